@@ -1,0 +1,5 @@
+"""``python -m unweave``."""
+
+from unweave.cli.main import run
+
+run()

@@ -1,0 +1,240 @@
+"""Blocks of float32 samples → an audio file, which appears under its name only when it is whole."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from unweave.audio.decode import reason
+from unweave.audio.formats import OutputFormat
+from unweave.errors import AudioWriteError
+from unweave.types import Waveform
+
+log = logging.getLogger(__name__)
+
+TEMPORARY_PREFIX = ".unweave-"
+TEMPORARY_SUFFIX = ".part"
+
+
+class AudioWriter:
+    """Writes one file: `write` blocks of float32 (channels, samples), then `finish`, then `commit`.
+
+    Until `commit` the samples lie in a hidden temporary file in the same folder; leaving the context without it, for
+    whatever reason, removes that file. Integer and lossy formats are clamped to −1 … 1, with the number of clamped
+    samples in ``n_clipped`` and the largest magnitude in ``peak``; ``temporary`` is where the samples lie meanwhile.
+    Raises `AudioWriteError`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        format: OutputFormat,
+        *,
+        sample_rate: int,
+        n_channels: int,
+        bit_depth: str = "16",
+        bitrate: int = 128_000,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self.n_clipped = 0
+        self.peak = 0.0
+        self._is_float = format.encoder(bit_depth) == "pcm_f32le"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(TEMPORARY_SUFFIX, TEMPORARY_PREFIX, path.parent)
+        except OSError as error:
+            raise self._failure(error) from error
+        self.temporary: Path | None = Path(name)
+        self._file = os.fdopen(handle, "r+b")
+        try:
+            if format.encoders.get("") == "vorbis":
+                self._encoder: _Encoder = _VorbisEncoder(self._file, sample_rate, n_channels, bitrate)
+            else:
+                self._encoder = _AvEncoder(
+                    self._file, format, bit_depth, sample_rate, n_channels, bitrate, dict(tags or {})
+                )
+        except (OSError, av.FFmpegError, ValueError) as error:
+            self.discard()
+            raise self._failure(error) from error
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def write(self, waveform: Waveform) -> None:
+        """Append samples (channels, samples)."""
+        if waveform.shape[1] == 0:
+            return
+        peak = float(np.max(np.abs(waveform)))
+        self.peak = max(self.peak, peak)
+        if peak > 1.0 and not self._is_float:
+            self.n_clipped += int(np.count_nonzero(np.abs(waveform) > 1.0))
+            waveform = np.clip(waveform, -1.0, 1.0)
+        try:
+            self._encoder.encode(waveform)
+        except (OSError, av.FFmpegError) as error:
+            raise self._failure(error) from error
+
+    def finish(self) -> None:
+        """Encode what is left and close the temporary file, its bytes on the disk."""
+        try:
+            self._encoder.finish()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except (OSError, av.FFmpegError) as error:
+            raise self._failure(error) from error
+
+    def commit(self) -> None:
+        """Give the finished file its name, over an older one."""
+        assert self.temporary is not None
+        try:
+            os.chmod(self.temporary, 0o666 & ~_umask())
+            os.replace(self.temporary, self.path)
+        except OSError as error:
+            raise self._failure(error) from error
+        self.temporary = None
+
+    def discard(self) -> None:
+        """Remove the temporary file, if it was not committed."""
+        if self.temporary is None:
+            return
+        if hasattr(self, "_encoder"):
+            self._encoder.abandon()
+        with suppress(OSError):
+            self._file.close()
+        self.temporary.unlink(missing_ok=True)
+        self.temporary = None
+
+    def _failure(self, error: BaseException) -> AudioWriteError:
+        return AudioWriteError(f"cannot write {self.path}: {reason(error)}")
+
+
+class _Encoder(Protocol):
+    def encode(self, waveform: Waveform) -> None: ...
+    def finish(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+class _AvEncoder:
+    """Everything that FFmpeg encodes."""
+
+    def __init__(
+        self,
+        file: Any,
+        format: OutputFormat,
+        bit_depth: str,
+        sample_rate: int,
+        n_channels: int,
+        bitrate: int,
+        tags: dict[str, str],
+    ) -> None:
+        self._layout = "mono" if n_channels == 1 else "stereo"
+        self._sample_rate = sample_rate
+        self._bit_depth = "lossy" if format.is_lossy else bit_depth
+        self._container = av.open(
+            file, mode="w", format=format.container, options=_container_options(format.container, sample_rate)
+        )
+        self._container.metadata.update(tags)
+        stream = self._container.add_stream(format.encoder(bit_depth), rate=sample_rate)
+        assert isinstance(stream, av.AudioStream)
+        self._stream = stream
+        self._stream.codec_context.layout = self._layout
+        if format.encoders.get(bit_depth) == "flac":
+            self._stream.codec_context.format = av.AudioFormat("s16" if bit_depth == "16" else "s32")
+        if format.has_bitrate:
+            self._stream.codec_context.bit_rate = bitrate
+        self._n_written = 0
+
+    def encode(self, waveform: Waveform) -> None:
+        array, sample_format = _quantise(waveform, self._bit_depth)
+        frame = av.AudioFrame.from_ndarray(array, format=sample_format, layout=self._layout)
+        frame.sample_rate = self._sample_rate
+        frame.pts = self._n_written
+        self._n_written += waveform.shape[1]
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError, av.FFmpegError, ValueError):
+            self._container.close()
+
+
+class _VorbisEncoder:
+    """Ogg Vorbis through libsndfile: FFmpeg's wheels carry no libvorbis, and its own Vorbis encoder is a draft."""
+
+    # Nominal kbit/s of stereo at 44.1 kHz for Vorbis' qualities 0 … 10.
+    NOMINAL = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
+
+    def __init__(self, file: Any, sample_rate: int, n_channels: int, bitrate: int) -> None:
+        import soundfile
+
+        quality = float(np.interp(bitrate / 1000 * 2 / n_channels, self.NOMINAL, np.arange(11)))
+        self._file = soundfile.SoundFile(
+            file, "w", sample_rate, n_channels, "VORBIS", format="OGG", compression_level=1 - quality / 10
+        )
+
+    def encode(self, waveform: Waveform) -> None:
+        # In small pieces: libsndfile's Vorbis encoder keeps what it is given on its stack.
+        for start in range(0, waveform.shape[1], 4096):
+            self._write(np.ascontiguousarray(waveform[:, start : start + 4096].T))
+
+    def _write(self, samples: npt.NDArray[np.float32]) -> None:
+        import soundfile
+
+        try:
+            self._file.write(samples)
+        except soundfile.LibsndfileError as error:
+            raise OSError(str(error)) from error
+
+    def finish(self) -> None:
+        self._file.close()
+
+    def abandon(self) -> None:
+        with suppress(Exception):
+            self._file.close()
+
+
+def _quantise(waveform: Waveform, bit_depth: str) -> tuple[npt.NDArray[Any], str]:
+    """Samples in −1 … 1 as FFmpeg takes them: an array and the name of its sample format."""
+    if bit_depth == "lossy":
+        return np.ascontiguousarray(waveform), "fltp"
+    packed = np.ascontiguousarray(waveform.T).reshape(1, -1)
+    if bit_depth == "32f":
+        return packed, "flt"
+    if bit_depth == "16":
+        return np.clip(np.rint(packed * np.float32(2**15)), -(2**15), 2**15 - 1).astype(np.int16), "s16"
+    scaled = np.clip(np.rint(packed * np.float32(2**23)), -(2**23), 2**23 - 1).astype(np.int32)
+    return scaled << 8, "s32"  # FFmpeg takes 24 bits in the upper part of 32
+
+
+def _container_options(container: str, sample_rate: int) -> dict[str, str]:
+    if container == "wav":
+        return {"rf64": "auto"}  # files of more than 4 GB get the 64-bit header of EBU Tech 3306
+    if container == "ipod":
+        return {"movie_timescale": str(sample_rate)}  # an edit list counts in it: milliseconds would cut samples off
+    return {}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,86 @@
+"""The table of formats that can be written: extension → container, encoder, sample formats, rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unweave.errors import OptionError
+
+BitDepth = Literal["16", "24", "32f"]
+BIT_DEPTHS: tuple[BitDepth, ...] = ("16", "24", "32f")
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """One format of output, as FFmpeg (or libsndfile, for Ogg Vorbis) names its parts."""
+
+    extension: str
+    container: str
+    encoders: dict[str, str]  # bit depth → encoder; lossy formats have one, under ""
+    sample_rates: tuple[int, ...] | None = None  # None: any
+    has_bitrate: bool = False
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the encoder takes a bitrate rather than a bit depth."""
+        return "" in self.encoders
+
+    def encoder(self, bit_depth: str) -> str:
+        """The encoder for ``bit_depth``; raises `OptionError` where the format has none."""
+        if self.is_lossy:
+            return self.encoders[""]
+        if bit_depth not in self.encoders:
+            depths = ", ".join(self.encoders)
+            raise OptionError(f"{self.extension} files hold {depths} bits per sample, not {bit_depth}")
+        return self.encoders[bit_depth]
+
+    def sample_rate(self, wanted: int) -> int:
+        """The nearest rate that the format has, in Hz: the lowest not below ``wanted``, or else the highest."""
+        if self.sample_rates is None or wanted in self.sample_rates:
+            return wanted
+        higher = [rate for rate in self.sample_rates if rate > wanted]
+        return min(higher) if higher else max(self.sample_rates)
+
+
+MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+FORMATS = {
+    entry.extension: entry
+    for entry in (
+        OutputFormat("wav", "wav", {"16": "pcm_s16le", "24": "pcm_s24le", "32f": "pcm_f32le"}),
+        OutputFormat("flac", "flac", {"16": "flac", "24": "flac"}),
+        OutputFormat("mp3", "mp3", {"": "libmp3lame"}, MPEG_RATES, has_bitrate=True),
+        OutputFormat("ogg", "ogg", {"": "vorbis"}, has_bitrate=True),
+        OutputFormat("opus", "opus", {"": "libopus"}, (48000,), has_bitrate=True),
+        OutputFormat("m4a", "ipod", {"": "aac"}, (*MPEG_RATES, 64000, 88200, 96000), has_bitrate=True),
+        OutputFormat("wma", "asf", {"": "wmav2"}, (8000, 11025, 16000, 22050, 32000, 44100, 48000), has_bitrate=True),
+    )
+}
+
+# What counts as audio when a folder is searched; any file given by name is tried.
+READABLE_EXTENSIONS = frozenset(
+    {"wav", "wave", "w64", "rf64", "aif", "aiff", "aifc", "caf", "au", "flac", "alac", "wv", "ape", "tta"}
+    | {"mp3", "mp2", "ogg", "oga", "opus", "m4a", "m4b", "aac", "ac3", "wma", "asf", "mka"}
+    | {"mp4", "mkv", "mov", "avi", "webm", "3gp", "flv", "ts"}
+)
+
+
+def find_format(extension: str) -> OutputFormat:
+    """The format for ``extension``, without its dot. Raises `OptionError` with the formats there are."""
+    if extension not in FORMATS:
+        raise OptionError(f"cannot write {extension!r} files; the formats are {', '.join(FORMATS)}")
+    return FORMATS[extension]
+
+
+def parse_bitrate(text: str) -> int:
+    """Bits per second from "128k", "0.2M" or "128000". Raises `OptionError`."""
+    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    digits = text if factor == 1 else text[:-1]
+    try:
+        bitrate = round(float(digits) * factor)
+    except ValueError:
+        bitrate = 0
+    if not 1_000 <= bitrate <= 10_000_000:
+        raise OptionError(f"expected a bitrate like 128k, got {text!r}")
+    return bitrate

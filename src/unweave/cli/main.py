@@ -1,0 +1,44 @@
+"""The command ``unweave``: each subcommand in a file of its own, which imports what is heavy when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unweave import __version__
+from unweave.cli import models
+from unweave.cli.separate import separate
+
+app = typer.Typer(
+    name="unweave",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(separate)
+app.add_typer(models.app, name="models")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"unweave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """unweave takes a song apart into its stems."""
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    run()

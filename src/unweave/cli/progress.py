@@ -1,0 +1,151 @@
+"""What a running separation shows: a live bar on a terminal, plain lines in a log, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from unweave.cli.failures import fail
+from unweave.separation.batch import Outcome
+from unweave.separation.separator import Progress
+
+
+class Reporter(Protocol):
+    """Shows downloads, progress and outcomes."""
+
+    def __enter__(self) -> Reporter: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def downloading(self, done: int, total: int | None, label: str) -> None: ...
+    def progress(self, source: Path, progress: Progress) -> None: ...
+    def outcome(self, outcome: Outcome) -> None: ...
+
+
+def make_reporter(*, as_json: bool) -> Reporter:
+    """The reporter that fits where stdout and stderr lead."""
+    if as_json:
+        return JsonReporter()
+    return LiveReporter() if sys.stderr.isatty() else PlainReporter()
+
+
+class JsonReporter:
+    """One JSON object per line on stdout; ``event`` is download, progress, done, skipped or failed."""
+
+    def __enter__(self) -> JsonReporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def downloading(self, done: int, total: int | None, label: str) -> None:
+        self._emit(event="download", done_bytes=done, total_bytes=total, label=label)
+
+    def progress(self, source: Path, progress: Progress) -> None:
+        self._emit(
+            event="progress",
+            file=str(source),
+            done_seconds=round(progress.done_seconds, 3),
+            total_seconds=progress.total_seconds,
+        )
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._emit(
+            event=outcome.status,
+            file=str(outcome.source),
+            stems={name: str(path) for name, path in outcome.stems.items()},
+            error=str(outcome.error) if outcome.error else None,
+        )
+        if outcome.error:
+            fail(str(outcome.error))
+
+    def _emit(self, **fields: object) -> None:
+        print(json.dumps(fields, ensure_ascii=False), flush=True)
+
+
+class PlainReporter:
+    """A line per download and per file, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._announced: set[str] = set()
+
+    def __enter__(self) -> PlainReporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def downloading(self, done: int, total: int | None, label: str) -> None:
+        if label not in self._announced:
+            self._announced.add(label)
+            print(f"fetching weights: {label}", file=sys.stderr, flush=True)
+
+    def progress(self, source: Path, progress: Progress) -> None:
+        pass
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.error:
+            fail(str(outcome.error))
+        else:
+            verb = "kept" if outcome.status == "skipped" else "wrote"
+            for path in outcome.stems.values():
+                print(f"{verb} {path}", flush=True)
+
+
+class LiveReporter(PlainReporter):
+    """A bar per file with the time left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import rich.console
+        import rich.progress
+
+        self._console = rich.console.Console(stderr=True)
+        self._bars = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(),
+            rich.progress.TaskProgressColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, rich.progress.TaskID] = {}
+
+    def __enter__(self) -> LiveReporter:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def downloading(self, done: int, total: int | None, label: str) -> None:
+        self._update(f"fetching {label}", done, total)
+
+    def progress(self, source: Path, progress: Progress) -> None:
+        self._update(source.name, progress.done_seconds, progress.total_seconds)
+
+    def outcome(self, outcome: Outcome) -> None:
+        task = self._tasks.pop(outcome.source.name, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        super().outcome(outcome)
+
+    def _update(self, label: str, done: float, total: float | None) -> None:
+        if label not in self._tasks:
+            self._tasks[label] = self._bars.add_task(_shortened(label), total=total)
+        self._bars.update(self._tasks[label], completed=done, total=total)
+
+
+def _shortened(label: str, length: int = 40) -> str:
+    from rich.markup import escape
+
+    return escape(label if len(label) <= length else label[: length - 1] + "…")

@@ -1,0 +1,83 @@
+"""``unweave separate``: files and folders to stems."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from unweave.cli.failures import EXIT_FAILED, failures_shown
+
+
+def separate(
+    files: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", show_default=False)],
+    model: Annotated[
+        str, typer.Option("-p", "--params_filename", "--model", help="Model: see 'unweave models list'.")
+    ] = "spleeter:2stems",
+    output_path: Annotated[Path, typer.Option("-o", "--output_path", help="Folder that the stems go to.")] = Path(
+        "stems"
+    ),
+    filename_format: Annotated[
+        str,
+        typer.Option(
+            "-f",
+            "--filename_format",
+            help="Path of each stem; fields: {filename}, {foldername}, {instrument} or {stem}, {codec}.",
+        ),
+    ] = "{filename}/{instrument}.{codec}",
+    codec: Annotated[str, typer.Option("-c", "--codec", help="wav, flac, mp3, ogg, opus, m4a or wma.")] = "wav",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Of mp3, ogg, opus, m4a and wma.")] = "128k",
+    offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
+    duration: Annotated[
+        Optional[float],  # noqa: UP045 - typer reads it at run time on Python 3.10
+        typer.Option("-d", "--duration", help="Seconds to separate; without it, to the end.", show_default=False),
+    ] = None,
+    stems: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--stems", help="Only these stems, separated by commas.", show_default=False),
+    ] = None,
+    bit_depth: Annotated[str, typer.Option("--bit_depth", help="Of wav (16, 24, 32f) and flac (16, 24).")] = "16",
+    sample_rate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--sample_rate", help="Of the stems, in Hz; without it, the input's.", show_default=False),
+    ] = None,
+    clip: Annotated[
+        str, typer.Option("--clip", help="Samples beyond full scale: clamp them, or rescale all stems alike.")
+    ] = "clamp",
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders below folders too.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip_existing", help="Leave files alone whose stems are all there.")
+    ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files at a time.")] = 1,
+    offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+) -> None:
+    """Take songs apart into stems: one file per stem, as long as the song, at its sample rate."""
+    with failures_shown(verbose):
+        from unweave.cli.progress import make_reporter
+        from unweave.separation.batch import BatchOptions, find_tasks, separate_files
+        from unweave.separation.output import OutputOptions
+        from unweave.separation.separator import Separator
+
+        options = BatchOptions(
+            output=OutputOptions(codec, bitrate, bit_depth, clip, filename_format, sample_rate),  # type: ignore[arg-type]
+            stems=tuple(name.strip() for name in stems.split(",")) if stems else None,
+            offset_seconds=offset,
+            duration_seconds=duration,
+            skip_existing=skip_existing,
+            jobs=jobs,
+        )
+        tasks = find_tasks(files, output_path, recursive=recursive)
+        with make_reporter(as_json=as_json) as reporter:
+            separator = Separator(model, offline=offline, on_download=reporter.downloading)
+            outcomes = separate_files(
+                separator, tasks, options, on_progress=reporter.progress, on_outcome=reporter.outcome
+            )
+        n_failed = sum(outcome.status == "failed" for outcome in outcomes)
+        if n_failed and len(outcomes) > 1:
+            print(f"unweave: {n_failed} of {len(outcomes)} files failed", file=sys.stderr)
+    if n_failed:
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,48 @@
+"""Ratio masks from the networks' estimates, and their extension to the bins that no network sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from unweave.types import Spectrogram
+
+# Keeps the masks defined in silence, where every stem then gets an equal share (Spleeter's EPSILON).
+EPSILON = 1e-10
+
+
+def ratio_masks(estimates: npt.NDArray[np.float32], exponent: float = 2.0) -> npt.NDArray[np.float32]:
+    """Each stem's share of the mixture: (stems, …) magnitudes ≥ 0 → (stems, …) masks in 0 … 1 that sum to one.
+
+    ``(estimateᵖ + ε/n) / (Σ estimateᵖ + ε)`` for n stems and the exponent p, as Spleeter has it: p = 2 is the Wiener
+    filter of sources with those variances, p = 1 the plain ratio mask.
+    """
+    powers = np.square(estimates) if exponent == 2.0 else np.power(estimates, np.float32(exponent))
+    scale = np.sum(powers, axis=0)
+    scale += np.float32(EPSILON)
+    np.reciprocal(scale, out=scale)
+    powers += np.float32(EPSILON / len(estimates))
+    powers *= scale
+    return powers
+
+
+def extend_masks(masks: npt.NDArray[np.float32], n_bins: int, mode: str) -> npt.NDArray[np.float32]:
+    """Masks for all ``n_bins`` bins from those of the lowest: (…, frames, bins) → (…, frames, n_bins).
+
+    ``zeros`` silences what the network does not see (Spleeter's default); ``average`` gives it, frame by frame, the
+    mean of the mask over the bins below (Spleeter's ``mask_extension: average``).
+    """
+    missing = n_bins - masks.shape[-1]
+    if mode == "average":
+        fill = np.broadcast_to(masks.mean(axis=-1, keepdims=True), (*masks.shape[:-1], missing))
+    elif mode == "zeros":
+        fill = np.zeros((*masks.shape[:-1], missing), np.float32)
+    else:
+        raise ValueError(f"mask extension must be 'zeros' or 'average', got {mode!r}")
+    return np.concatenate([masks, fill], axis=-1)
+
+
+def apply_mask(spectrum: Spectrogram, mask: npt.NDArray[np.float32]) -> Spectrogram:
+    """The part of ``spectrum`` that ``mask`` lets through; a mask of fewer bins silences the rest by leaving it out."""
+    masked: Spectrogram = spectrum[..., : mask.shape[-1]] * mask
+    return masked

