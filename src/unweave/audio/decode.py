@@ -39,6 +39,9 @@ class AudioReader:
         self, source: AudioSource, *, offset_seconds: float = 0.0, duration_seconds: float | None = None
     ) -> None:
         self.name = source_name(source)
+        self._source = source
+        self._start = 0 if isinstance(source, (str, os.PathLike)) else _position(source)
+        self._seconds = (offset_seconds, duration_seconds)
         try:
             self._container = av.open(_openable(source), mode="r", metadata_errors="replace")
         except (OSError, av.FFmpegError, ValueError) as error:
@@ -71,6 +74,24 @@ class AudioReader:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def again(self) -> Iterator[Waveform]:
+        """The same blocks in a pass of their own, before this reader itself is iterated.
+
+        A file object must be seekable for it, or `AudioReadError` is raised.
+        """
+        offset, duration = self._seconds
+        position = None
+        if not isinstance(self._source, (str, os.PathLike)):
+            position = _position(self._source)
+            try:
+                self._source.seek(self._start)
+            except (OSError, ValueError, AttributeError) as error:
+                raise AudioReadError(f"cannot read {self.name} twice: it cannot seek") from error
+        with AudioReader(self._source, offset_seconds=offset, duration_seconds=duration) as reader:
+            yield from reader
+        if position is not None:
+            self._source.seek(position)  # type: ignore[union-attr]
 
     @property
     def expected_seconds(self) -> float | None:
@@ -109,7 +130,7 @@ class AudioReader:
 
     def _waveforms(self) -> Iterator[Waveform]:
         """Decoded frames, as float32 of one or two channels."""
-        to_float = av.AudioResampler(format="fltp")
+        to_float = av.AudioResampler(format="flt")
         speakers: tuple[str, ...] | None = None
         damaged = non_finite = n_decoded = 0
         for frame, n_valid in self._frames():
@@ -122,8 +143,12 @@ class AudioReader:
                 )
             if speakers is None:
                 speakers = tuple(channel.name for channel in frame.layout.channels)
-            for converted in [frame] if frame.format.name == "fltp" else to_float.resample(frame):
-                waveform = cast(Waveform, converted.to_ndarray())[:, :n_valid]
+            # Packed in between: PyAV 18 reads past the end of planar frames with eight channels.
+            n_channels = frame.layout.nb_channels
+            is_planar = frame.format.name == "fltp" and n_channels <= 2
+            for converted in [frame] if is_planar else to_float.resample(frame):
+                samples = cast(Waveform, converted.to_ndarray())
+                waveform = (samples if is_planar else samples.reshape(-1, n_channels).T)[:, :n_valid]
                 is_finite = np.isfinite(waveform)
                 if not is_finite.all():
                     non_finite += int(np.count_nonzero(~is_finite))
@@ -177,6 +202,13 @@ def reason(error: BaseException) -> str:
     """An exception of FFmpeg or the system in a few words."""
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:] if text else type(error).__name__
+
+
+def _position(source: IO[bytes]) -> int:
+    try:
+        return source.tell()
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 def _openable(source: AudioSource) -> str | IO[bytes]:

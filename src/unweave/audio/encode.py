@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -56,13 +57,13 @@ class AudioWriter:
         except OSError as error:
             raise self._failure(error) from error
         self.temporary: Path | None = Path(name)
-        self._file = os.fdopen(handle, "r+b")
+        self._sink = _Sink(FileIO(handle, "r+b"))
         try:
             if format.encoders.get("") == "vorbis":
-                self._encoder: _Encoder = _VorbisEncoder(self._file, sample_rate, n_channels, bitrate)
+                self._encoder: _Encoder = _VorbisEncoder(self._sink, sample_rate, n_channels, bitrate)
             else:
                 self._encoder = _AvEncoder(
-                    self._file, format, bit_depth, sample_rate, n_channels, bitrate, dict(tags or {})
+                    self._sink, format, bit_depth, sample_rate, n_channels, bitrate, dict(tags or {})
                 )
         except (OSError, av.FFmpegError, ValueError) as error:
             self.discard()
@@ -87,6 +88,7 @@ class AudioWriter:
             waveform = np.clip(waveform, -1.0, 1.0)
         try:
             self._encoder.encode(waveform)
+            self._sink.check()
         except (OSError, av.FFmpegError) as error:
             raise self._failure(error) from error
 
@@ -94,9 +96,9 @@ class AudioWriter:
         """Encode what is left and close the temporary file, its bytes on the disk."""
         try:
             self._encoder.finish()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            self._sink.check()
+            self._sink.sync()
+            self._sink.close()
         except (OSError, av.FFmpegError) as error:
             raise self._failure(error) from error
 
@@ -117,12 +119,50 @@ class AudioWriter:
         if hasattr(self, "_encoder"):
             self._encoder.abandon()
         with suppress(OSError):
-            self._file.close()
+            self._sink.close()
         self.temporary.unlink(missing_ok=True)
         self.temporary = None
 
     def _failure(self, error: BaseException) -> AudioWriteError:
         return AudioWriteError(f"cannot write {self.path}: {reason(error)}")
+
+
+class _Sink:
+    """The temporary file as encoders see it: the first failure is kept for `check`, and what follows is dropped.
+
+    Encoders call it from C, where a Python exception cannot pass and would be printed instead.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._failure: OSError | None = None
+        self.seek = file.seek
+        self.tell = file.tell
+        self.read = file.read
+        self.readinto = file.readinto
+
+    def write(self, raw: bytes) -> int:
+        if self._failure is None:
+            try:
+                written = 0
+                while written < len(raw):  # an unbuffered file may take a part
+                    written += self._file.write(raw[written:])
+            except OSError as error:
+                self._failure = error
+        return len(raw)
+
+    def flush(self) -> None:
+        pass  # the file is unbuffered: the encoders collect bytes themselves
+
+    def check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class _Encoder(Protocol):
@@ -136,7 +176,7 @@ class _AvEncoder:
 
     def __init__(
         self,
-        file: Any,
+        file: _Sink,
         format: OutputFormat,
         bit_depth: str,
         sample_rate: int,
@@ -184,7 +224,7 @@ class _VorbisEncoder:
     # Nominal kbit/s of stereo at 44.1 kHz for Vorbis' qualities 0 … 10.
     NOMINAL = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
-    def __init__(self, file: Any, sample_rate: int, n_channels: int, bitrate: int) -> None:
+    def __init__(self, file: _Sink, sample_rate: int, n_channels: int, bitrate: int) -> None:
         import soundfile
 
         quality = float(np.interp(bitrate / 1000 * 2 / n_channels, self.NOMINAL, np.arange(11)))

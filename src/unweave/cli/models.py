@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from enum import Enum
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -22,8 +24,10 @@ def list_models() -> None:
         import rich.table
         from rich.console import Console
 
+        from unweave.models.added import added_names
         from unweave.models.catalog import find_weights, specs
         from unweave.models.hub import is_present
+        from unweave.models.resolve import resolve
 
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
         for heading in ("model", "here", "stems", "licence"):
@@ -31,6 +35,8 @@ def list_models() -> None:
         for spec in specs().values():
             here = "yes" if is_present(find_weights(spec.weights)) else "no"
             table.add_row(spec.name, here, ", ".join(spec.stems), spec.licence)
+        for name in added_names():
+            table.add_row(name, "yes", ", ".join(resolve(name).spec.stems), "yours")
         Console().print(table)
 
 
@@ -39,16 +45,18 @@ def info(name: Name) -> None:
     """Show everything that is known about a model."""
     with failures_shown():
         from unweave.models.cache import weights_folder
-        from unweave.models.catalog import find_spec, find_weights
+        from unweave.models.catalog import find_weights, specs
+        from unweave.models.resolve import resolve
 
-        spec = find_spec(name)
+        spec = resolve(name).spec
         for field in dataclasses.fields(spec):
             value = getattr(spec, field.name)
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
             print(f"{field.name:20}{shown}")
-        print(f"{'folder':20}{weights_folder(spec.weights)}")
-        for source in find_weights(spec.weights).sources:
-            print(f"{'source':20}{source.location}")
+        if name in specs():
+            print(f"{'folder':20}{weights_folder(spec.weights)}")
+            for source in find_weights(spec.weights).sources:
+                print(f"{'source':20}{source.location}")
 
 
 @app.command()
@@ -77,7 +85,54 @@ def fetch(
 def path(name: Name) -> None:
     """Print the folder with a model's weights; fails if they are not here."""
     with failures_shown():
-        from unweave.models.catalog import find_spec
-        from unweave.models.hub import ensure_weights
+        from unweave.models.resolve import resolve
 
-        print(ensure_weights(find_spec(name).weights, offline=True))
+        print(resolve(name).locate(True, lambda done, total, label: None))
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What to call the model.")],
+    origin: Annotated[Path, typer.Argument(help="Its checkpoint: a folder, a .tar.gz or a .zip.")],
+    config: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--config", help="Its JSON in Spleeter's format, if it is not inside.", show_default=False),
+    ] = None,
+) -> None:
+    """Keep a model of your own: a checkpoint of the official layout, official or trained with the original."""
+    with failures_shown():
+        from unweave.models.added import add_model
+
+        spec = add_model(name, origin, config)
+        print(f"added {name}: {', '.join(spec.stems)}")
+
+
+class ExportFormat(str, Enum):
+    """What a model can be exported to."""
+
+    onnx = "onnx"
+    safetensors = "safetensors"
+
+
+@app.command()
+def export(
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="The file to write.")],
+    to: Annotated[ExportFormat, typer.Option("--to", help="The format.")] = ExportFormat.onnx,
+) -> None:
+    """Write a model to one file, its description inside; 'separate -p FILE' takes it again."""
+    with failures_shown():
+        from unweave.cli.progress import make_reporter
+        from unweave.errors import OptionError
+        from unweave.models.export import export_onnx, export_safetensors
+        from unweave.models.network import load_unets
+        from unweave.models.resolve import resolve
+
+        if path.suffix != f".{to.value}":
+            raise OptionError(f"expected a path that ends in .{to.value}, got {path}")
+        model = resolve(name)
+        with make_reporter(as_json=False) as reporter:
+            location = model.locate(False, reporter.downloading)
+        writer = export_onnx if to is ExportFormat.onnx else export_safetensors
+        writer(load_unets(model.spec, location), model.spec, path)
+        print(path)

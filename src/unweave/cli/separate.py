@@ -38,6 +38,9 @@ def separate(
         Optional[str],  # noqa: UP045
         typer.Option("--stems", help="Only these stems, separated by commas.", show_default=False),
     ] = None,
+    mwf: Annotated[
+        bool, typer.Option("--mwf", help="Multichannel Wiener filter, learnt from the whole song in a first pass.")
+    ] = False,
     bit_depth: Annotated[str, typer.Option("--bit_depth", help="Of wav (16, 24, 32f) and flac (16, 24).")] = "16",
     sample_rate: Annotated[
         Optional[int],  # noqa: UP045
@@ -60,7 +63,7 @@ def separate(
         from unweave.cli.progress import make_reporter
         from unweave.separation.batch import BatchOptions, find_tasks, separate_files
         from unweave.separation.output import OutputOptions
-        from unweave.separation.separator import Separator
+        from unweave.separation.separator import Separator, Wiener
 
         options = BatchOptions(
             output=OutputOptions(codec, bitrate, bit_depth, clip, filename_format, sample_rate),  # type: ignore[arg-type]
@@ -72,7 +75,8 @@ def separate(
         )
         tasks = find_tasks(files, output_path, recursive=recursive)
         with make_reporter(as_json=as_json) as reporter:
-            separator = Separator(model, offline=offline, on_download=reporter.downloading)
+            wiener: Wiener | None = "track" if mwf else None
+            separator = Separator(model, wiener=wiener, offline=offline, on_download=reporter.downloading)
             outcomes = separate_files(
                 separator, tasks, options, on_progress=reporter.progress, on_outcome=reporter.outcome
             )

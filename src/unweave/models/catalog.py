@@ -104,6 +104,11 @@ def find_spec(name: str) -> MaskModelSpec:
     return known[name]
 
 
+def weights_names() -> list[str]:
+    """The names of all sets of official weights."""
+    return list(_spleeter_weights())
+
+
 def find_weights(name: str) -> Weights:
     """The set of weights called ``name``. Raises `UnknownModelError`."""
     known = _spleeter_weights()

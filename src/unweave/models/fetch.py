@@ -27,7 +27,8 @@ from unweave.models.spec import Source, Weights, WeightsFile
 
 REACH_SECONDS = 5.0  # a source that does not answer within this is given up
 STALL_SECONDS = 30.0  # a download that stops moving for this long is given up
-BLOCK_BYTES = 1 << 20
+TRIES = 5  # at one download whose connection breaks off
+BLOCK_BYTES = 1 << 16
 
 # (bytes so far, bytes in all or None, what is being brought)
 DownloadProgress = Callable[[int, int | None, str], object]
@@ -51,27 +52,20 @@ def fetch_from(source: Source, weights: Weights, work: Path, target: Path, progr
 
 
 def download(url: str, sha256: str | None, work: Path, progress: DownloadProgress) -> Path:
-    """Download ``url`` into ``work``, going on from a part that an earlier try left; returns the checked file."""
-    import requests
+    """Download ``url`` into ``work``, going on from a part that an earlier try left; returns the checked file.
 
+    A connection that breaks is taken up again while it brings something, `TRIES` times at most.
+    """
     name = PurePosixPath(urlsplit(url).path).name or "download"
     part = work / f"{name}.part"
-    done = part.stat().st_size if part.exists() else 0
-
-    def ask() -> requests.Response:
-        headers = {"Range": f"bytes={done}-"} if done else {}
-        return requests.get(url, headers=headers, stream=True, timeout=(REACH_SECONDS, STALL_SECONDS))
-
-    try:
-        with within(REACH_SECONDS, ask) as response:
-            if response.status_code == 416:  # nothing left to send: the part is whole, or not of this file
-                pass
-            elif response.status_code not in (200, 206):
-                raise DownloadError(f"the server answered {response.status_code} {response.reason}")
-            else:
-                _receive(response, part, done if response.status_code == 206 else 0, name, progress)
-    except requests.RequestException as error:
-        raise DownloadError(_reason(error)) from error
+    for attempt in range(TRIES):
+        before = _size(part)
+        try:
+            _request(url, part, name, progress)
+            break
+        except _BrokenOffError:
+            if attempt == TRIES - 1 or _size(part) <= before:
+                raise
     if sha256 and file_sha256(part) != sha256:
         part.unlink()
         raise DownloadError("what arrived is not the official file (SHA-256 differs); it was deleted")
@@ -80,19 +74,47 @@ def download(url: str, sha256: str | None, work: Path, progress: DownloadProgres
     return whole
 
 
-def _receive(response: object, part: Path, done: int, name: str, progress: DownloadProgress) -> None:
+class _BrokenOffError(DownloadError):
+    """The connection ended before the file did."""
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _request(url: str, part: Path, name: str, progress: DownloadProgress) -> None:
+    """Append what is missing of ``url`` to ``part``."""
     import requests
 
-    assert isinstance(response, requests.Response)
-    length = response.headers.get("Content-Length")
-    total = done + int(length) if length else None
-    with part.open("ab" if done else "wb") as file:
-        for block in response.iter_content(BLOCK_BYTES):
-            file.write(block)
-            done += len(block)
-            progress(done, total, name)
+    done = _size(part)
+
+    def ask() -> requests.Response:
+        headers = {"Range": f"bytes={done}-"} if done else {}
+        return requests.get(url, headers=headers, stream=True, timeout=(REACH_SECONDS, STALL_SECONDS))
+
+    try:
+        response = within(REACH_SECONDS, ask)
+    except requests.RequestException as error:
+        raise DownloadError(_reason(error)) from error
+    with response:
+        if response.status_code == 416:
+            return  # nothing left to send: the part is whole, or not of this file
+        if response.status_code not in (200, 206):
+            raise DownloadError(f"the server answered {response.status_code} {response.reason}")
+        if response.status_code == 200:
+            done = 0  # the server sends all of it again
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        with part.open("ab" if done else "wb") as file:
+            try:
+                for block in response.iter_content(BLOCK_BYTES):
+                    file.write(block)
+                    done += len(block)
+                    progress(done, total, name)
+            except requests.RequestException as error:
+                raise _BrokenOffError(f"the connection broke off after {done} bytes") from error
     if total is not None and done != total:
-        raise DownloadError(f"the connection broke after {done} of {total} bytes; the next try goes on from there")
+        raise _BrokenOffError(f"the connection broke off after {done} of {total} bytes")
 
 
 def within(seconds: float, action: Callable[[], Result]) -> Result:

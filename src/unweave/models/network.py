@@ -1,11 +1,9 @@
-"""From a model's name to its network as an ONNX file, converted once and kept."""
+"""From a model's weights, in whatever file, to its network as an ONNX file, converted once and kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +11,9 @@ import google_crc32c
 
 from unweave.errors import ModelError
 from unweave.models.cache import graphs_folder
+from unweave.models.files import replace_file
 from unweave.models.spec import MaskModelSpec
+from unweave.models.unet_weights import UNetWeights
 
 # Part of every cached file's name: raise it when `onnx_graph` builds another graph from the same weights.
 GRAPH_VERSION = 1
@@ -21,22 +21,35 @@ GRAPH_VERSION = 1
 GRAPH_FIELDS = ("stems", "head", "encoder_activation", "decoder_activation", "n_filters", "n_channels")
 
 
-def network_path(spec: MaskModelSpec, folder: Path) -> Path:
-    """The ONNX file of ``spec`` from the TensorFlow checkpoint in ``folder``, converted if it was not yet.
+def network_path(spec: MaskModelSpec, location: Path) -> Path:
+    """The ONNX file of ``spec`` from the weights at ``location``, converted if it was not yet.
 
-    The name follows from the checkpoint's index, which holds the checksum of each tensor: other weights, another file.
-    Raises `CheckpointError` for a damaged checkpoint and `ModelError` where the cache cannot be written.
+    ``location`` is a folder with a TensorFlow checkpoint, a ``.safetensors`` file, or an ``.onnx`` file, which is taken
+    as it is. Raises `CheckpointError` for damaged weights and `ModelError` where the cache cannot be written.
     """
-    prefix = folder / checkpoint_name(folder)
-    index = prefix.with_name(prefix.name + ".index")
+    if location.suffix == ".onnx":
+        return location
     fields = json.dumps({field: asdict(spec)[field] for field in GRAPH_FIELDS}, sort_keys=True)
     digest = hashlib.sha256(fields.encode())
-    if index.is_file():
-        digest.update(index.read_bytes())
-    path = graphs_folder() / f"{spec.weights}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}.onnx"
+    digest.update(_identity(location))
+    name = spec.weights.replace(":", "-")
+    path = graphs_folder() / f"{name}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}.onnx"
     if not _is_whole(path):
-        _convert(spec, prefix, path)
+        _convert(spec, location, path)
     return path
+
+
+def load_unets(spec: MaskModelSpec, location: Path) -> tuple[UNetWeights, ...]:
+    """The U-Nets of ``spec`` from a folder with a checkpoint or a ``.safetensors`` file, checksums verified."""
+    from unweave.models.export import read_safetensors_unets
+    from unweave.models.tf_checkpoint import TensorBundle
+    from unweave.models.unet_weights import read_unets
+
+    if location.suffix == ".safetensors":
+        return read_safetensors_unets(location, spec)
+    if location.suffix == ".onnx":
+        raise ModelError(f"{location} holds a network, whose weights cannot be taken out again")
+    return read_unets(TensorBundle(location / checkpoint_name(location)), spec)
 
 
 def checkpoint_name(folder: Path) -> str:
@@ -49,34 +62,36 @@ def checkpoint_name(folder: Path) -> str:
                 name = Path(value.strip().strip('"')).name
                 if (folder / f"{name}.index").is_file():
                     return name
-    return "model"
+    indices = sorted(folder.glob("*.index"))
+    return indices[0].stem if len(indices) == 1 else "model"
 
 
-def _convert(spec: MaskModelSpec, prefix: Path, path: Path) -> None:
+def has_checkpoint(folder: Path) -> bool:
+    """Whether ``folder`` holds a checkpoint's index and at least one shard of its data."""
+    name = checkpoint_name(folder)
+    return (folder / f"{name}.index").is_file() and any(folder.glob(f"{name}.data-*"))
+
+
+def _identity(location: Path) -> bytes:
+    """Bytes that differ where weights differ: a checkpoint's index holds the checksum of each tensor."""
+    if location.is_file():
+        with location.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest() if hasattr(hashlib, "file_digest") else file.read()
+    index = location / f"{checkpoint_name(location)}.index"
+    return index.read_bytes() if index.is_file() else b""
+
+
+def _convert(spec: MaskModelSpec, location: Path, path: Path) -> None:
     # Imported here: the conversion runs once per machine, and `onnx` takes 0.14 s to import.
     from unweave.models.onnx_graph import build_graph
-    from unweave.models.tf_checkpoint import TensorBundle
-    from unweave.models.unet_weights import read_unets
 
-    raw = build_graph(read_unets(TensorBundle(prefix), spec), spec).SerializeToString()
+    raw = build_graph(load_unets(spec, location), spec).SerializeToString()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, raw)
-        _replace(_checksum_path(path), f"{len(raw)} {google_crc32c.value(raw)}".encode())
+        replace_file(path, raw)
+        replace_file(_checksum_path(path), f"{len(raw)} {google_crc32c.value(raw)}".encode())
     except OSError as error:
         raise ModelError(f"cannot keep the converted network in {path.parent}: {error.strerror}") from error
-
-
-def _replace(path: Path, raw: bytes) -> None:
-    """Write beside ``path``, then rename: whoever reads it sees the old file, the whole new one, or none."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _checksum_path(path: Path) -> Path:

@@ -14,8 +14,6 @@ Three rewrites, each measured in ``docs/performance.md``:
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +27,6 @@ from unweave.models.unet_weights import N_LAYERS, Convolution, Norm, UNetWeights
 
 INPUT = "mixture"  # (segments, channels, frames, bins): magnitudes
 OUTPUT = "estimates"  # (stems, segments, channels, frames, bins): magnitudes
-METADATA_KEY = "unweave"
 OPSET = 17
 IR_VERSION = 9
 
@@ -60,7 +57,6 @@ def build_graph(unets: Sequence[UNetWeights], spec: MaskModelSpec) -> onnx.Model
         producer_name="unweave",
     )
     model.ir_version = IR_VERSION
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(dataclasses.asdict(spec))})
     return model
 
 

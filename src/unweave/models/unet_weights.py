@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,15 @@ class UNetWeights:
     last: Convolution
 
 
+GROUPS: dict[str, type[Convolution] | type[Norm]] = {
+    "encoder": Convolution,
+    "encoder_norms": Norm,
+    "decoder": Convolution,
+    "decoder_norms": Norm,
+    "last": Convolution,
+}
+
+
 def read_unets(checkpoint: Mapping[str, npt.NDArray[np.generic]], spec: MaskModelSpec) -> tuple[UNetWeights, ...]:
     """One U-Net per stem, in the order of ``spec.stems``.
 
@@ -65,6 +75,38 @@ def read_unets(checkpoint: Mapping[str, npt.NDArray[np.generic]], spec: MaskMode
     if surplus in checkpoint:
         raise CheckpointError(f"the checkpoint holds more stems than the {len(spec.stems)} of {spec.name}")
     return unets
+
+
+def unets_to_arrays(unets: Sequence[UNetWeights], stems: Sequence[str]) -> dict[str, Array]:
+    """All arrays by name: ``vocals.encoder.0.kernel``, ``vocals.encoder_norms.0.gamma``, ``vocals.last.bias``, …"""
+    arrays: dict[str, Array] = {}
+    for stem, unet in zip(stems, unets, strict=True):
+        for group, kind in GROUPS.items():
+            parts = [unet.last] if group == "last" else getattr(unet, group)
+            for index, part in enumerate(parts):
+                for field in fields(kind):
+                    arrays[_array_name(stem, group, index, field.name)] = getattr(part, field.name)
+    return arrays
+
+
+def unets_from_arrays(arrays: Mapping[str, Array], stems: Sequence[str]) -> tuple[UNetWeights, ...]:
+    """The inverse of `unets_to_arrays`; raises KeyError for a missing array."""
+    unets = []
+    for stem in stems:
+        groups: dict[str, tuple[Any, ...]] = {
+            group: tuple(
+                kind(*(arrays[_array_name(stem, group, index, field.name)] for field in fields(kind)))
+                for index in range(1 if group == "last" else N_LAYERS)
+            )
+            for group, kind in GROUPS.items()
+        }
+        (last,) = groups.pop("last")
+        unets.append(UNetWeights(**groups, last=last))
+    return tuple(unets)
+
+
+def _array_name(stem: str, group: str, index: int, part: str) -> str:
+    return f"{stem}.last.{part}" if group == "last" else f"{stem}.{group}.{index}.{part}"
 
 
 def _indexed(base: str, index: int) -> str:

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
+from unweave.dsp.wiener import SpatialModel, SpatialStatistics
 from unweave.engines.onnx import OnnxNetwork
 from unweave.errors import AudioReadError, Cancelled, OptionError
-from unweave.models.catalog import DEFAULT_MODEL, find_spec
+from unweave.models.catalog import DEFAULT_MODEL
 from unweave.models.fetch import DownloadProgress
-from unweave.models.hub import ensure_weights
 from unweave.models.network import network_path
-from unweave.separation.masking import MaskingSeparator
+from unweave.models.resolve import resolve
+from unweave.separation.feeder import SegmentFeeder
+from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.stream import SeparationStream
 from unweave.types import Stems, Waveform
@@ -31,6 +34,9 @@ class Progress:
     total_seconds: float | None  # None where the source does not say
 
 
+# None: ratio masks. Otherwise the multichannel Wiener filter, with spatial covariances of the track or of each segment.
+Wiener = Literal["track", "segment"]
+
 # Called now and then in the caller's own thread; returning False cancels, and `Cancelled` is raised.
 OnProgress = Callable[[Progress], object]
 
@@ -38,9 +44,12 @@ OnProgress = Callable[[Progress], object]
 class Separator:
     """A model, loaded once, that separates any number of mixtures; it may be used from several threads at once.
 
-    ``model`` is a name of the catalogue. ``offline`` never opens a connection. ``threads`` is how many segments are
-    computed at once; the default is the number of processors that this process may use. ``on_download`` is told of
-    weights on their way (bytes so far, bytes in all or None, what).
+    ``model`` is a name of the catalogue or of an added model, or the path of a ``.json`` configuration of Spleeter's or
+    of an exported ``.onnx`` or ``.safetensors`` file. ``wiener`` replaces the masks by the multichannel Wiener filter:
+    ``"track"`` learns the stems' places in the stereo image from the whole track, in a first pass (what Spleeter's
+    ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``offline`` never opens a connection.
+    ``threads`` is how many segments are computed at once; the default is the number of processors that this process
+    may use. ``on_download`` is told of weights on their way (bytes so far, bytes in all or None, what).
 
     Raises `UnknownModelError`, `DownloadError`, `CheckpointError` or `ModelError` where the model cannot be had.
     """
@@ -49,15 +58,20 @@ class Separator:
         self,
         model: str = DEFAULT_MODEL,
         *,
+        wiener: Wiener | None = None,
         offline: bool = False,
         threads: int | None = None,
         on_download: DownloadProgress = lambda done, total, label: None,
     ) -> None:
         if threads is not None and threads < 1:
             raise OptionError(f"expected at least one thread, got {threads}")
-        self.spec = find_spec(model)
-        folder = ensure_weights(self.spec.weights, offline=offline, progress=on_download)
-        self._separator = MaskingSeparator(self.spec, OnnxNetwork(network_path(self.spec, folder)))
+        if wiener not in (None, "track", "segment"):
+            raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
+        resolved = resolve(model)
+        self.spec = resolved.spec
+        location = resolved.locate(offline, on_download)
+        self._network = OnnxNetwork(network_path(self.spec, location))
+        self._wiener = wiener
         self._n_threads = threads or available_processors()
         self._executor = ThreadPoolExecutor(self._n_threads, thread_name_prefix="unweave")
 
@@ -85,14 +99,17 @@ class Separator:
             if sample_rate is None:
                 raise OptionError("an array needs its sample_rate in Hz")
             _check_array(mixture)
-            stream = self.stream(sample_rate, len(mixture), stems=stems)
-            total_seconds = mixture.shape[1] / sample_rate
-            return _concatenated(_run(stream, _blocks(mixture), total_seconds, on_progress))
+            meter = _Meter(on_progress, mixture.shape[1] / sample_rate, self._n_passes)
+            engine = self._prepare(lambda: _blocks(mixture), sample_rate, meter)
+            stream = self._stream(engine, sample_rate, len(mixture), stems)
+            return _concatenated(_run(stream, _blocks(mixture), meter))
         if sample_rate is not None:
             raise OptionError("sample_rate belongs to arrays; a file has its own")
         with AudioReader(mixture) as reader:
-            stream = self.stream(reader.sample_rate, reader.n_channels, stems=stems)
-            return _concatenated(_run(stream, reader, reader.expected_seconds, on_progress))
+            meter = _Meter(on_progress, reader.expected_seconds, self._n_passes)
+            engine = self._prepare(reader.again, reader.sample_rate, meter)
+            stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems)
+            return _concatenated(_run(stream, reader, meter))
 
     def separate_file(
         self,
@@ -117,9 +134,11 @@ class Separator:
             raise OptionError("expected an offset of at least 0 s and a duration above 0 s")
         with AudioReader(source, offset_seconds=offset_seconds, duration_seconds=duration_seconds) as reader:
             rate = options.rate_for(reader.sample_rate)
-            stream = self.stream(reader.sample_rate, reader.n_channels, stems=stems, output_rate=rate)
+            meter = _Meter(on_progress, reader.expected_seconds, self._n_passes)
+            engine = self._prepare(reader.again, reader.sample_rate, meter)
+            stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems, rate)
             with StemSet(paths, options, sample_rate=rate, n_channels=reader.n_channels) as files:
-                for part in _run(stream, reader, reader.expected_seconds, on_progress):
+                for part in _run(stream, reader, meter):
                     files.write(part)
                 files.commit()
         return paths
@@ -132,11 +151,54 @@ class Separator:
         stems: Sequence[str] | None = None,
         output_rate: int | None = None,
     ) -> SeparationStream:
-        """A stream for a mixture that comes in blocks: `push` gives the stems that are ready, `flush` the rest."""
+        """A stream for a mixture that comes in blocks: `push` gives the stems that are ready, `flush` the rest.
+
+        It sees the mixture once, so that ``wiener="track"`` works as ``"segment"`` does here.
+        """
         if sample_rate <= 0 or n_channels <= 0:
             raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
+        engine = WienerSeparator if self._wiener else MaskingSeparator
+        return self._stream(engine(self.spec, self._network), sample_rate, n_channels, stems, output_rate)
+
+    @property
+    def _n_passes(self) -> int:
+        return 2 if self._wiener == "track" else 1
+
+    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: _Meter) -> MaskingSeparator:
+        """What separates the segments of one mixture, after a first pass over it if one is needed."""
+        if self._wiener is None:
+            return MaskingSeparator(self.spec, self._network)
+        separator = WienerSeparator(self.spec, self._network)
+        if self._wiener == "segment":
+            return separator
+        feeder = SegmentFeeder(
+            separator.measure,
+            separator.segmentation,
+            self._executor,
+            self._n_threads + 1,
+            sample_rate=sample_rate,
+            model_rate=self.spec.sample_rate,
+        )
+        total: SpatialStatistics | None = None
+        try:
+            for statistics in _fed(feeder, blocks()):
+                total = statistics if total is None else total + statistics
+                meter.advance(self.spec.hop_samples / self.spec.sample_rate)
+        finally:
+            feeder.close()
+        assert total is not None, "a source without samples raises before this"
+        return WienerSeparator(self.spec, self._network, SpatialModel(total))
+
+    def _stream(
+        self,
+        engine: MaskingSeparator,
+        sample_rate: int,
+        n_channels: int,
+        stems: Sequence[str] | None,
+        output_rate: int | None = None,
+    ) -> SeparationStream:
         return SeparationStream(
-            self._separator,
+            engine,
             self._chosen(stems),
             self._executor,
             self._n_threads + 1,
@@ -163,25 +225,37 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _run(
-    stream: SeparationStream, blocks: Iterable[Waveform], total_seconds: float | None, on_progress: OnProgress | None
-) -> Iterator[Stems]:
-    """All blocks through the stream; progress is reported whenever stems come out."""
-    done = 0.0
+class _Meter:
+    """Turns seconds of audio done, over all passes, into calls of ``on_progress``."""
 
-    def report(part: Stems) -> None:
-        nonlocal done
-        done += part.n_samples / part.sample_rate
-        if on_progress is not None and on_progress(Progress(done, total_seconds)) is False:
+    def __init__(self, on_progress: OnProgress | None, total_seconds: float | None, n_passes: int) -> None:
+        self._on_progress = on_progress
+        self._total_seconds = total_seconds
+        self._n_passes = n_passes
+        self._done = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Report progress; raises `Cancelled` where the callback says so."""
+        self._done += seconds / self._n_passes
+        if self._on_progress is not None and self._on_progress(Progress(self._done, self._total_seconds)) is False:
             raise Cancelled("the separation was cancelled")
 
+
+def _fed(feeder: SegmentFeeder[SpatialStatistics], blocks: Iterable[Waveform]) -> Iterator[SpatialStatistics]:
+    for block in blocks:
+        yield from feeder.push(block)
+    yield from feeder.flush()
+
+
+def _run(stream: SeparationStream, blocks: Iterable[Waveform], meter: _Meter) -> Iterator[Stems]:
+    """All blocks through the stream."""
     try:
         for block in blocks:
             part = stream.push(block)
-            report(part)
+            meter.advance(part.n_samples / part.sample_rate)
             yield part
         part = stream.flush()
-        report(part)
+        meter.advance(part.n_samples / part.sample_rate)
         yield part
     finally:
         stream.close()

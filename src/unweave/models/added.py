@@ -1,0 +1,107 @@
+"""Models that the user brings: a checkpoint with its JSON, kept beside the fetched ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from unweave.errors import ModelError
+from unweave.models.cache import added_folder
+from unweave.models.catalog import specs, weights_names
+from unweave.models.network import has_checkpoint, network_path
+from unweave.models.spec import MaskModelSpec
+from unweave.models.spleeter_json import read_spleeter_json, write_spleeter_json
+
+CONFIGURATION = "model.json"
+
+
+def added_names() -> list[str]:
+    """The names under which models were added."""
+    folder = added_folder()
+    return sorted(path.parent.name for path in folder.glob(f"*/{CONFIGURATION}")) if folder.is_dir() else []
+
+
+def added_model_folder(name: str) -> Path:
+    """The folder of the model added as ``name``."""
+    return added_folder() / name
+
+
+def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
+    """Keep the checkpoint in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
+
+    ``configuration`` is its JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the
+    official one where the checkpoint has an official name. The checkpoint is read whole, each checksum verified,
+    before anything is kept. Raises `ModelError` or `CheckpointError`.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
+    if name in weights_names() or name in specs():
+        raise ModelError(f"{name!r} is the name of an official model; choose another")
+    if not origin.exists():
+        raise ModelError(f"{origin} does not exist")
+    target = added_model_folder(name)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
+            staged = Path(temporary) / "model"
+            _copy(origin, staged)
+            spec = _configuration(staged, origin, configuration)
+            spec = dataclasses.replace(spec, name=name, weights=name)
+            (staged / CONFIGURATION).write_text(write_spleeter_json(spec, name), encoding="utf-8")
+            network_path(spec, staged)
+            shutil.rmtree(target, ignore_errors=True)
+            staged.rename(target)
+    except OSError as error:
+        raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
+    return spec
+
+
+def _copy(origin: Path, staged: Path) -> None:
+    """Copy checkpoint and JSON files, flat, so that no path in an archive can lead elsewhere."""
+    staged.mkdir()
+    if origin.is_dir():
+        for path in origin.iterdir():
+            if path.is_file() and _is_wanted(path.name):
+                shutil.copyfile(path, staged / path.name)
+    elif zipfile.is_zipfile(origin):
+        with zipfile.ZipFile(origin) as archive:
+            for info in archive.infolist():
+                if not info.is_dir() and _is_wanted(name := PurePosixPath(info.filename).name):
+                    with archive.open(info) as stream, (staged / name).open("wb") as out:
+                        shutil.copyfileobj(stream, out)
+    else:
+        try:
+            with tarfile.open(origin) as tar:
+                for member in tar:
+                    stream_or_none = tar.extractfile(member) if member.isfile() else None
+                    if stream_or_none is not None and _is_wanted(name := PurePosixPath(member.name).name):
+                        with stream_or_none as stream, (staged / name).open("wb") as out:
+                            shutil.copyfileobj(stream, out)
+        except (tarfile.TarError, EOFError) as error:
+            raise ModelError(f"{origin} is not a folder, a .tar.gz or a .zip: {error}") from error
+    if not has_checkpoint(staged):
+        raise ModelError(f"{origin} holds no TensorFlow checkpoint (an .index and a .data file)")
+
+
+def _is_wanted(name: str) -> bool:
+    is_data = ".data-" in name
+    return not name.startswith(".") and (name == "checkpoint" or name.endswith((".index", ".json")) or is_data)
+
+
+def _configuration(staged: Path, origin: Path, configuration: Path | None) -> MaskModelSpec:
+    if configuration is not None:
+        return read_spleeter_json(configuration)[0]
+    found = sorted(staged.glob("*.json"))
+    if len(found) == 1:
+        return read_spleeter_json(found[0])[0]
+    if len(found) > 1:
+        raise ModelError(f"{origin} holds several JSON files ({', '.join(p.name for p in found)}); name one")
+    official = f"spleeter:{origin.name.split('.')[0]}"
+    if official in specs():
+        return specs()[official]
+    raise ModelError(f"{origin} holds no JSON configuration; name one with --config")

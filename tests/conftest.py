@@ -1,0 +1,38 @@
+"""Fixtures: one loaded official model for all tests, and caches of their own for those that fill one."""
+
+import pytest
+
+from tests.helpers.toys import write_toy
+
+
+@pytest.fixture(scope="session")
+def separator():
+    """The official two-stem model; its weights come through the hub, as a user's do, and stay in the user's cache."""
+    from unweave import Separator
+
+    return Separator("spleeter:2stems")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("UNWEAVE_CACHE", str(folder))
+    monkeypatch.delenv("MODEL_PATH", raising=False)
+    return folder
+
+
+@pytest.fixture
+def toy_json(tmp_path, cache):
+    """The configuration of a toy model, with its checkpoint beside it."""
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    return write_toy(folder)
+
+
+@pytest.fixture
+def toy(toy_json):
+    """A loaded toy model: small, fast, and wrong."""
+    from unweave import Separator
+
+    return Separator(str(toy_json), threads=2)

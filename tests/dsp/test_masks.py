@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from unweave.dsp.masks import apply_mask, extend_masks, ratio_masks
+
+magnitudes = arrays(np.float32, (3, 2, 4, 5), elements=st.floats(0, 1000, width=32))
+
+
+@given(magnitudes, st.sampled_from([1.0, 1.5, 2.0]))
+def test_masks_are_shares_that_sum_to_one(estimates, exponent):
+    before = estimates.copy()
+    masks = ratio_masks(estimates, exponent)
+    assert (masks >= 0).all()
+    np.testing.assert_allclose(masks.sum(axis=0), 1, rtol=1e-5)
+    np.testing.assert_array_equal(estimates, before)
+
+
+def test_silence_is_shared_equally():
+    np.testing.assert_allclose(ratio_masks(np.zeros((4, 2, 3, 3), np.float32)), 0.25)
+
+
+def test_exponent_two_is_the_wiener_ratio():
+    estimates = np.array([3.0, 4.0], np.float32).reshape(2, 1, 1, 1)
+    np.testing.assert_allclose(ratio_masks(estimates).ravel(), [9 / 25, 16 / 25], rtol=1e-6)
+
+
+def test_extension():
+    masks = np.random.default_rng(0).random((2, 3, 8)).astype(np.float32)
+    zeros = extend_masks(masks, 12, "zeros")
+    average = extend_masks(masks, 12, "average")
+    np.testing.assert_array_equal(zeros[..., :8], masks)
+    assert (zeros[..., 8:] == 0).all()
+    np.testing.assert_allclose(average[..., 8:], np.repeat(masks.mean(-1, keepdims=True), 4, -1), rtol=1e-6)
+    with pytest.raises(ValueError, match="'zeros' or 'average'"):
+        extend_masks(masks, 12, "mirror")
+
+
+def test_a_mask_of_fewer_bins_leaves_the_rest_out():
+    spectrum = np.ones((2, 3, 9), np.complex64)
+    assert apply_mask(spectrum, np.full((2, 3, 4), 0.5, np.float32)).shape == (2, 3, 4)

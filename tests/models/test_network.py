@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from tests.helpers.bundles import write_bundle
+from tests.helpers.toys import TOY, random_variables
+from unweave.errors import CheckpointError, ModelError
+from unweave.models.network import checkpoint_name, has_checkpoint, network_path
+
+
+@pytest.fixture
+def folder(tmp_path, cache):
+    write_bundle(tmp_path / "weights" / "model", random_variables(TOY))
+    return tmp_path / "weights"
+
+
+def test_is_converted_once(folder):
+    path = network_path(TOY, folder)
+    written = path.stat().st_mtime_ns
+    assert network_path(TOY, folder) == path
+    assert path.stat().st_mtime_ns == written
+
+
+def test_other_weights_are_another_file(folder):
+    first = network_path(TOY, folder)
+    write_bundle(folder / "model", random_variables(TOY, seed=1))
+    assert network_path(TOY, folder) != first
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-100], lambda raw: raw[:500] + b"\0" + raw[501:], lambda raw: b""])
+def test_a_damaged_file_in_the_cache_is_made_again(folder, damage):
+    path = network_path(TOY, folder)
+    raw = path.read_bytes()
+    path.write_bytes(damage(raw))
+    assert network_path(TOY, folder).read_bytes() == raw
+
+
+def test_damaged_weights_leave_nothing_in_the_cache(folder, cache):
+    data = folder / "model.data-00000-of-00001"
+    raw = bytearray(data.read_bytes())
+    raw[50] ^= 0xFF
+    data.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="checksum"):
+        network_path(TOY, folder)
+    assert not list(cache.rglob("*.onnx"))
+
+
+def test_a_cache_that_is_a_file_is_an_error(folder, cache):
+    cache.write_text("in the way")
+    with pytest.raises(ModelError, match="cannot keep"):
+        network_path(TOY, folder)
+
+
+def test_the_checkpoint_file_names_the_newest(tmp_path):
+    for step in (100, 200):
+        write_bundle(tmp_path / f"model.ckpt-{step}", {"x": np.zeros(1, np.float32)})
+    (tmp_path / "checkpoint").write_text(
+        'model_checkpoint_path: "/somewhere/else/model.ckpt-200"\nall_model_checkpoint_paths: "model.ckpt-100"\n'
+    )
+    assert checkpoint_name(tmp_path) == "model.ckpt-200"
+    assert has_checkpoint(tmp_path)
+
+
+def test_an_empty_folder_has_no_checkpoint(tmp_path):
+    assert not has_checkpoint(tmp_path)
+    assert not has_checkpoint(tmp_path / "missing")

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from tests.helpers.bundles import write_bundle
+from unweave.errors import CheckpointError
+from unweave.models.tf_checkpoint import TensorBundle
+
+RANDOM = np.random.default_rng(0)
+ARRAYS = {
+    **{f"layer_{k}/kernel": RANDOM.standard_normal((3, k + 1)).astype(np.float32) for k in range(50)},
+    "step": np.array(7, np.int64),
+    "double": RANDOM.standard_normal(5),
+    "half": RANDOM.standard_normal((2, 2)).astype(np.float16),
+    "empty": np.zeros((0, 4), np.float32),
+}
+
+
+@pytest.fixture
+def prefix(tmp_path):
+    write_bundle(tmp_path / "model", ARRAYS)
+    return tmp_path / "model"
+
+
+def test_every_tensor_comes_back(prefix):
+    bundle = TensorBundle(prefix)
+    assert sorted(bundle) == sorted(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert bundle[name].dtype == array.dtype
+        np.testing.assert_array_equal(bundle[name], array)
+
+
+def test_missing_index(tmp_path):
+    with pytest.raises(CheckpointError, match="cannot read checkpoint index"):
+        TensorBundle(tmp_path / "model")
+
+
+def test_missing_data(prefix):
+    prefix.with_name("model.data-00000-of-00001").unlink()
+    with pytest.raises(CheckpointError, match="cannot read checkpoint data"):
+        TensorBundle(prefix)["step"]
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"not a table at all" * 10])
+def test_foreign_index(prefix, content):
+    prefix.with_name("model.index").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.index"):
+        TensorBundle(prefix)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_truncated_index(prefix, keep):
+    path = prefix.with_name("model.index")
+    raw = path.read_bytes()
+    path.write_bytes(raw[: int(len(raw) * keep)])
+    with pytest.raises(CheckpointError):
+        TensorBundle(prefix)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_flipped_byte_in_the_index_is_noticed(prefix, seed):
+    path = prefix.with_name("model.index")
+    raw = bytearray(path.read_bytes())
+    raw[np.random.default_rng(seed).integers(len(raw) - 48)] ^= 0x55
+    path.write_bytes(raw)
+    try:
+        bundle = TensorBundle(prefix)
+    except CheckpointError:
+        return
+    # What is left are the trailers' and footer's own spare bytes: everything that is read must be right.
+    for name in bundle:
+        np.testing.assert_array_equal(bundle[name], ARRAYS[name])
+
+
+def test_truncated_data(prefix):
+    path = prefix.with_name("model.data-00000-of-00001")
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(CheckpointError, match="truncated"):
+        [TensorBundle(prefix)[name] for name in ARRAYS]
+
+
+def test_corrupted_data(prefix):
+    path = prefix.with_name("model.data-00000-of-00001")
+    raw = bytearray(path.read_bytes())
+    raw[100] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="checksum"):
+        [TensorBundle(prefix)[name] for name in ARRAYS]
