@@ -36,6 +36,7 @@ class OutputOptions:
     clip: Clip = "clamp"  # what happens to samples beyond full scale where the format cannot hold them
     filename_format: str = DEFAULT_TEMPLATE  # {filename} {foldername} {instrument} or {stem}, {codec}
     sample_rate: int | None = None  # Hz; None: the input's
+    n_channels: int | None = None  # 1 or 2; None: the input's, two at most
 
     def __post_init__(self) -> None:
         if self.bit_depth not in BIT_DEPTHS:
@@ -44,6 +45,8 @@ class OutputOptions:
             raise OptionError(f"expected clip to be clamp or rescale, got {self.clip!r}")
         if self.sample_rate is not None and not 1000 <= self.sample_rate <= 768_000:
             raise OptionError(f"expected a sample rate of 1000 to 768000 Hz, got {self.sample_rate}")
+        if self.n_channels not in (None, 1, 2):
+            raise OptionError(f"expected one or two channels, got {self.n_channels}")
         self.format.encoder(self.bit_depth)
         parse_bitrate(self.bitrate)
 

@@ -136,8 +136,9 @@ class Separator:
             rate = options.rate_for(reader.sample_rate)
             meter = _Meter(on_progress, reader.expected_seconds, self._n_passes)
             engine = self._prepare(reader.again, reader.sample_rate, meter)
-            stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems, rate)
-            with StemSet(paths, options, sample_rate=rate, n_channels=reader.n_channels) as files:
+            n_channels = options.n_channels or reader.n_channels
+            stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems, rate, n_channels)
+            with StemSet(paths, options, sample_rate=rate, n_channels=n_channels) as files:
                 for part in _run(stream, reader, meter):
                     files.write(part)
                 files.commit()
@@ -196,6 +197,7 @@ class Separator:
         n_channels: int,
         stems: Sequence[str] | None,
         output_rate: int | None = None,
+        output_channels: int | None = None,
     ) -> SeparationStream:
         return SeparationStream(
             engine,
@@ -206,6 +208,7 @@ class Separator:
             sample_rate=sample_rate,
             output_rate=output_rate or sample_rate,
             n_channels=n_channels,
+            output_channels=output_channels or min(n_channels, 2),
         )
 
     def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:

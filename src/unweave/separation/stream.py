@@ -46,12 +46,13 @@ class SeparationStream:
         sample_rate: int,
         output_rate: int,
         n_channels: int,
+        output_channels: int,
     ) -> None:
         indices = tuple(stems.values())
         self._names = tuple(stems)
         self._rates = (sample_rate, output_rate)
         self._n_channels = n_channels
-        self._n_out_channels = min(n_channels, 2)
+        self._n_out_channels = output_channels
         self._feeder = SegmentFeeder(
             lambda segment: separator.separate(segment, indices),
             separator.segmentation,

@@ -1,0 +1,93 @@
+"""``unweave-spleeter``: the original's command lines, for old scripts (``alias spleeter=unweave-spleeter``)."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from unweave import __version__
+from unweave.cli.failures import EXIT_FAILED, failures_shown
+
+OUTPUT_PATH = Path(tempfile.gettempdir(), "separated_audio")
+
+app = typer.Typer(name="spleeter", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"Spleeter Version: unweave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    """Spleeter's commands, run by unweave."""
+
+
+@app.command()
+def separate(
+    files: Annotated[Optional[list[Path]], typer.Argument(help="Audio files.")] = None,  # noqa: UP045
+    inputs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option("-i", "--inputs", help="Deprecated: name the files without it."),
+    ] = None,
+    adapter: Annotated[
+        str, typer.Option("-a", "--adapter", help="Class that loads and saves audio.")
+    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate")] = "128k",
+    codec: Annotated[str, typer.Option("-c", "--codec")] = "wav",
+    duration: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("-d", "--duration", help="Seconds to separate; without it, to the end (the original: 600)."),
+    ] = None,
+    offset: Annotated[float, typer.Option("-s", "--offset")] = 0.0,
+    output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
+    stft_backend: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("-B", "--stft-backend", help="Deprecated: there is one."),
+    ] = None,
+    filename_format: Annotated[str, typer.Option("-f", "--filename_format")] = "{filename}/{instrument}.{codec}",
+    params_filename: Annotated[str, typer.Option("-p", "--params_filename")] = "spleeter:2stems",
+    mwf: Annotated[bool, typer.Option("--mwf", "-m")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+) -> None:
+    """Separate audio files, as the original does."""
+    with failures_shown(verbose):
+        from unweave.cli.failures import fail
+        from unweave.compat.spleeter.audio.adapter import AudioAdapter
+        from unweave.compat.spleeter.separator import Separator
+        from unweave.errors import OptionError, UnweaveError
+
+        if inputs:
+            print("unweave: warning: -i is deprecated; name the files without it", file=sys.stderr)
+        if stft_backend is not None:
+            print("unweave: warning: -B is deprecated and has no effect", file=sys.stderr)
+        sources = [*(inputs or []), *(files or [])]
+        if not sources:
+            raise OptionError("no input file was named")
+        audio_adapter = AudioAdapter.get(adapter)
+        separator = Separator(params_filename, MWF=mwf)
+        n_failed = 0
+        for source in sources:
+            try:
+                separator.separate_to_file(
+                    source, output_path, audio_adapter, offset, duration, codec, bitrate, filename_format
+                )
+            except OptionError:
+                raise
+            except UnweaveError as error:
+                fail(str(error))
+                n_failed += 1
+    if n_failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,75 @@
+import shutil
+import tarfile
+import zipfile
+
+import pytest
+
+from tests.helpers.toys import TOY, edit_json, write_toy
+from unweave import Separator
+from unweave.errors import CheckpointError, ModelError
+from unweave.models.added import add_model, added_names
+
+
+@pytest.fixture
+def brought(tmp_path, cache):
+    """A folder with a checkpoint and its JSON, as training with the original leaves it."""
+    path = write_toy(tmp_path / "brought_parent") if (tmp_path / "brought_parent").mkdir() is None else None
+    folder = tmp_path / "brought"
+    shutil.move(tmp_path / "brought_parent" / "weights", folder)
+    shutil.move(path, folder / "config.json")
+    edit_json(folder / "config.json", model_dir="gone")
+    return folder
+
+
+def packed(folder, kind):
+    path = folder.parent / f"model.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in folder.iterdir():
+                archive.write(file, f"../../{file.name}")
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            for file in folder.iterdir():
+                archive.add(file, f"deep/{file.name}")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar.gz", "zip"])
+def test_added_and_used(brought, kind):
+    origin = brought if kind == "folder" else packed(brought, kind)
+    spec = add_model("mine", origin)
+    assert spec.stems == TOY.stems
+    shutil.rmtree(brought)
+    assert added_names() == ["mine"]
+    assert Separator("mine").stems == TOY.stems
+
+
+@pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "../up", "", "a b"])
+def test_unusable_names(brought, name):
+    with pytest.raises(ModelError, match="name"):
+        add_model(name, brought)
+
+
+def test_a_damaged_checkpoint_is_not_kept(brought):
+    data = brought / "model.data-00000-of-00001"
+    raw = bytearray(data.read_bytes())
+    raw[0] ^= 1
+    data.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="checksum"):
+        add_model("mine", brought)
+    assert added_names() == []
+
+
+def test_without_a_configuration(brought):
+    (brought / "config.json").unlink()
+    with pytest.raises(ModelError, match="--config"):
+        add_model("mine", brought)
+
+
+def test_without_a_checkpoint(tmp_path, cache):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="holds no TensorFlow checkpoint"):
+        add_model("mine", tmp_path / "empty")
+    (tmp_path / "text.tar.gz").write_text("no archive")
+    with pytest.raises(ModelError, match="not a folder"):
+        add_model("mine", tmp_path / "text.tar.gz")

@@ -1,0 +1,70 @@
+"""What the original does badly, each with the better behaviour; see docs/migrating.md.
+
+An empty model folder, missing files, failed writes and clipping have their tests beside the code they are about.
+"""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.audio.test_files import read, write
+from tests.helpers.signals import noise
+from tests.helpers.toys import TOY, write_toy
+from unweave import Separator
+from unweave.engines import onnx
+from unweave.separation.batch import BatchOptions, Task, separate_files
+
+
+@pytest.fixture
+def slow_toy(tmp_path, cache):
+    """A toy at 8 kHz, for long files."""
+    return write_toy(tmp_path, dataclasses.replace(TOY, sample_rate=8000, n_frames=512))
+
+
+def test_nothing_is_cut_off_after_600_seconds(slow_toy, tmp_path):
+    n_samples = 8000 * 630
+    path = write(tmp_path / "long.flac", noise(n_samples, 1), 8000)
+    paths = Separator(str(slow_toy)).separate_file(path, tmp_path / "out")
+    stem = read(paths["vocals"])
+    assert stem.shape == (1, n_samples)
+    assert np.abs(stem[:, -8000:]).max() > 1e-3
+
+
+PEAK = """
+import resource, sys
+from unweave import Separator
+Separator(sys.argv[1], threads=2).separate_file(sys.argv[2], sys.argv[3])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_length(slow_toy, tmp_path):
+    peaks = []
+    for minutes in (2, 20):
+        path = write(tmp_path / f"{minutes}.wav", noise(8000 * 60 * minutes, 1), 8000)
+        command = [sys.executable, "-c", PEAK, str(slow_toy), str(path), str(tmp_path / "out")]
+        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_weights_are_loaded_once_for_many_files(toy_json, tmp_path, monkeypatch):
+    loaded = []
+    session = onnx.onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnx.onnxruntime, "InferenceSession", lambda *args, **kw: loaded.append(args) or session(*args, **kw)
+    )
+    separator = Separator(str(toy_json))
+    path = write(tmp_path / "x.wav", noise(5000))
+    outcomes = separate_files(separator, [Task(path, tmp_path / str(n)) for n in range(5)], BatchOptions(jobs=2))
+    assert [outcome.status for outcome in outcomes] == ["done"] * 5
+    assert len(loaded) == 1
+
+
+def test_one_stem_alone(toy_json, tmp_path):
+    path = write(tmp_path / "x.wav", noise(5000))
+    paths = Separator(str(toy_json)).separate_file(path, tmp_path / "out", stems=["vocals"])
+    assert list(paths) == ["vocals"]
+    assert [p.name for p in (tmp_path / "out/x").iterdir()] == ["vocals.wav"]
