@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unweave.dsp.masks import apply_mask, extend_masks, ratio_masks
+from unweave.dsp.masks import extend_masks, ratio_masks
 
 magnitudes = arrays(np.float32, (3, 2, 4, 5), elements=st.floats(0, 1000, width=32))
 
@@ -36,8 +36,3 @@ def test_extension():
     np.testing.assert_allclose(average[..., 8:], np.repeat(masks.mean(-1, keepdims=True), 4, -1), rtol=1e-6)
     with pytest.raises(ValueError, match="'zeros' or 'average'"):
         extend_masks(masks, 12, "mirror")
-
-
-def test_a_mask_of_fewer_bins_leaves_the_rest_out():
-    spectrum = np.ones((2, 3, 9), np.complex64)
-    assert apply_mask(spectrum, np.full((2, 3, 4), 0.5, np.float32)).shape == (2, 3, 4)

@@ -23,6 +23,7 @@ from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
 
+SAMPLES_AT_ONCE = 1 << 15  # small enough for the processor's cache
 TEMPORARY_PREFIX = ".unweave-"
 TEMPORARY_SUFFIX = ".part"
 
@@ -79,9 +80,11 @@ class AudioWriter:
 
     def write(self, waveform: Waveform) -> None:
         """Append samples (channels, samples)."""
-        if waveform.shape[1] == 0:
-            return
-        peak = float(np.max(np.abs(waveform)))
+        for start in range(0, waveform.shape[1], SAMPLES_AT_ONCE):
+            self._write(waveform[:, start : start + SAMPLES_AT_ONCE])
+
+    def _write(self, waveform: Waveform) -> None:
+        peak = max(float(waveform.max()), -float(waveform.min()))
         self.peak = max(self.peak, peak)
         if peak > 1.0 and not self._is_float:
             self.n_clipped += int(np.count_nonzero(np.abs(waveform) > 1.0))

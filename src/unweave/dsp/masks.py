@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unweave.types import Spectrogram
-
 # Keeps the masks defined in silence, where every stem then gets an equal share (Spleeter's EPSILON).
 EPSILON = 1e-10
 
@@ -40,9 +38,3 @@ def extend_masks(masks: npt.NDArray[np.float32], n_bins: int, mode: str) -> npt.
     else:
         raise ValueError(f"mask extension must be 'zeros' or 'average', got {mode!r}")
     return np.concatenate([masks, fill], axis=-1)
-
-
-def apply_mask(spectrum: Spectrogram, mask: npt.NDArray[np.float32]) -> Spectrogram:
-    """The part of ``spectrum`` that ``mask`` lets through; a mask of fewer bins silences the rest by leaving it out."""
-    masked: Spectrogram = spectrum[..., : mask.shape[-1]] * mask
-    return masked

@@ -16,6 +16,6 @@ class Network(Protocol):
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """Each stem's magnitudes from the mixture's: (channels, frames, bins) → (stems, channels, frames, bins).
 
-        Frames and bins are multiples of 64.
+        Frames and bins are multiples of 64. The result may be overwritten by the next call in the same thread.
         """
         ...

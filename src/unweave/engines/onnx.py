@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,13 @@ import numpy.typing as npt
 import onnxruntime
 
 from unweave.errors import ModelError
+from unweave.models.cache import graphs_folder
+from unweave.models.files import sealed_folder
 from unweave.types import Magnitude
+
+OPTIMISED = "optimised.onnx"
+WEIGHTS = "weights.bin"
+SILENT = 3  # only errors are logged
 
 
 class OnnxNetwork:
@@ -21,18 +30,75 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # 75 MB less for the same speed
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = _session(_optimised(path))
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
-        self._input = self._session.get_inputs()[0].name
+        (self._input,) = self._session.get_inputs()
+        (self._output,) = self._session.get_outputs()
+        self._buffers = threading.local()
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
-        estimates: npt.NDArray[np.float32] = self._session.run(None, {self._input: mixture[None]})[0]
+        estimates = self._buffer((self._output.shape[0], 1, *mixture.shape))
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._input.name, np.ascontiguousarray(mixture[None]))
+        binding.bind_output(self._output.name, "cpu", 0, np.float32, estimates.shape, estimates.ctypes.data)
+        self._session.run_with_iobinding(binding)
         return estimates[:, 0]
+
+    def _buffer(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """This thread's own output, used again and again: large arrays that come and go leave holes in memory."""
+        buffer: npt.NDArray[np.float32] | None = getattr(self._buffers, "output", None)
+        if buffer is None or buffer.shape != shape:
+            buffer = self._buffers.output = np.empty(shape, np.float32)
+        return buffer
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # 75 MB less for the same speed
+    options.log_severity_level = SILENT
+    return options
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = _options()
+    if path.name == OPTIMISED:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _optimised(path: Path) -> Path:
+    """The network of the cache at ``path`` as ONNX Runtime optimises it for this processor, kept beside it.
+
+    Its weights lie in a file that is mapped, not read: the session is there in 10 ms instead of 200, and the process is
+    75 MB smaller. A network from elsewhere is taken as it is.
+    """
+    if graphs_folder() not in path.parents:
+        return path
+    folder = path.parent.with_name(f"{path.parent.name}-{_fingerprint()}")
+    try:
+        return sealed_folder(folder, lambda staged: _optimise(path, staged)) / OPTIMISED
+    except OSError:
+        return path  # a cache that cannot be written costs speed, not the result
+
+
+def _optimise(path: Path, folder: Path) -> None:
+    options = _options()
+    options.optimized_model_filepath = str(folder / OPTIMISED)
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
+    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _fingerprint() -> str:
+    """What an optimised graph depends on: ONNX Runtime's version and the processor's instruction sets."""
+    features = platform.machine() + platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        features += next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return hashlib.sha256(f"{onnxruntime.__version__} {features}".encode()).hexdigest()[:12]

@@ -7,16 +7,15 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import google_crc32c
-
 from unweave.errors import ModelError
 from unweave.models.cache import graphs_folder
-from unweave.models.files import replace_file
+from unweave.models.files import sealed_folder
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet_weights import UNetWeights
 
 # Part of every cached file's name: raise it when `onnx_graph` builds another graph from the same weights.
 GRAPH_VERSION = 1
+NETWORK = "network.onnx"
 # What the graph depends on; the rest of a spec (bins, masks, names) is applied outside of it.
 GRAPH_FIELDS = ("stems", "head", "encoder_activation", "decoder_activation", "n_filters", "n_channels")
 
@@ -33,10 +32,11 @@ def network_path(spec: MaskModelSpec, location: Path) -> Path:
     digest = hashlib.sha256(fields.encode())
     digest.update(_identity(location))
     name = spec.weights.replace(":", "-")
-    path = graphs_folder() / f"{name}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}.onnx"
-    if not _is_whole(path):
-        _convert(spec, location, path)
-    return path
+    folder = graphs_folder() / f"{name}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}"
+    try:
+        return sealed_folder(folder, lambda staged: _convert(spec, location, staged / NETWORK)) / NETWORK
+    except OSError as error:
+        raise ModelError(f"cannot keep the converted network in {folder.parent}: {error.strerror}") from error
 
 
 def load_unets(spec: MaskModelSpec, location: Path) -> tuple[UNetWeights, ...]:
@@ -85,29 +85,4 @@ def _convert(spec: MaskModelSpec, location: Path, path: Path) -> None:
     # Imported here: the conversion runs once per machine, and `onnx` takes 0.14 s to import.
     from unweave.models.onnx_graph import build_graph
 
-    raw = build_graph(load_unets(spec, location), spec).SerializeToString()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, raw)
-        replace_file(_checksum_path(path), f"{len(raw)} {google_crc32c.value(raw)}".encode())
-    except OSError as error:
-        raise ModelError(f"cannot keep the converted network in {path.parent}: {error.strerror}") from error
-
-
-def _checksum_path(path: Path) -> Path:
-    return path.with_suffix(".crc")
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether ``path`` has the length and checksum that were noted when it was written."""
-    try:
-        size, crc = _checksum_path(path).read_text().split()
-        if path.stat().st_size != int(size):
-            return False
-        checksum = 0
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                checksum = google_crc32c.extend(checksum, block)
-        return checksum == int(crc)
-    except (OSError, ValueError):
-        return False
+    path.write_bytes(build_graph(load_unets(spec, location), spec).SerializeToString())

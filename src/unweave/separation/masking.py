@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from unweave.dsp.masks import apply_mask, extend_masks, ratio_masks
-from unweave.dsp.stft import analyse, synthesise
+from unweave.dsp.masks import extend_masks, ratio_masks
+from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
 from unweave.engines.base import Network
 from unweave.models.spec import MaskModelSpec
 from unweave.separation.segments import Segmentation
 from unweave.types import Spectrogram, Waveform
+
+# (mixture's spectrum, magnitudes of each stem, indices of the chosen stems) of a few frames → the chosen stems' spectra
+FrameFilter = Callable[[Spectrogram, npt.NDArray[np.float32], Sequence[int]], npt.NDArray[np.complex64]]
 
 
 class MaskingSeparator:
@@ -22,27 +26,50 @@ class MaskingSeparator:
     def __init__(self, spec: MaskModelSpec, network: Network) -> None:
         self.spec = spec
         self._network = network
+        self._workspace = threading.local()
         self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=spec.n_fft)
 
     def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be overlap-added."""
-        spectrum, estimates = self.estimate(segment)
-        separated = np.empty((len(stems), *segment.shape), np.float32)
-        masks = ratio_masks(estimates, self.spec.mask_exponent)
-        for row, stem in enumerate(stems):
-            mask = masks[stem]
-            if self.spec.mask_extension != "zeros":
-                mask = extend_masks(mask, spectrum.shape[-1], self.spec.mask_extension)
-            separated[row] = self._synthesise(apply_mask(spectrum, mask))
+        n_bins = self.spec.n_bins if self.spec.mask_extension == "zeros" else None
+        spectrum, estimates = self._estimate(segment, n_bins)
+        return self._synthesise(spectrum, estimates, stems, self._filter)
+
+    def _estimate(self, segment: Waveform, n_bins: int | None) -> tuple[Spectrogram, npt.NDArray[np.float32]]:
+        """The mixture's lowest ``n_bins`` bins (channels, frames, bins), and the networks' magnitudes of each stem.
+
+        Both lie in this thread's workspace until its next segment: large arrays that come and go leave holes.
+        """
+        space = self._workspace.__dict__
+        spectrum = analyse(segment, self.spec.n_fft, self.spec.hop_length, n_bins, out=space.get("spectrum"))
+        magnitude = np.abs(spectrum[..., : self.spec.n_bins], out=space.get("magnitude"))
+        space.update(spectrum=spectrum, magnitude=magnitude)
+        return spectrum, self._network.estimate(magnitude)
+
+    def _filter(
+        self, spectrum: Spectrogram, estimates: npt.NDArray[np.float32], stems: Sequence[int]
+    ) -> npt.NDArray[np.complex64]:
+        """The chosen stems' spectra (stems, channels, frames, bins) of a few frames."""
+        masks = ratio_masks(estimates, self.spec.mask_exponent)[list(stems)]
+        if spectrum.shape[-1] > masks.shape[-1]:
+            masks = extend_masks(masks, spectrum.shape[-1], self.spec.mask_extension)
+        return spectrum * masks
+
+    def _synthesise(
+        self,
+        spectrum: Spectrogram,
+        estimates: npt.NDArray[np.float32],
+        stems: Sequence[int],
+        filter_frames: FrameFilter,
+    ) -> npt.NDArray[np.float32]:
+        """Filter a few frames at a time and add them up: what is in between never leaves the processor's cache."""
+        n_channels, n_frames, _ = spectrum.shape
+        separated = np.zeros((len(stems), n_channels, self.segmentation.length), np.float32)
+        for start in range(0, n_frames, FRAMES_AT_ONCE):
+            part = slice(start, start + FRAMES_AT_ONCE)
+            filtered = filter_frames(spectrum[:, part], estimates[:, :, part], stems)
+            add_frames(separated, start, filtered, self.spec.n_fft, self.spec.hop_length)
         return separated
-
-    def estimate(self, segment: Waveform) -> tuple[Spectrogram, npt.NDArray[np.float32]]:
-        """The mixture's spectrum (channels, frames, bins) and the networks' magnitudes, stacked over the stems."""
-        spectrum = analyse(segment, self.spec.n_fft, self.spec.hop_length)
-        return spectrum, self._network.estimate(np.abs(spectrum[..., : self.spec.n_bins]))
-
-    def _synthesise(self, spectrum: Spectrogram) -> Waveform:
-        return synthesise(spectrum, self.spec.n_fft, self.spec.hop_length)
 
 
 class WienerSeparator(MaskingSeparator):
@@ -58,12 +85,17 @@ class WienerSeparator(MaskingSeparator):
 
     def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
         """See `MaskingSeparator.separate`."""
-        spectrum, estimates = self.estimate(segment)
+        spectrum, estimates = self._estimate(segment, None)
         model = self._model or SpatialModel(measure(estimates, spectrum))
-        filtered = wiener_filter(estimates, spectrum, model, stems)
-        return np.stack([self._synthesise(stem) for stem in filtered])
+
+        def wiener(
+            spectrum: Spectrogram, estimates: npt.NDArray[np.float32], stems: Sequence[int]
+        ) -> npt.NDArray[np.complex64]:
+            return wiener_filter(estimates, spectrum, model, stems)
+
+        return self._synthesise(spectrum, estimates, stems, wiener)
 
     def measure(self, segment: Waveform) -> SpatialStatistics:
         """The statistics of one segment, to be summed over all of them."""
-        spectrum, estimates = self.estimate(segment)
+        spectrum, estimates = self._estimate(segment, None)
         return measure(estimates, spectrum)

@@ -22,7 +22,7 @@ from unweave.models.resolve import resolve
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
-from unweave.separation.stream import SeparationStream
+from unweave.separation.stream import SeparationStream, concatenated
 from unweave.types import Stems, Waveform
 
 
@@ -102,14 +102,14 @@ class Separator:
             meter = _Meter(on_progress, mixture.shape[1] / sample_rate, self._n_passes)
             engine = self._prepare(lambda: _blocks(mixture), sample_rate, meter)
             stream = self._stream(engine, sample_rate, len(mixture), stems)
-            return _concatenated(_run(stream, _blocks(mixture), meter))
+            return concatenated(_run(stream, _blocks(mixture), meter))
         if sample_rate is not None:
             raise OptionError("sample_rate belongs to arrays; a file has its own")
         with AudioReader(mixture) as reader:
             meter = _Meter(on_progress, reader.expected_seconds, self._n_passes)
             engine = self._prepare(reader.again, reader.sample_rate, meter)
             stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems)
-            return _concatenated(_run(stream, reader, meter))
+            return concatenated(_run(stream, reader, meter))
 
     def separate_file(
         self,
@@ -252,14 +252,16 @@ def _fed(feeder: SegmentFeeder[SpatialStatistics], blocks: Iterable[Waveform]) -
 
 def _run(stream: SeparationStream, blocks: Iterable[Waveform], meter: _Meter) -> Iterator[Stems]:
     """All blocks through the stream."""
-    try:
+
+    def parts() -> Iterator[Stems]:
         for block in blocks:
-            part = stream.push(block)
+            yield stream.push(block)
+        yield from stream.drain()
+
+    try:
+        for part in parts():
             meter.advance(part.n_samples / part.sample_rate)
             yield part
-        part = stream.flush()
-        meter.advance(part.n_samples / part.sample_rate)
-        yield part
     finally:
         stream.close()
 
@@ -277,10 +279,3 @@ def _blocks(mixture: Waveform) -> Iterator[Waveform]:
     for start in range(0, mixture.shape[1], BLOCK_SAMPLES):
         block = mixture[:, start : start + BLOCK_SAMPLES].astype(np.float32)
         yield np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _concatenated(parts: Iterable[Stems]) -> Stems:
-    gathered = list(parts)
-    names = list(gathered[0])
-    waveforms = {name: np.concatenate([part[name] for part in gathered], axis=1) for name in names}
-    return Stems(waveforms, gathered[0].sample_rate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -79,18 +79,22 @@ class SeparationStream:
 
     def flush(self) -> Stems:
         """The end of the mixture: returns all the rest. The stream takes no more blocks after it."""
+        return concatenated(self.drain())
+
+    def drain(self) -> Iterator[Stems]:
+        """As `flush`, but a segment at a time: at least one part, and never several segments in memory."""
         if self._is_closed:
             raise OptionError("the stream was flushed or closed before")
         self._is_closed = True
-        joined = self._join(self._feeder.flush())
-        # The last segment reaches past the end of the mixture.
-        surplus = max(0, self._n_joined - self._feeder.n_samples)
-        rows = self._from_model.push(joined[:, : joined.shape[1] - surplus])
-        rows = np.concatenate([rows, self._from_model.flush(len(rows))], axis=1)
+        for segment in self._feeder.flush():
+            joined = self._join([segment])
+            # The last segment reaches past the end of the mixture.
+            surplus = max(0, self._n_joined - self._feeder.n_samples)
+            yield self._stems(self._from_model.push(joined[:, : joined.shape[1] - surplus]))
+        rows = self._from_model.flush(len(self._names) * self._n_out_channels)
         # Two resamplings may leave a sample too many or too few at the very end.
         n_left = resampled_length(self._n_pushed, *self._rates) - self._n_returned
-        rows = np.pad(rows, [(0, 0), (0, max(0, n_left - rows.shape[1]))])[:, :n_left]
-        return self._stems(rows)
+        yield self._stems(np.pad(rows, [(0, 0), (0, max(0, n_left - rows.shape[1]))]))
 
     def close(self) -> None:
         """Give up: what has not begun is not computed."""
@@ -100,17 +104,29 @@ class SeparationStream:
     def _join(self, segments: Iterable[npt.NDArray[np.float32]]) -> Waveform:
         """Separated segments → samples at the model's rate, with stems and channels as rows."""
         n_rows = len(self._names) * self._n_out_channels
-        stretches = [np.zeros((n_rows, 0), np.float32)]
+        stretches = []
         for segment in segments:
             joined = self._joiner.push(segment)
             if self._n_out_channels == 1:
                 joined = to_mono(joined)
             stretches.append(joined.reshape(n_rows, -1))
-        rows = np.concatenate(stretches, axis=1)
+        if len(stretches) == 1:  # the usual case, without a copy
+            rows = stretches[0]
+        else:
+            rows = np.concatenate([np.zeros((n_rows, 0), np.float32), *stretches], axis=1)
         self._n_joined += rows.shape[1]
         return rows
 
     def _stems(self, rows: Waveform) -> Stems:
+        """Rows as stems, not beyond the mixture's end."""
+        rows = rows[:, : resampled_length(self._n_pushed, *self._rates) - self._n_returned]
         self._n_returned += rows.shape[1]
         waveforms = rows.reshape(len(self._names), self._n_out_channels, -1)
         return Stems(dict(zip(self._names, waveforms, strict=True)), self._rates[1])
+
+
+def concatenated(parts: Iterable[Stems]) -> Stems:
+    """Parts of stems that follow each other, as one; there must be at least one part."""
+    gathered = list(parts)
+    waveforms = {name: np.concatenate([part[name] for part in gathered], axis=1) for name in gathered[0]}
+    return Stems(waveforms, gathered[0].sample_rate)
