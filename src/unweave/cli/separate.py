@@ -54,6 +54,10 @@ def separate(
         bool, typer.Option("--skip_existing", help="Leave files alone whose stems are all there.")
     ] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files at a time.")] = 1,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, mps, or auto.")] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32, float16 or bfloat16; auto is float32 on the CPU.")
+    ] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
@@ -76,7 +80,14 @@ def separate(
         tasks = find_tasks(files, output_path, recursive=recursive)
         with make_reporter(as_json=as_json) as reporter:
             wiener: Wiener | None = "track" if mwf else None
-            separator = Separator(model, wiener=wiener, offline=offline, on_download=reporter.downloading)
+            separator = Separator(
+                model,
+                wiener=wiener,
+                device=device,
+                precision=precision,
+                offline=offline,
+                on_download=reporter.downloading,
+            )
             outcomes = separate_files(
                 separator, tasks, options, on_progress=reporter.progress, on_outcome=reporter.outcome
             )

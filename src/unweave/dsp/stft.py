@@ -7,7 +7,7 @@ a quarter of the frame), which gives back every sample exactly (Griffin & Lim, 1
 
 In pieces: `analyse` takes any run of samples that starts on a frame, and `synthesise` gives the overlap-added samples
 of a run of frames; runs that follow each other overlap by ``n_fft − hop`` samples, and adding them there equals the
-one-shot result (`unweave.separation.segments` does so).
+one-shot result (`unweave.dsp.segments` does so).
 """
 
 from __future__ import annotations

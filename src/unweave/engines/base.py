@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from unweave.types import Magnitude
+from unweave.dsp.segments import Segmentation
+from unweave.types import Magnitude, Waveform
 
 
 class Network(Protocol):
@@ -18,4 +20,15 @@ class Network(Protocol):
 
         Frames and bins are multiples of 64. The result may be overwritten by the next call in the same thread.
         """
+        ...
+
+
+@runtime_checkable
+class SegmentSeparator(Protocol):
+    """A model that separates one segment of samples at a time; may be called from several threads at once."""
+
+    segmentation: Segmentation
+
+    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+        """(channels, length) → (stems, channels, length), such that overlapping segments add up to the stems."""
         ...

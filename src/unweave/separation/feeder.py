@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from unweave.audio.channels import to_stereo
 from unweave.audio.resample import Resampler
-from unweave.separation.segments import Segmentation, SegmentCutter
+from unweave.dsp.segments import Segmentation, SegmentCutter
 from unweave.types import Waveform
 
 Result = TypeVar("Result")

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.masks import extend_masks, ratio_masks
+from unweave.dsp.segments import Segmentation
 from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
 from unweave.engines.base import Network
 from unweave.models.spec import MaskModelSpec
-from unweave.separation.segments import Segmentation
 from unweave.types import Spectrogram, Waveform
 
 # (mixture's spectrum, magnitudes of each stem, indices of the chosen stems) of a few frames → the chosen stems' spectra

@@ -13,11 +13,11 @@ import numpy as np
 
 from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics
-from unweave.engines.onnx import OnnxNetwork
+from unweave.engines.base import SegmentSeparator
+from unweave.engines.choose import load_network
 from unweave.errors import AudioReadError, Cancelled, OptionError
 from unweave.models.catalog import DEFAULT_MODEL
 from unweave.models.fetch import DownloadProgress
-from unweave.models.network import network_path
 from unweave.models.resolve import resolve
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
@@ -47,7 +47,9 @@ class Separator:
     ``model`` is a name of the catalogue or of an added model, or the path of a ``.json`` configuration of Spleeter's or
     of an exported ``.onnx`` or ``.safetensors`` file. ``wiener`` replaces the masks by the multichannel Wiener filter:
     ``"track"`` learns the stems' places in the stereo image from the whole track, in a first pass (what Spleeter's
-    ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``offline`` never opens a connection.
+    ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is cpu, cuda, mps, or auto: a
+    graphics processor where PyTorch has one. ``precision`` is float32, float16 or bfloat16, or auto: float32 on the
+    CPU, float16 elsewhere. ``offline`` never opens a connection.
     ``threads`` is how many segments are computed at once; the default is the number of processors that this process
     may use. ``on_download`` is told of weights on their way (bytes so far, bytes in all or None, what).
 
@@ -59,6 +61,8 @@ class Separator:
         model: str = DEFAULT_MODEL,
         *,
         wiener: Wiener | None = None,
+        device: str = "auto",
+        precision: str = "auto",
         offline: bool = False,
         threads: int | None = None,
         on_download: DownloadProgress = lambda done, total, label: None,
@@ -70,9 +74,9 @@ class Separator:
         resolved = resolve(model)
         self.spec = resolved.spec
         location = resolved.locate(offline, on_download)
-        self._network = OnnxNetwork(network_path(self.spec, location))
-        self._wiener = wiener
         self._n_threads = threads or available_processors()
+        self._network = load_network(self.spec, location, device=device, precision=precision, n_threads=self._n_threads)
+        self._wiener = wiener
         self._executor = ThreadPoolExecutor(self._n_threads, thread_name_prefix="unweave")
 
     @property
@@ -158,17 +162,23 @@ class Separator:
         """
         if sample_rate <= 0 or n_channels <= 0:
             raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
-        engine = WienerSeparator if self._wiener else MaskingSeparator
-        return self._stream(engine(self.spec, self._network), sample_rate, n_channels, stems, output_rate)
+        engine = WienerSeparator(self.spec, self._network) if self._wiener else self._masking()
+        return self._stream(engine, sample_rate, n_channels, stems, output_rate)
 
     @property
     def _n_passes(self) -> int:
         return 2 if self._wiener == "track" else 1
 
-    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: _Meter) -> MaskingSeparator:
+    def _masking(self) -> SegmentSeparator:
+        """Ratio masks, by the engine itself where it separates whole segments on its device."""
+        if isinstance(self._network, SegmentSeparator):
+            return self._network
+        return MaskingSeparator(self.spec, self._network)
+
+    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: _Meter) -> SegmentSeparator:
         """What separates the segments of one mixture, after a first pass over it if one is needed."""
         if self._wiener is None:
-            return MaskingSeparator(self.spec, self._network)
+            return self._masking()
         separator = WienerSeparator(self.spec, self._network)
         if self._wiener == "segment":
             return separator
@@ -192,7 +202,7 @@ class Separator:
 
     def _stream(
         self,
-        engine: MaskingSeparator,
+        engine: SegmentSeparator,
         sample_rate: int,
         n_channels: int,
         stems: Sequence[str] | None,

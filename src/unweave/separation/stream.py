@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from unweave.audio.channels import to_mono
 from unweave.audio.resample import Resampler, resampled_length
+from unweave.dsp.segments import SegmentJoiner
+from unweave.engines.base import SegmentSeparator
 from unweave.errors import OptionError
 from unweave.separation.feeder import SegmentFeeder
-from unweave.separation.segments import Segmentation, SegmentJoiner
 from unweave.types import Stems, Waveform
-
-
-class SegmentSeparator(Protocol):
-    """A model that separates one segment of samples at a time."""
-
-    segmentation: Segmentation
-
-    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
-        """(channels, length) → (stems, channels, length), such that overlapping segments add up to the stems."""
-        ...
 
 
 class SeparationStream:

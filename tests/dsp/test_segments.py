@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.signals import noise
-from unweave.separation.segments import Segmentation, SegmentCutter, SegmentJoiner
+from unweave.dsp.segments import Segmentation, SegmentCutter, SegmentJoiner
 
 
 def cut(waveform, segmentation, sizes):

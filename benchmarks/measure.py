@@ -1,0 +1,79 @@
+"""Whole processes, timed from outside: wall time, processor time, and peak memory by the system's own account."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unweave import AudioWriter
+from unweave.audio.formats import find_format
+
+UNWEAVE = [sys.executable, "-m", "unweave"]
+SAMPLE_RATE = 44100
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_megabytes: float  # of the largest single process, 10^6 bytes
+
+
+def run(command, **environment):
+    """Run ``command`` to its end; a failure is an error."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - started
+    if process.returncode != 0:
+        raise SystemExit(f"{command[0]} failed with {process.returncode}:\n{errors.decode()[-2000:]}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+
+
+def median(values):
+    """The median, as a float."""
+    return float(statistics.median(values))
+
+
+def write_song(path: Path, seconds: float, seed: int = 0):
+    """A stereo file of chords, beats and a gliding voice: as hard to separate as any, for a clock."""
+    random = np.random.default_rng(seed)
+    notes = random.choice([55, 65.4, 73.4, 82.4, 98, 110], 4)
+    options = {"sample_rate": SAMPLE_RATE, "n_channels": 2}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with AudioWriter(path, find_format(path.suffix[1:]), **options) as writer:
+        for start in range(0, round(seconds * SAMPLE_RATE), SAMPLE_RATE * 10):
+            stop = min(start + SAMPLE_RATE * 10, round(seconds * SAMPLE_RATE))
+            t = np.arange(start, stop) / SAMPLE_RATE
+            chord = sum(np.sin(2 * np.pi * note * k * t) / k for note in notes for k in (1, 2, 3, 4))
+            voice = np.sin(2 * np.pi * 330 * t + 8 * np.sin(2 * np.pi * 0.4 * t)) * (np.sin(2 * np.pi * 0.2 * t) > 0)
+            beat = np.exp(-np.mod(t, 0.5) * 30) * random.standard_normal(len(t))
+            stereo = [0.05 * chord + 0.15 * voice + 0.2 * beat, 0.04 * chord + 0.15 * voice + 0.25 * beat]
+            writer.write(np.asarray(stereo, np.float32))
+        writer.finish()
+        writer.commit()
+    return path
+
+
+def print_table(title, headings, rows):
+    """A table in Markdown."""
+    print(f"\n{title}\n")
+    print("| " + " | ".join(headings) + " |")
+    print("|" + "---|" * len(headings))
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+    sys.stdout.flush()

@@ -1,0 +1,60 @@
+"""Which engine runs a model: by the device, the precision, and what is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from pathlib import Path
+
+from unweave.engines.base import Network
+from unweave.errors import OptionError
+from unweave.models.network import load_unets, network_path
+from unweave.models.spec import MaskModelSpec
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+
+
+def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision: str, n_threads: int) -> Network:
+    """The networks of ``spec``, loaded from ``location`` and ready on ``device``.
+
+    On the CPU that is ONNX Runtime in float32, or OpenVINO in another precision; on a graphics processor PyTorch, in
+    float16 unless ``precision`` says otherwise. Raises `OptionError` for a device or a precision that is not to be had
+    here, with what to install.
+    """
+    if device.partition(":")[0] not in DEVICES:
+        raise OptionError(f"expected a device of {', '.join(DEVICES)}, got {device!r}")
+    if precision not in PRECISIONS:
+        raise OptionError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
+    if device == "auto":
+        device = _best_device()
+    if device == "cpu" and precision in ("auto", "float32"):
+        from unweave.engines.onnx import OnnxNetwork
+
+        return OnnxNetwork(network_path(spec, location))
+    if device == "cpu":
+        from unweave.engines.openvino import OpenVinoNetwork
+
+        return OpenVinoNetwork(network_path(spec, location), n_threads, precision)
+    if importlib.util.find_spec("torch") is None:
+        raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
+    from unweave.engines.torch import TorchSeparator, has_device
+
+    if not has_device(device):
+        raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
+    return TorchSeparator(spec, load_unets(spec, location), device, "float16" if precision == "auto" else precision)
+
+
+def _best_device() -> str:
+    """A graphics processor if there is one and PyTorch can use it; PyTorch is not imported where there cannot be."""
+    if importlib.util.find_spec("torch") is None or not _may_have_accelerator():
+        return "cpu"
+    from unweave.engines.torch import available_device
+
+    return available_device("auto")
+
+
+def _may_have_accelerator() -> bool:
+    if platform.system() == "Linux":
+        return Path("/proc/driver/nvidia").exists() or Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
+    return True

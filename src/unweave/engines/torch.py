@@ -1,0 +1,118 @@
+"""PyTorch: segments separated whole on a graphics processor, from samples to samples."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from unweave.dsp.masks import EPSILON
+from unweave.dsp.segments import Segmentation
+from unweave.dsp.stft import hann, synthesis_window
+from unweave.models.spec import MaskModelSpec
+from unweave.models.unet import unets_from_weights
+from unweave.models.unet_weights import UNetWeights
+from unweave.types import Magnitude, Waveform
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class TorchSeparator:
+    """Spectrum, networks, masks and inverse on one device; may be called from several threads at once.
+
+    The networks run in ``precision``, the rest in float32. On a CUDA device every thread has a stream and pinned
+    buffers of its own, so that copies of one segment overlap with the arithmetic of another.
+    """
+
+    def __init__(self, spec: MaskModelSpec, weights: Sequence[UNetWeights], device: str, precision: str) -> None:
+        self._spec = spec
+        self._device = torch.device(device)
+        self._dtype = DTYPES[precision]
+        unets = unets_from_weights(weights, spec)
+        # Channels last is the layout that the matrix units take; the stubs of `to` do not know it.
+        self._unets = unets.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._analysis = torch.from_numpy(hann(spec.n_fft).copy()).to(self._device)
+        self._synthesis = torch.from_numpy(synthesis_window(spec.n_fft, spec.hop_length).copy()).to(self._device)
+        self._lanes = threading.local()
+        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=spec.n_fft)
+
+    def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
+        """See `unweave.engines.base.Network`."""
+        with torch.inference_mode():
+            magnitude = torch.from_numpy(np.ascontiguousarray(mixture))[None].to(self._device, self._dtype)
+            estimates: Tensor = self._unets(magnitude.to(memory_format=torch.channels_last))
+            return estimates[:, 0].float().cpu().numpy()
+
+    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The stems with the given indices: (channels, length) → (stems, channels, length), to be overlap-added."""
+        with torch.inference_mode():
+            if self._device.type != "cuda":
+                samples = torch.from_numpy(np.ascontiguousarray(segment)).to(self._device)
+                return self._separate(samples, list(stems)).cpu().numpy()
+            lane = self._lane(segment.shape, len(stems))
+            with torch.cuda.stream(lane.stream):
+                lane.pinned_in.copy_(torch.from_numpy(np.ascontiguousarray(segment)))
+                samples = lane.pinned_in.to(self._device, non_blocking=True)
+                lane.pinned_out.copy_(self._separate(samples, list(stems)), non_blocking=True)
+            lane.stream.synchronize()
+            return lane.pinned_out.numpy().copy()
+
+    def _separate(self, samples: Tensor, stems: list[int]) -> Tensor:
+        spec = self._spec
+        frames = samples.unfold(-1, spec.n_fft, spec.hop_length)
+        spectrum = torch.fft.rfft(frames * self._analysis)
+        magnitude = spectrum[..., : spec.n_bins].abs()[None]
+        network_input = magnitude.to(self._dtype, memory_format=torch.channels_last)
+        powers = self._unets(network_input)[:, 0].float() ** spec.mask_exponent
+        masks = (powers[stems] + EPSILON / len(spec.stems)) / (powers.sum(dim=0) + EPSILON)
+        missing = spectrum.shape[-1] - spec.n_bins
+        if spec.mask_extension == "average":
+            fill = masks.mean(dim=-1, keepdim=True).expand(*masks.shape[:-1], missing)
+            masks = torch.cat([masks, fill], dim=-1)
+        else:
+            spectrum = spectrum[..., : spec.n_bins]
+        return self._overlap_add(torch.fft.irfft(spectrum * masks, n=spec.n_fft) * self._synthesis)
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """(stems, channels, frames, n_fft) → (stems, channels, length)."""
+        hop = self._spec.hop_length
+        *lead, n_frames, n_fft = frames.shape
+        parts = frames.reshape(*lead, n_frames, n_fft // hop, hop)
+        hops = frames.new_zeros(*lead, n_frames + n_fft // hop - 1, hop)
+        for part in range(n_fft // hop):
+            hops[..., part : part + n_frames, :] += parts[..., part, :]
+        return hops.reshape(*lead, -1)
+
+    def _lane(self, shape: tuple[int, ...], n_stems: int) -> _Lane:
+        lane: _Lane | None = getattr(self._lanes, "lane", None)
+        if lane is None or lane.pinned_out.shape[0] != n_stems:
+            lane = self._lanes.lane = _Lane(self._device, shape, n_stems)
+        return lane
+
+
+class _Lane:
+    """One thread's CUDA stream and pinned memory."""
+
+    def __init__(self, device: torch.device, shape: tuple[int, ...], n_stems: int) -> None:
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.pinned_in = torch.empty(shape, pin_memory=True)
+        self.pinned_out = torch.empty((n_stems, *shape), pin_memory=True)
+
+
+def available_device(wanted: str) -> str:
+    """The device to use: "auto" takes CUDA, then Apple's Metal, then the CPU; others are returned as they are."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def has_device(device: str) -> bool:
+    """Whether PyTorch can compute on ``device``."""
+    kind = device.partition(":")[0]
+    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(kind, False)

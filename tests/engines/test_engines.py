@@ -1,0 +1,87 @@
+"""All engines compute the same stems as ONNX Runtime in float32."""
+
+import dataclasses
+import importlib.util
+
+import numpy as np
+import pytest
+
+from tests.helpers.signals import error_db, noise, song
+from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables, write_toy
+from unweave import OptionError, Separator
+from unweave.models.network import load_unets
+from unweave.models.resolve import resolve
+from unweave.models.unet_weights import read_unets, unets_to_arrays
+from unweave.separation.masking import MaskingSeparator
+
+AVERAGE = dataclasses.replace(TOY, mask_extension="average", mask_exponent=1.0)
+
+
+@pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE, AVERAGE], ids=["two", "four", "five", "average"])
+def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
+    from unweave.engines.torch import TorchSeparator
+
+    path = write_toy(tmp_path, spec)
+    reference = Separator(str(path), device="cpu")
+    model = resolve(str(path))
+    location = model.locate(True, print)
+    torch_separator = TorchSeparator(model.spec, load_unets(model.spec, location), "cpu", "float32")
+    segment = noise(spec.segment_samples)
+    stems = list(range(len(spec.stems)))[::-1]
+    expected = MaskingSeparator(model.spec, reference._network).separate(segment, stems)
+    assert error_db(torch_separator.separate(segment, stems), expected) < -60
+    magnitude = np.abs(noise(64 * 32).reshape(2, 32, 64))
+    magnitude = np.repeat(magnitude, 2, axis=1)
+    estimates = reference._network.estimate(magnitude)
+    assert error_db(torch_separator.estimate(magnitude), estimates) < -60
+
+
+def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
+    from unweave.engines.torch import TorchSeparator
+
+    location = resolve("spleeter:2stems").locate(False, lambda *progress: None)
+    torch_separator = TorchSeparator(separator.spec, load_unets(separator.spec, location), "cpu", "float32")
+    segment = song(12.0)[:, : separator.spec.segment_samples]
+    segment = np.pad(segment, [(0, 0), (0, separator.spec.segment_samples - segment.shape[1])])
+    expected = MaskingSeparator(separator.spec, separator._network).separate(segment, [0, 1])
+    assert error_db(torch_separator.separate(segment, [0, 1]), expected) < -60
+
+
+def test_weights_there_and_back():
+    from unweave.models.unet import unets_from_weights, unets_to_weights
+
+    weights = read_unets(random_variables(TOY_FOUR), TOY_FOUR)
+    again = unets_to_weights(unets_from_weights(weights, TOY_FOUR))
+    first, second = (unets_to_arrays(each, TOY_FOUR.stems) for each in (weights, again))
+    for name, array in first.items():
+        np.testing.assert_array_equal(second[name], array)
+
+
+@pytest.mark.parametrize(("precision", "limit_db"), [("bfloat16", -40), ("float16", -55)])
+def test_lower_precision_stays_close(separator, precision, limit_db):
+    """Against the mixture's level: a stem far below it loses more of its own."""
+    mixture = song(13.0)
+    expected = separator.separate(mixture, 44100)
+    for name, stem in Separator("spleeter:2stems", device="cpu", precision=precision).separate(mixture, 44100).items():
+        assert error_db(mixture + stem, mixture + expected[name]) < limit_db
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "expected a device"),
+        ({"precision": "int3"}, "expected a precision"),
+        ({"device": "cuda:99"}, "(no device|pip install)"),
+    ],
+)
+def test_what_is_not_to_be_had(toy_json, options, message):
+    with pytest.raises(OptionError, match=message):
+        Separator(str(toy_json), **options)
+
+
+def test_what_to_install_is_said(toy_json, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name))
+    with pytest.raises(OptionError, match=r"unweave\[gpu\]"):
+        Separator(str(toy_json), device="cuda")
+    assert Separator(str(toy_json), device="auto").stems == TOY.stems
