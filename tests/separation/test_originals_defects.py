@@ -33,24 +33,27 @@ def test_nothing_is_cut_off_after_600_seconds(slow_toy, tmp_path):
     assert np.abs(stem[:, -8000:]).max() > 1e-3
 
 
+# VmHWM is the peak of this very program; ru_maxrss would start from that of the process it was forked from.
 PEAK = """
-import resource, sys
+import sys
 from unweave import Separator
 Separator(sys.argv[1], threads=2).separate_file(sys.argv[2], sys.argv[3])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_length(slow_toy, tmp_path):
     peaks = []
-    for minutes in (2, 20):
+    for minutes in (2, 2, 20):  # the first run also converts the model
         path = write(tmp_path / f"{minutes}.wav", noise(8000 * 60 * minutes, 1), 8000)
         command = [sys.executable, "-c", PEAK, str(slow_toy), str(path), str(tmp_path / "out")]
         peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[2] < 1.1 * peaks[1]
 
 
 def test_weights_are_loaded_once_for_many_files(toy_json, tmp_path, monkeypatch):
+    Separator(str(toy_json))  # converts and optimises the network
     loaded = []
     session = onnx.onnxruntime.InferenceSession
     monkeypatch.setattr(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unweave.dsp.memory import large_zeros
 from unweave.types import Waveform
 
 
@@ -59,7 +60,8 @@ class SegmentCutter:
         self._n_pending += block.shape[1]
 
     def _cut(self) -> Waveform:
-        pending = np.concatenate(self._pending, axis=1)
+        pending = large_zeros((len(self._pending[0]), self._n_pending))
+        np.concatenate(self._pending, axis=1, out=pending)
         segment: Waveform = pending[:, : self._segmentation.length]
         # A copy, so that the rest does not keep the whole segment in memory.
         self._pending = [pending[:, self._segmentation.hop :].copy()]

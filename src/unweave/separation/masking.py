@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.masks import extend_masks, ratio_masks
+from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
 from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
@@ -64,7 +65,7 @@ class MaskingSeparator:
     ) -> npt.NDArray[np.float32]:
         """Filter a few frames at a time and add them up: what is in between never leaves the processor's cache."""
         n_channels, n_frames, _ = spectrum.shape
-        separated = np.zeros((len(stems), n_channels, self.segmentation.length), np.float32)
+        separated = large_zeros((len(stems), n_channels, self.segmentation.length))
         for start in range(0, n_frames, FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
             filtered = filter_frames(spectrum[:, part], estimates[:, :, part], stems)
