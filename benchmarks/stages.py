@@ -61,7 +61,7 @@ def main():
     separator = Separator(arguments.model)
     spec, n_threads = separator.spec, separator._n_threads
     masking = MaskingSeparator(spec, separator._network)
-    segment = (0.1 * np.random.default_rng(0).standard_normal((2, spec.segment_samples))).astype(np.float32)
+    segment = (0.1 * np.random.default_rng(0).standard_normal((2, spec.segmentation.length))).astype(np.float32)
     spectrum = analyse(segment, spec.n_fft, spec.hop_length, spec.n_bins)
     magnitude = np.abs(spectrum)
     estimates = separator._network.estimate(magnitude).copy()

@@ -7,10 +7,13 @@ from tests.helpers.toys import write_toy
 
 @pytest.fixture(scope="session")
 def separator():
-    """The official two-stem model; its weights come through the hub, as a user's do, and stay in the user's cache."""
+    """The official two-stem model, run as the original runs it.
+
+    Its weights come through the hub, as a user's do, and stay in the user's cache.
+    """
     from unweave import Separator
 
-    return Separator("spleeter:2stems")
+    return Separator("spleeter:2stems", quality="exact")
 
 
 @pytest.fixture

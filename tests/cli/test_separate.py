@@ -188,7 +188,7 @@ def test_interrupted(tmp_path, separator, number):
     process.send_signal(number)
     sent = time.monotonic()
     _, stderr = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 2.5  # a second on a quiet machine; CI's are not
+    assert time.monotonic() - sent < 5  # well under a second on a quiet machine; CI's are not
     assert process.returncode == 130
     assert_one_line(stderr)
     assert files_below(tmp_path / "out") == []

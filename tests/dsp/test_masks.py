@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unweave.dsp.masks import extend_masks, ratio_masks
+from unweave.dsp.masks import extend_masks, fade_weights, ratio_masks
 
 magnitudes = arrays(np.float32, (3, 2, 4, 5), elements=st.floats(0, 1000, width=32))
 
@@ -34,5 +34,16 @@ def test_extension():
     np.testing.assert_array_equal(zeros[..., :8], masks)
     assert (zeros[..., 8:] == 0).all()
     np.testing.assert_allclose(average[..., 8:], np.repeat(masks.mean(-1, keepdims=True), 4, -1), rtol=1e-6)
-    with pytest.raises(ValueError, match="'zeros' or 'average'"):
+    edge = extend_masks(masks, 12, "edge")
+    np.testing.assert_allclose(edge[..., 8:], np.repeat(masks[..., 6:].mean(-1, keepdims=True), 4, -1), rtol=1e-6)
+    with pytest.raises(ValueError, match="'zeros', 'average' or 'edge'"):
         extend_masks(masks, 12, "mirror")
+
+
+@pytest.mark.parametrize(("n_frames", "overlap"), [(8, 0), (8, 1), (8, 4), (512, 64), (512, 256)])
+def test_fades_of_neighbours_sum_to_one(n_frames, overlap):
+    weights = fade_weights(n_frames, overlap)
+    total = np.zeros(4 * n_frames, np.float32)
+    for start in range(0, 3 * n_frames, n_frames - overlap):
+        total[start : start + n_frames] += weights
+    np.testing.assert_allclose(total[n_frames : 2 * n_frames], 1, rtol=1e-6)

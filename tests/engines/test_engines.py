@@ -22,11 +22,11 @@ def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
     from unweave.engines.torch import TorchSeparator
 
     path = write_toy(tmp_path, spec)
-    reference = Separator(str(path), device="cpu")
+    reference = Separator(str(path), device="cpu", quality="exact")
     model = resolve(str(path))
     location = model.locate(True, print)
     torch_separator = TorchSeparator(model.spec, load_unets(model.spec, location), "cpu", "float32")
-    segment = noise(spec.segment_samples)
+    segment = noise(spec.segmentation.length)
     stems = list(range(len(spec.stems)))[::-1]
     expected = MaskingSeparator(model.spec, reference._network).separate(segment, stems)
     assert error_db(torch_separator.separate(segment, stems), expected) < -60
@@ -41,8 +41,8 @@ def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
 
     location = resolve("spleeter:2stems").locate(False, lambda *progress: None)
     torch_separator = TorchSeparator(separator.spec, load_unets(separator.spec, location), "cpu", "float32")
-    segment = song(12.0)[:, : separator.spec.segment_samples]
-    segment = np.pad(segment, [(0, 0), (0, separator.spec.segment_samples - segment.shape[1])])
+    segment = song(12.0)[:, : separator.spec.segmentation.length]
+    segment = np.pad(segment, [(0, 0), (0, separator.spec.segmentation.length - segment.shape[1])])
     expected = MaskingSeparator(separator.spec, separator._network).separate(segment, [0, 1])
     assert error_db(torch_separator.separate(segment, [0, 1]), expected) < -60
 
@@ -62,7 +62,11 @@ def test_lower_precision_stays_close(separator, precision, limit_db):
     """Against the mixture's level: a stem far below it loses more of its own."""
     mixture = song(13.0)
     expected = separator.separate(mixture, 44100)
-    for name, stem in Separator("spleeter:2stems", device="cpu", precision=precision).separate(mixture, 44100).items():
+    for name, stem in (
+        Separator("spleeter:2stems", quality="exact", device="cpu", precision=precision)
+        .separate(mixture, 44100)
+        .items()
+    ):
         assert error_db(mixture + stem, mixture + expected[name]) < limit_db
 
 

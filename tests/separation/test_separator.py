@@ -32,12 +32,14 @@ def test_agrees_with_the_original(separator, figures):
 
 
 def test_agrees_with_the_original_at_16_khz(figures):
-    assert_agrees(Separator("spleeter:2stems-16kHz").separate(song(), 44100), figures, "2stems-16kHz", -95)
+    assert_agrees(
+        Separator("spleeter:2stems-16kHz", quality="exact").separate(song(), 44100), figures, "2stems-16kHz", -95
+    )
 
 
 def test_agrees_with_the_original_wiener_filter(figures):
     """-65 and -51 dB: norbert itself, in single precision on nearly equal channels, reaches -63 and -49 here."""
-    stems = Separator("spleeter:2stems", wiener="track").separate(song(), 44100)
+    stems = Separator("spleeter:2stems", quality="exact", wiener="track").separate(song(), 44100)
     assert_agrees({"vocals": stems["vocals"]}, figures, "2stems-mwf", -60)
     assert_agrees({"accompaniment": stems["accompaniment"]}, figures, "2stems-mwf", -50, rms_tolerance=1e-3)
 
@@ -51,9 +53,10 @@ def test_stems_sum_to_the_mixture_below_11_khz(separator):
 
 def test_a_stem_alone_is_the_same_stem(toy):
     mixture = noise(20_000)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         toy.separate(mixture, 44100, stems=["accompaniment"])["accompaniment"],
         toy.separate(mixture, 44100)["accompaniment"],
+        atol=1e-6,  # the rounding that makes all stems sum to the mixture
     )
 
 

@@ -38,6 +38,12 @@ def separate(
         Optional[str],  # noqa: UP045
         typer.Option("--stems", help="Only these stems, separated by commas.", show_default=False),
     ] = None,
+    quality: Annotated[
+        str, typer.Option("-q", "--quality", help="exact (the original's), fast, balanced or best.")
+    ] = "balanced",
+    residual: Annotated[
+        bool, typer.Option("--residual", help="What the stems lack of the mixture as a stem of its own.")
+    ] = False,
     mwf: Annotated[
         bool, typer.Option("--mwf", help="Multichannel Wiener filter, learnt from the whole song in a first pass.")
     ] = False,
@@ -82,6 +88,8 @@ def separate(
             wiener: Wiener | None = "track" if mwf else None
             separator = Separator(
                 model,
+                quality=quality,
+                residual=residual,
                 wiener=wiener,
                 device=device,
                 precision=precision,

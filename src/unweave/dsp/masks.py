@@ -28,13 +28,25 @@ def extend_masks(masks: npt.NDArray[np.float32], n_bins: int, mode: str) -> npt.
     """Masks for all ``n_bins`` bins from those of the lowest: (…, frames, bins) → (…, frames, n_bins).
 
     ``zeros`` silences what the network does not see (Spleeter's default); ``average`` gives it, frame by frame, the
-    mean of the mask over the bins below (Spleeter's ``mask_extension: average``).
+    mean of the mask over the bins below (Spleeter's ``mask_extension: average``); ``edge`` the mean over the highest
+    quarter of them, which have more to do with it.
     """
-    missing = n_bins - masks.shape[-1]
-    if mode == "average":
-        fill = np.broadcast_to(masks.mean(axis=-1, keepdims=True), (*masks.shape[:-1], missing))
-    elif mode == "zeros":
-        fill = np.zeros((*masks.shape[:-1], missing), np.float32)
+    shape = (*masks.shape[:-1], n_bins - masks.shape[-1])
+    if mode == "zeros":
+        fill = np.zeros(shape, np.float32)
+    elif mode in ("average", "edge"):
+        first = 0 if mode == "average" else masks.shape[-1] * 3 // 4
+        fill = np.broadcast_to(masks[..., first:].mean(axis=-1, keepdims=True), shape)
     else:
-        raise ValueError(f"mask extension must be 'zeros' or 'average', got {mode!r}")
+        raise ValueError(f"mask extension must be 'zeros', 'average' or 'edge', got {mode!r}")
     return np.concatenate([masks, fill], axis=-1)
+
+
+def fade_weights(n_frames: int, overlap_frames: int) -> npt.NDArray[np.float32]:
+    """Weights of a segment's frames, such that those of neighbours sum to one where they overlap: (frames,)."""
+    weights = np.ones(n_frames, np.float32)
+    if overlap_frames:
+        rise = (np.arange(overlap_frames, dtype=np.float32) + 0.5) / overlap_frames
+        weights[:overlap_frames] = rise
+        weights[-overlap_frames:] = rise[::-1]
+    return weights

@@ -7,6 +7,7 @@ over the border), and so does a waveform model that weights its segments with a 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -86,3 +87,28 @@ class SegmentJoiner:
         dropped = min(self._to_drop, self._hop)
         self._to_drop -= dropped
         return segment[..., dropped : self._hop]
+
+
+class SampleQueue:
+    """Samples that wait for others to catch up: blocks (channels, samples) in, any number of samples out."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Waveform] = deque()
+
+    def push(self, block: Waveform) -> None:
+        """Append samples."""
+        if block.shape[1]:
+            self._blocks.append(block)
+
+    def take(self, n_samples: int, n_channels: int) -> Waveform:
+        """The next ``n_samples`` samples; where fewer are left, silence follows."""
+        taken = np.zeros((n_channels, n_samples), np.float32)
+        position = 0
+        while position < n_samples and self._blocks:
+            block = self._blocks.popleft()
+            n_used = min(block.shape[1], n_samples - position)
+            taken[:, position : position + n_used] = block[:, :n_used]
+            if n_used < block.shape[1]:
+                self._blocks.appendleft(block[:, n_used:])
+            position += n_used
+        return taken

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unweave.dsp.masks import EPSILON
-from unweave.dsp.segments import Segmentation
+from unweave.dsp.masks import EPSILON, fade_weights
 from unweave.dsp.stft import hann, synthesis_window
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet import unets_from_weights
@@ -38,7 +37,9 @@ class TorchSeparator:
         self._analysis = torch.from_numpy(hann(spec.n_fft).copy()).to(self._device)
         self._synthesis = torch.from_numpy(synthesis_window(spec.n_fft, spec.hop_length).copy()).to(self._device)
         self._lanes = threading.local()
-        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=spec.n_fft)
+        fade = torch.from_numpy(fade_weights(spec.n_frames, spec.overlap_frames))
+        self._fade = fade.to(self._device)[:, None]
+        self.segmentation = spec.segmentation
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
@@ -70,12 +71,13 @@ class TorchSeparator:
         powers = self._unets(network_input)[:, 0].float() ** spec.mask_exponent
         masks = (powers[stems] + EPSILON / len(spec.stems)) / (powers.sum(dim=0) + EPSILON)
         missing = spectrum.shape[-1] - spec.n_bins
-        if spec.mask_extension == "average":
-            fill = masks.mean(dim=-1, keepdim=True).expand(*masks.shape[:-1], missing)
+        if spec.mask_extension != "zeros":
+            first = 0 if spec.mask_extension == "average" else spec.n_bins * 3 // 4
+            fill = masks[..., first:].mean(dim=-1, keepdim=True).expand(*masks.shape[:-1], missing)
             masks = torch.cat([masks, fill], dim=-1)
         else:
             spectrum = spectrum[..., : spec.n_bins]
-        return self._overlap_add(torch.fft.irfft(spectrum * masks, n=spec.n_fft) * self._synthesis)
+        return self._overlap_add(torch.fft.irfft(spectrum * (masks * self._fade), n=spec.n_fft) * self._synthesis)
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """(stems, channels, frames, n_fft) → (stems, channels, length)."""

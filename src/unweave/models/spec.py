@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from unweave.dsp.segments import Segmentation
+
 Head = Literal["sigmoid", "softmax"]
 Activation = Literal["leaky_relu", "relu", "elu"]
-MaskExtension = Literal["zeros", "average"]
+MaskExtension = Literal["zeros", "average", "edge"]
 
 
 @dataclass(frozen=True)
@@ -27,21 +29,24 @@ class MaskModelSpec:
     hop_length: int = 1024  # samples
     n_bins: int = 1024  # the network sees [0, n_bins) of n_fft // 2 + 1; 1024 bins end at 11.0 kHz
     n_frames: int = 512  # of a segment: 11.9 s
+    overlap_frames: int = 0  # shared by neighbouring segments, whose masks are cross-faded over them
     mask_exponent: float = 2.0
-    mask_extension: MaskExtension = "zeros"
+    mask_extension: MaskExtension = "zeros"  # for bins above n_bins: see `unweave.dsp.masks.extend_masks`
     licence: str = "unknown"  # of the weights, short
     notes: str = ""  # what a user should know about the licence and the training data
     summary: str = ""
 
     @property
-    def segment_samples(self) -> int:
-        """Samples under the frames of one segment, the last frame's tail included."""
-        return (self.n_frames - 1) * self.hop_length + self.n_fft
+    def segmentation(self) -> Segmentation:
+        """Where the segments lie.
 
-    @property
-    def hop_samples(self) -> int:
-        """Samples from the start of one segment to the start of the next."""
-        return self.n_frames * self.hop_length
+        The signal begins where the first cross-fade is over, after the silent frame in front of it.
+        """
+        return Segmentation(
+            length=(self.n_frames - 1) * self.hop_length + self.n_fft,
+            hop=(self.n_frames - self.overlap_frames) * self.hop_length,
+            lead=self.n_fft + self.overlap_frames * self.hop_length,
+        )
 
 
 @dataclass(frozen=True)

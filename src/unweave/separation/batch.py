@@ -147,8 +147,7 @@ def _collect(pending: set[Future[Outcome]], finish: OnOutcome) -> set[Future[Out
 
 def _plan(separator: Separator, task: Task, options: BatchOptions, taken: dict[Path, Path]) -> dict[str, Path]:
     """The paths of a task's stems; raises `OptionError` where another file of the batch has one of them."""
-    stems = options.stems or separator.stems
-    paths = stem_paths(task.source, task.folder, stems, options.output)
+    paths = stem_paths(task.source, task.folder, separator.stem_names(options.stems), options.output)
     for path in paths.values():
         other = taken.setdefault(path, task.source)
         if other != task.source:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from unweave.dsp.masks import extend_masks, ratio_masks
+from unweave.dsp.masks import extend_masks, fade_weights, ratio_masks
 from unweave.dsp.memory import large_zeros
-from unweave.dsp.segments import Segmentation
 from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
 from unweave.engines.base import Network
@@ -28,7 +27,8 @@ class MaskingSeparator:
         self.spec = spec
         self._network = network
         self._workspace = threading.local()
-        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=spec.n_fft)
+        self.segmentation = spec.segmentation
+        self._weights = fade_weights(spec.n_frames, spec.overlap_frames)[:, None]
 
     def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be overlap-added."""
@@ -69,6 +69,8 @@ class MaskingSeparator:
         for start in range(0, n_frames, FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
             filtered = filter_frames(spectrum[:, part], estimates[:, :, part], stems)
+            if self.spec.overlap_frames:
+                filtered *= self._weights[part]
             add_frames(separated, start, filtered, self.spec.n_fft, self.spec.hop_length)
         return separated
 

@@ -22,7 +22,8 @@ from unweave.models.resolve import resolve
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
-from unweave.separation.stream import SeparationStream, concatenated
+from unweave.separation.quality import DEFAULT_QUALITY, find_quality
+from unweave.separation.stream import RESIDUAL_STEM, Residual, SeparationStream, concatenated
 from unweave.types import Stems, Waveform
 
 
@@ -45,7 +46,10 @@ class Separator:
     """A model, loaded once, that separates any number of mixtures; it may be used from several threads at once.
 
     ``model`` is a name of the catalogue or of an added model, or the path of a ``.json`` configuration of Spleeter's or
-    of an exported ``.onnx`` or ``.safetensors`` file. ``wiener`` replaces the masks by the multichannel Wiener filter:
+    of an exported ``.onnx`` or ``.safetensors`` file. ``quality`` is a preset (exact, fast, balanced,
+    best): exact computes what the original does, to −100 dB; the others fill the whole band, cross-fade the segments
+    and make the stems sum to the mixture. With ``residual`` what the stems lack of the mixture is a stem of its own
+    instead of a part of the last one. ``wiener`` replaces the masks by the multichannel Wiener filter:
     ``"track"`` learns the stems' places in the stereo image from the whole track, in a first pass (what Spleeter's
     ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is cpu, cuda, mps, or auto: a
     graphics processor where PyTorch has one. ``precision`` is float32, float16 or bfloat16, or auto: float32 on the
@@ -60,6 +64,8 @@ class Separator:
         self,
         model: str = DEFAULT_MODEL,
         *,
+        quality: str = DEFAULT_QUALITY,
+        residual: bool = False,
         wiener: Wiener | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -71,8 +77,10 @@ class Separator:
             raise OptionError(f"expected at least one thread, got {threads}")
         if wiener not in (None, "track", "segment"):
             raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
+        preset = find_quality(quality)
         resolved = resolve(model)
-        self.spec = resolved.spec
+        self.spec = preset.apply(resolved.spec)
+        self._residual: Residual = "stem" if residual else "to_last" if preset.sums_to_mixture else "dropped"
         location = resolved.locate(offline, on_download)
         self._n_threads = threads or available_processors()
         self._network = load_network(self.spec, location, device=device, precision=precision, n_threads=self._n_threads)
@@ -83,6 +91,11 @@ class Separator:
     def stems(self) -> tuple[str, ...]:
         """The names of the model's stems."""
         return self.spec.stems
+
+    def stem_names(self, stems: Sequence[str] | None = None) -> tuple[str, ...]:
+        """What comes out when ``stems`` are asked for (None: all): these, and the residual if it is kept."""
+        names = tuple(self._chosen(stems))
+        return (*names, RESIDUAL_STEM) if self._residual == "stem" else names
 
     def separate(
         self,
@@ -132,8 +145,7 @@ class Separator:
         cancellation or an interrupt there is none. Raises `AudioReadError`, `AudioWriteError`, `OptionError`.
         """
         options = options or OutputOptions()
-        chosen = self._chosen(stems)
-        paths = stem_paths(Path(source), Path(output_folder), list(chosen), options)
+        paths = stem_paths(Path(source), Path(output_folder), self.stem_names(stems), options)
         if offset_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
             raise OptionError("expected an offset of at least 0 s and a duration above 0 s")
         with AudioReader(source, offset_seconds=offset_seconds, duration_seconds=duration_seconds) as reader:
@@ -194,7 +206,7 @@ class Separator:
         try:
             for statistics in _fed(feeder, blocks()):
                 total = statistics if total is None else total + statistics
-                meter.advance(self.spec.hop_samples / self.spec.sample_rate)
+                meter.advance(self.spec.segmentation.hop / self.spec.sample_rate)
         finally:
             feeder.close()
         assert total is not None, "a source without samples raises before this"
@@ -209,9 +221,12 @@ class Separator:
         output_rate: int | None = None,
         output_channels: int | None = None,
     ) -> SeparationStream:
+        chosen = self._chosen(stems)
+        # A part of the stems lacks more than rounding: there is nothing to give to the last of them.
+        is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
         return SeparationStream(
             engine,
-            self._chosen(stems),
+            chosen,
             self._executor,
             self._n_threads + 1,
             model_rate=self.spec.sample_rate,
@@ -219,6 +234,7 @@ class Separator:
             output_rate=output_rate or sample_rate,
             n_channels=n_channels,
             output_channels=output_channels or min(n_channels, 2),
+            residual="dropped" if is_part else self._residual,
         )
 
     def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:

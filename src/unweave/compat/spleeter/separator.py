@@ -29,7 +29,7 @@ class Separator:
     def __init__(
         self, params_descriptor: str = "spleeter:2stems", MWF: bool = False, multiprocess: bool = True
     ) -> None:
-        self._separator = OurSeparator(params_descriptor, wiener="track" if MWF else None)
+        self._separator = OurSeparator(params_descriptor, quality="exact", wiener="track" if MWF else None)
         self._sample_rate = self._separator.spec.sample_rate
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="unweave-spleeter")
         self._tasks: list[Future[Any]] = []
