@@ -25,7 +25,7 @@ BLOCK_SAMPLES = 1 << 16
 
 
 class AudioReader:
-    """The first audio stream of a file, as blocks of float32 (channels, samples).
+    """An audio stream of a file (the first, or number ``stream``) as blocks of float32 (channels, samples).
 
     Mono stays one channel, stereo two, surround is downmixed to two. Encoder delay and padding are taken off by the
     decoders, so that lengths are those of the audio that was encoded. ``offset_seconds`` and ``duration_seconds`` cut
@@ -36,7 +36,12 @@ class AudioReader:
     """
 
     def __init__(
-        self, source: AudioSource, *, offset_seconds: float = 0.0, duration_seconds: float | None = None
+        self,
+        source: AudioSource,
+        *,
+        offset_seconds: float = 0.0,
+        duration_seconds: float | None = None,
+        stream: int = 0,
     ) -> None:
         self.name = source_name(source)
         self._source = source
@@ -46,10 +51,15 @@ class AudioReader:
             self._container = av.open(_openable(source), mode="r", metadata_errors="replace")
         except (OSError, av.FFmpegError, ValueError) as error:
             raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
-        if not self._container.streams.audio:
+        n_streams = len(self._container.streams.audio)
+        if n_streams <= stream:
             self._container.close()
-            raise AudioReadError(f"cannot read {self.name}: there is no audio in it")
-        self._stream = self._container.streams.audio[0]
+            what = (
+                "there is no audio in it" if n_streams == 0 else f"it has {n_streams} audio streams, not {stream + 1}"
+            )
+            raise AudioReadError(f"cannot read {self.name}: {what}")
+        self._number = stream
+        self._stream = self._container.streams.audio[stream]
         context = self._stream.codec_context
         try:
             self.sample_rate: int = int(context.sample_rate)
@@ -88,7 +98,7 @@ class AudioReader:
                 self._source.seek(self._start)
             except (OSError, ValueError, AttributeError) as error:
                 raise AudioReadError(f"cannot read {self.name} twice: it cannot seek") from error
-        with AudioReader(self._source, offset_seconds=offset, duration_seconds=duration) as reader:
+        with AudioReader(self._source, offset_seconds=offset, duration_seconds=duration, stream=self._number) as reader:
             yield from reader
         if position is not None:
             self._source.seek(position)  # type: ignore[union-attr]

@@ -8,6 +8,7 @@ import typer
 
 from unweave import __version__
 from unweave.cli import models
+from unweave.cli.evaluate import evaluate
 from unweave.cli.separate import separate
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(separate)
+app.command()(evaluate)
 app.add_typer(models.app, name="models")
 
 

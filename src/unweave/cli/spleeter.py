@@ -88,6 +88,22 @@ def separate(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command()
+def evaluate(
+    mus_dir: Annotated[Path, typer.Option("--mus_dir", help="Folder with MUSDB18.")],
+    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, no effect.")] = "",
+    output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
+    params_filename: Annotated[str, typer.Option("-p", "--params_filename")] = "spleeter:2stems",
+    mwf: Annotated[bool, typer.Option("--mwf", "-m")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+) -> None:
+    """Evaluate a model on MUSDB18, as the original does."""
+    with failures_shown(verbose):
+        from unweave.cli.evaluate import run_evaluation
+
+        run_evaluation(mus_dir, params_filename, output_path, quality="exact", mwf=mwf, jobs=2)
+
+
 def run() -> None:
     """Entry point of the console script."""
     app()

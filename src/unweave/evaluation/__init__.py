@@ -1,0 +1,1 @@
+"""How good stems are, measured as the field does."""
