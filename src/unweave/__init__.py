@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unweave.errors import BatchError as BatchError
     from unweave.errors import Cancelled as Cancelled
     from unweave.errors import CheckpointError as CheckpointError
+    from unweave.errors import ConsentError as ConsentError
     from unweave.errors import DownloadError as DownloadError
     from unweave.errors import ModelError as ModelError
     from unweave.errors import OptionError as OptionError
@@ -45,6 +46,7 @@ _HOMES = {
     "BatchError": "errors",
     "Cancelled": "errors",
     "CheckpointError": "errors",
+    "ConsentError": "errors",
     "DownloadError": "errors",
     "ModelError": "errors",
     "OptionError": "errors",

@@ -9,7 +9,8 @@
     ├── ModelError              a model that cannot be had or used
     │   ├── UnknownModelError       no such name in the catalogue
     │   ├── CheckpointError         a weights file that is damaged or foreign
-    │   └── DownloadError           no source could deliver the weights
+    │   ├── DownloadError           no source could deliver the weights
+    │   └── ConsentError            the licence of the weights must be accepted first
     ├── OptionError             arguments that contradict each other or make no sense
     ├── BatchError              some files of several failed, or the run stopped early
     └── Cancelled               the caller's progress callback asked to stop
@@ -48,6 +49,10 @@ class CheckpointError(ModelError):
 
 class DownloadError(ModelError):
     """No source could deliver the weights; the message names each and why."""
+
+
+class ConsentError(ModelError):
+    """The licence of the weights restricts their use, and was not accepted yet."""
 
 
 class OptionError(UnweaveError):

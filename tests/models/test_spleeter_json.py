@@ -8,8 +8,10 @@ from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, edit_json, write_toy
 from unweave import Separator
 from unweave.errors import ModelError
 from unweave.models.catalog import specs
+from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import parse_spleeter_json, write_spleeter_json
 
+MASK_MODELS = [spec for spec in specs().values() if isinstance(spec, MaskModelSpec)]
 # As the original ships it for four stems.
 ORIGINAL = {
     "train_csv": "path/to/train.csv", "validation_csv": "path/to/test.csv", "model_dir": "4stems", "mix_name": "mix",
@@ -32,7 +34,7 @@ def test_the_originals_configuration_is_the_catalogues_model():
             assert getattr(spec, field.name) == getattr(official, field.name), field.name
 
 
-@pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE, *specs().values()], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE, *MASK_MODELS], ids=lambda spec: spec.name)
 def test_written_and_read_again(spec):
     again, _ = parse_spleeter_json(json.loads(write_spleeter_json(spec, "somewhere")), spec.name)
     unstated = {"weights": spec.weights, "licence": spec.licence, "notes": spec.notes, "summary": spec.summary}

@@ -127,10 +127,13 @@ def export(
         from unweave.models.export import export_onnx, export_safetensors
         from unweave.models.network import load_unets
         from unweave.models.resolve import resolve
+        from unweave.models.spec import MaskModelSpec
 
         if path.suffix != f".{to.value}":
             raise OptionError(f"expected a path that ends in .{to.value}, got {path}")
         model = resolve(name)
+        if not isinstance(model.spec, MaskModelSpec):
+            raise OptionError(f"{name} is an ONNX file already: see 'unweave models path {name}'")
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)
         writer = export_onnx if to is ExportFormat.onnx else export_safetensors

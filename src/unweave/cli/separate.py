@@ -64,6 +64,9 @@ def separate(
     precision: Annotated[
         str, typer.Option("--precision", help="float32, float16 or bfloat16; auto is float32 on the CPU.")
     ] = "auto",
+    accept_licence: Annotated[
+        bool, typer.Option("--accept_licence", help="Consent to a licence that restricts the use of the weights.")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
@@ -93,6 +96,7 @@ def separate(
                 wiener=wiener,
                 device=device,
                 precision=precision,
+                accept_licence=accept_licence,
                 offline=offline,
                 on_download=reporter.downloading,
             )

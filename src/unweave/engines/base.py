@@ -32,3 +32,13 @@ class SegmentSeparator(Protocol):
     def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
         """(channels, length) → (stems, channels, length), such that overlapping segments add up to the stems."""
         ...
+
+
+class HybridNetwork(Protocol):
+    """The network: (channels, samples) and its spectrum as channels of real parts → both, per stem."""
+
+    def run(
+        self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """(channels, samples), (2 · channels, bins, frames) → (stems, 2 · channels, bins, frames), (stems, …)."""
+        ...

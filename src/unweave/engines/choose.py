@@ -6,7 +6,7 @@ import importlib.util
 import platform
 from pathlib import Path
 
-from unweave.engines.base import Network
+from unweave.engines.base import HybridNetwork, Network
 from unweave.errors import OptionError
 from unweave.models.network import load_unets, network_path
 from unweave.models.spec import MaskModelSpec
@@ -43,6 +43,13 @@ def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision:
     if not has_device(device):
         raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
     return TorchSeparator(spec, load_unets(spec, location), device, "float16" if precision == "auto" else precision)
+
+
+def load_hybrid_network(path: Path) -> HybridNetwork:
+    """The hybrid waveform network in the ONNX file ``path``, on the CPU."""
+    from unweave.engines.onnx import OnnxHybridNetwork
+
+    return OnnxHybridNetwork(path)
 
 
 def _best_device() -> str:

@@ -55,6 +55,24 @@ class OnnxNetwork:
         return buffer
 
 
+class OnnxHybridNetwork:
+    """A hybrid waveform network in an ONNX file, run on the CPU by the calling thread alone."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._session = _session(_optimised(path))
+        except Exception as error:
+            raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
+        self._mixture, self._spectrum = (entry.name for entry in self._session.get_inputs())
+
+    def run(
+        self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """See `unweave.engines.base.HybridNetwork`."""
+        spectra, waveforms = self._session.run(None, {self._mixture: mixture[None], self._spectrum: spectrum[None]})
+        return spectra[0], waveforms[0]
+
+
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

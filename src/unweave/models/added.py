@@ -101,7 +101,7 @@ def _configuration(staged: Path, origin: Path, configuration: Path | None) -> Ma
         return read_spleeter_json(found[0])[0]
     if len(found) > 1:
         raise ModelError(f"{origin} holds several JSON files ({', '.join(p.name for p in found)}); name one")
-    official = f"spleeter:{origin.name.split('.')[0]}"
-    if official in specs():
-        return specs()[official]
+    official = specs().get(f"spleeter:{origin.name.split('.')[0]}")
+    if isinstance(official, MaskModelSpec):
+        return official
     raise ModelError(f"{origin} holds no JSON configuration; name one with --config")

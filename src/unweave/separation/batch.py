@@ -82,7 +82,7 @@ def separate_files(
     """Separate all files; errors are outcomes, never raised. An interrupt stops the jobs, and is raised again."""
     stop = threading.Event()
     outcomes: list[Outcome] = []
-    todo: list[tuple[Task, dict[str, Path]]] = []
+    todo: list[Task] = []
 
     def finish(outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -98,7 +98,7 @@ def separate_files(
         if options.skip_existing and all(path.is_file() for path in paths.values()):
             finish(Outcome(task.source, "skipped", paths))
         else:
-            todo.append((task, paths))
+            todo.append(task)
 
     def separate(task: Task) -> Outcome:
         def report(progress: Progress) -> bool:
@@ -119,10 +119,14 @@ def separate_files(
             return Outcome(task.source, "failed", error=error)
         return Outcome(task.source, "done", paths)
 
+    if options.jobs == 1:  # in this very thread: an interrupt goes straight through, and there is one heap less
+        for task in todo:
+            finish(separate(task))
+        return outcomes
     with ThreadPoolExecutor(options.jobs, thread_name_prefix="unweave-job") as executor:
         pending: set[Future[Outcome]] = set()
         try:
-            for task, _ in todo:
+            for task in todo:
                 pending.add(executor.submit(separate, task))
                 while len(pending) > options.jobs:
                     pending = _collect(pending, finish)

@@ -14,16 +14,19 @@ import numpy as np
 from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics
 from unweave.engines.base import SegmentSeparator
-from unweave.engines.choose import load_network
+from unweave.engines.choose import load_hybrid_network, load_network
 from unweave.errors import AudioReadError, Cancelled, OptionError
 from unweave.models.catalog import DEFAULT_MODEL
+from unweave.models.consent import require_consent
 from unweave.models.fetch import DownloadProgress
 from unweave.models.resolve import resolve
+from unweave.models.spec import ModelSpec, WaveformModelSpec
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.quality import DEFAULT_QUALITY, find_quality
 from unweave.separation.stream import RESIDUAL_STEM, Residual, SeparationStream, concatenated
+from unweave.separation.waveform import WaveformSeparator
 from unweave.types import Stems, Waveform
 
 
@@ -53,11 +56,13 @@ class Separator:
     ``"track"`` learns the stems' places in the stereo image from the whole track, in a first pass (what Spleeter's
     ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is cpu, cuda, mps, or auto: a
     graphics processor where PyTorch has one. ``precision`` is float32, float16 or bfloat16, or auto: float32 on the
-    CPU, float16 elsewhere. ``offline`` never opens a connection.
+    CPU, float16 elsewhere. ``accept_licence`` consents, once, to a licence that restricts the use of the weights.
+    ``offline`` never opens a connection.
     ``threads`` is how many segments are computed at once; the default is the number of processors that this process
     may use. ``on_download`` is told of weights on their way (bytes so far, bytes in all or None, what).
 
-    Raises `UnknownModelError`, `DownloadError`, `CheckpointError` or `ModelError` where the model cannot be had.
+    Raises `ModelError` where the model cannot be had: `UnknownModelError`, `DownloadError`, `ConsentError`,
+    `CheckpointError`.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Separator:
         wiener: Wiener | None = None,
         device: str = "auto",
         precision: str = "auto",
+        accept_licence: bool = False,
         offline: bool = False,
         threads: int | None = None,
         on_download: DownloadProgress = lambda done, total, label: None,
@@ -79,12 +85,27 @@ class Separator:
             raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
         preset = find_quality(quality)
         resolved = resolve(model)
-        self.spec = preset.apply(resolved.spec)
+        require_consent(resolved.spec, accept_licence)
         self._residual: Residual = "stem" if residual else "to_last" if preset.sums_to_mixture else "dropped"
         location = resolved.locate(offline, on_download)
         self._n_threads = threads or available_processors()
-        self._network = load_network(self.spec, location, device=device, precision=precision, n_threads=self._n_threads)
         self._wiener = wiener
+        self.spec: ModelSpec
+        self._separator: SegmentSeparator
+        if isinstance(resolved.spec, WaveformModelSpec):
+            if wiener is not None:
+                raise OptionError(f"{model} estimates waveforms: the Wiener filter needs a masking model")
+            self.spec = resolved.spec
+            self._separator = WaveformSeparator(self.spec, load_hybrid_network(location))
+        else:
+            self.spec = self._mask_spec = preset.apply(resolved.spec)
+            self._network = load_network(
+                self.spec, location, device=device, precision=precision, n_threads=self._n_threads
+            )
+            if isinstance(self._network, SegmentSeparator):  # a device that takes segments whole
+                self._separator = self._network
+            else:
+                self._separator = MaskingSeparator(self.spec, self._network)
         self._executor = ThreadPoolExecutor(self._n_threads, thread_name_prefix="unweave")
 
     @property
@@ -174,24 +195,18 @@ class Separator:
         """
         if sample_rate <= 0 or n_channels <= 0:
             raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
-        engine = WienerSeparator(self.spec, self._network) if self._wiener else self._masking()
+        engine = WienerSeparator(self._mask_spec, self._network) if self._wiener else self._separator
         return self._stream(engine, sample_rate, n_channels, stems, output_rate)
 
     @property
     def _n_passes(self) -> int:
         return 2 if self._wiener == "track" else 1
 
-    def _masking(self) -> SegmentSeparator:
-        """Ratio masks, by the engine itself where it separates whole segments on its device."""
-        if isinstance(self._network, SegmentSeparator):
-            return self._network
-        return MaskingSeparator(self.spec, self._network)
-
     def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: _Meter) -> SegmentSeparator:
         """What separates the segments of one mixture, after a first pass over it if one is needed."""
         if self._wiener is None:
-            return self._masking()
-        separator = WienerSeparator(self.spec, self._network)
+            return self._separator
+        separator = WienerSeparator(self._mask_spec, self._network)
         if self._wiener == "segment":
             return separator
         feeder = SegmentFeeder(
@@ -210,7 +225,7 @@ class Separator:
         finally:
             feeder.close()
         assert total is not None, "a source without samples raises before this"
-        return WienerSeparator(self.spec, self._network, SpatialModel(total))
+        return WienerSeparator(self._mask_spec, self._network, SpatialModel(total))
 
     def _stream(
         self,
