@@ -55,7 +55,8 @@ def test_segments_are_put_together_as_they_were(overlap, n_samples):
     stems = separate(mixture, dataclasses.replace(SPEC, overlap=overlap))
     for share, stem in zip(Shares.SHARES, stems.values(), strict=True):
         assert stem.shape == mixture.shape
-        assert error_db(stem, share * mixture) < -60  # the spectrum lacks its highest bin
+        # The spectrum lacks its highest bin and the frames at its ends, as in the original.
+        assert error_db(stem, share * mixture) < -35
 
 
 def test_blocks_do_not_matter():
