@@ -51,24 +51,34 @@ def main():
     weights = pretrained(arguments.folder / "pretrained_models")
     song = arguments.song or write_song(arguments.folder / f"song{arguments.seconds:.0f}.wav", arguments.seconds)
 
-    theirs, ours = [], []
     with tempfile.TemporaryDirectory() as out:
-        original = [script, "separate", "-p", "spleeter:2stems", "-o", f"{out}/theirs", song]
-        unweave = [*UNWEAVE, "separate", "-p", "spleeter:2stems", "-o", f"{out}/ours", song]
-        run(unweave)  # warm: weights converted, files in the page cache
+        ours = [*UNWEAVE, "separate", "-p", "spleeter:2stems", "-o", f"{out}/ours", song]
+        commands = {
+            "spleeter 2.4.2": [script, "separate", "-p", "spleeter:2stems", "-o", f"{out}/theirs", song],
+            "unweave, exact": [*ours, "--quality", "exact"],
+            "unweave, balanced (default)": ours,
+            "unweave, exact, bfloat16": [*ours, "--quality", "exact", "--precision", "bfloat16"],
+        }
+        run(ours)  # warm: weights converted, files in the page cache
+        runs = {name: [] for name in commands}
         for _ in range(arguments.pairs):
-            theirs.append(run(original, MODEL_PATH=str(weights), TF_CPP_MIN_LOG_LEVEL="3"))
-            ours.append(run(unweave))
-    rows = [
-        (name, *(f"{median(getattr(r, field) for r in runs):.1f}" for field in ("wall_seconds", "cpu_seconds")),
-         f"{median(r.peak_megabytes for r in runs):.0f}")
-        for name, runs in (("spleeter 2.4.2", theirs), ("unweave", ours))
-    ]  # fmt: skip
-    print_table(f"{song.name}, 2 stems, wav; medians of {arguments.pairs}", ("", "wall s", "cpu s", "peak MB"), rows)
-    ratios = [a.wall_seconds / b.wall_seconds for a, b in zip(theirs, ours, strict=True)]
-    memory = [a.peak_megabytes / b.peak_megabytes for a, b in zip(theirs, ours, strict=True)]
-    print(f"\nfaster, pair by pair: {', '.join(f'{ratio:.1f}' for ratio in ratios)} (median {median(ratios):.1f})")
-    print(f"smaller, pair by pair: {', '.join(f'{ratio:.1f}' for ratio in memory)} (median {median(memory):.1f})")
+            for name, command in commands.items():
+                runs[name].append(run(command, MODEL_PATH=str(weights), TF_CPP_MIN_LOG_LEVEL="3"))
+    original = next(iter(runs.values()))
+    rows = []
+    for name, series in runs.items():
+        wall, cpu, peak = (
+            median(getattr(each, field) for each in series)
+            for field in ("wall_seconds", "cpu_seconds", "peak_megabytes")
+        )
+        ratios = [a.wall_seconds / b.wall_seconds for a, b in zip(original, series, strict=True)]
+        faster = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+        rows.append((name, f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}", faster))
+    print_table(
+        f"{song.name}, 2 stems, wav; medians of {arguments.pairs}, ratios run by run",
+        ("", "wall s", "cpu s", "peak MB", "times faster"),
+        rows,
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.quality import DEFAULT_QUALITY, find_quality
-from unweave.separation.stream import RESIDUAL_STEM, Residual, SeparationStream, concatenated
+from unweave.separation.residual import RESIDUAL_STEM, Residual
+from unweave.separation.stream import SeparationStream, concatenated
 from unweave.separation.waveform import WaveformSeparator
 from unweave.types import Stems, Waveform
 

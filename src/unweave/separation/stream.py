@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from unweave.audio.channels import to_mono, to_stereo
+from unweave.audio.channels import to_mono
 from unweave.audio.resample import Resampler, resampled_length
-from unweave.dsp.segments import SampleQueue, SegmentJoiner
+from unweave.dsp.segments import SegmentJoiner
 from unweave.engines.base import SegmentSeparator
 from unweave.errors import OptionError
 from unweave.separation.feeder import SegmentFeeder
+from unweave.separation.residual import Residual, ResidualKeeper
 from unweave.types import Stems, Waveform
-
-# What becomes of the difference between the mixture and the sum of the stems: nothing; it is added to the last stem; or
-# it is a stem of its own.
-Residual = Literal["dropped", "to_last", "stem"]
-RESIDUAL_STEM = "residual"
-# Rounding makes the corrected sum miss the mixture by a bit here and there; what is missed is corrected again.
-N_CORRECTIONS = 3
 
 
 class SeparationStream:
@@ -62,9 +55,7 @@ class SeparationStream:
         )
         self._joiner = SegmentJoiner(separator.segmentation)
         self._from_model = Resampler(model_rate, output_rate, len(stems) * self._n_out_channels)
-        self._residual = residual
-        self._mixture = SampleQueue()
-        self._mixture_resampler = Resampler(sample_rate, output_rate, output_channels)
+        self._keeper = ResidualKeeper(residual, output_channels, sample_rate, output_rate)
         self._n_pushed = 0
         self._n_joined = 0
         self._n_returned = 0
@@ -77,7 +68,7 @@ class SeparationStream:
         if block.ndim != 2 or len(block) != self._n_channels:
             raise OptionError(f"expected a block of shape ({self._n_channels}, samples), got {block.shape}")
         self._n_pushed += block.shape[1]
-        self._remember(block)
+        self._keeper.push(block)
         return self._stems(self._from_model.push(self._join(self._feeder.push(block))))
 
     def flush(self) -> Stems:
@@ -94,8 +85,7 @@ class SeparationStream:
             # The last segment reaches past the end of the mixture.
             surplus = max(0, self._n_joined - self._feeder.n_samples)
             yield self._stems(self._from_model.push(joined[:, : joined.shape[1] - surplus]))
-        if self._residual != "dropped":
-            self._mixture.push(self._mixture_resampler.flush(self._n_out_channels))
+        self._keeper.flush()
         rows = self._from_model.flush(len(self._names) * self._n_out_channels)
         # Two resamplings may leave a sample too many or too few at the very end.
         n_left = resampled_length(self._n_pushed, *self._rates) - self._n_returned
@@ -122,30 +112,12 @@ class SeparationStream:
         self._n_joined += rows.shape[1]
         return rows
 
-    def _remember(self, block: Waveform) -> None:
-        """Keep the mixture, as the stems will be, until they come."""
-        if self._residual == "dropped":
-            return
-        mixture = block if len(block) == self._n_out_channels else to_stereo(block)
-        if self._n_out_channels < len(mixture):
-            mixture = to_mono(mixture)
-        self._mixture.push(self._mixture_resampler.push(np.array(mixture, np.float32)))
-
     def _stems(self, rows: Waveform) -> Stems:
         """Rows as stems, not beyond the mixture's end, with the residual where it belongs."""
         rows = rows[:, : resampled_length(self._n_pushed, *self._rates) - self._n_returned]
         self._n_returned += rows.shape[1]
-        waveforms = list(rows.reshape(len(self._names), self._n_out_channels, -1))
-        names = self._names
-        if self._residual != "dropped":
-            mixture = self._mixture.take(rows.shape[1], self._n_out_channels)
-        if self._residual == "to_last":
-            for _ in range(N_CORRECTIONS):
-                waveforms[-1] = waveforms[-1] + (mixture - sum(waveforms))
-        elif self._residual == "stem":
-            waveforms.append(mixture - sum(waveforms))
-            names = (*names, RESIDUAL_STEM)
-        return Stems(dict(zip(names, waveforms, strict=True)), self._rates[1])
+        waveforms = rows.reshape(len(self._names), self._n_out_channels, -1)
+        return Stems(self._keeper.complete(dict(zip(self._names, waveforms, strict=True))), self._rates[1])
 
 
 def concatenated(parts: Iterable[Stems]) -> Stems:
