@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from unweave.errors import UnknownModelError as UnknownModelError
     from unweave.errors import UnweaveError as UnweaveError
     from unweave.separation.output import OutputOptions as OutputOptions
-    from unweave.separation.separator import Progress as Progress
+    from unweave.separation.progress import Progress as Progress
     from unweave.separation.separator import Separator as Separator
     from unweave.separation.stream import SeparationStream as SeparationStream
     from unweave.types import Stems as Stems
@@ -53,7 +53,7 @@ _HOMES = {
     "UnknownModelError": "errors",
     "UnweaveError": "errors",
     "OutputOptions": "separation.output",
-    "Progress": "separation.separator",
+    "Progress": "separation.progress",
     "Separator": "separation.separator",
     "SeparationStream": "separation.stream",
     "Stems": "types",

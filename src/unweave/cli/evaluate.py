@@ -34,7 +34,7 @@ def run_evaluation(mus_dir: Path, model: str, output_path: Path, *, quality: str
     from unweave.cli.progress import make_reporter
     from unweave.errors import OptionError
     from unweave.evaluation.tracks import find_tracks
-    from unweave.separation.separator import Separator
+    from unweave.separation.ensemble import open_separator
 
     if importlib.util.find_spec("museval") is None or importlib.util.find_spec("matplotlib") is None:
         raise OptionError("evaluation needs: pip install 'unweave[evaluate]'")
@@ -43,7 +43,9 @@ def run_evaluation(mus_dir: Path, model: str, output_path: Path, *, quality: str
 
     tracks = find_tracks(mus_dir)
     with make_reporter(as_json=False) as reporter:
-        separator = Separator(model, quality=quality, wiener="track" if mwf else None, on_download=reporter.downloading)
+        separator = open_separator(
+            model, quality=quality, wiener="track" if mwf else None, on_download=reporter.downloading
+        )
 
     def show(scores: Scores) -> None:
         line = "  ".join(f"{stem} {values['SDR']:.2f}" for stem, values in scores.values.items())

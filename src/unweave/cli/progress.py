@@ -10,7 +10,7 @@ from typing import Protocol
 
 from unweave.cli.failures import fail
 from unweave.separation.batch import Outcome
-from unweave.separation.separator import Progress
+from unweave.separation.progress import Progress
 
 
 class Reporter(Protocol):

@@ -75,8 +75,9 @@ def separate(
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
         from unweave.separation.batch import BatchOptions, find_tasks, separate_files
+        from unweave.separation.ensemble import open_separator
         from unweave.separation.output import OutputOptions
-        from unweave.separation.separator import Separator, Wiener
+        from unweave.separation.separator import Wiener
 
         options = BatchOptions(
             output=OutputOptions(codec, bitrate, bit_depth, clip, filename_format, sample_rate),  # type: ignore[arg-type]
@@ -89,7 +90,7 @@ def separate(
         tasks = find_tasks(files, output_path, recursive=recursive)
         with make_reporter(as_json=as_json) as reporter:
             wiener: Wiener | None = "track" if mwf else None
-            separator = Separator(
+            separator = open_separator(
                 model,
                 quality=quality,
                 residual=residual,

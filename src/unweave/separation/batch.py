@@ -12,7 +12,8 @@ from typing import Literal
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError, Cancelled, OptionError, UnweaveError
 from unweave.separation.output import OutputOptions, stem_paths
-from unweave.separation.separator import Progress, Separator
+from unweave.separation.progress import Progress
+from unweave.separation.separator import Separator
 
 
 @dataclass(frozen=True)

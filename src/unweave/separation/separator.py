@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import load_hybrid_network, load_network
-from unweave.errors import AudioReadError, Cancelled, OptionError
+from unweave.errors import AudioReadError, OptionError
 from unweave.models.catalog import DEFAULT_MODEL
 from unweave.models.consent import require_consent
 from unweave.models.fetch import DownloadProgress
@@ -24,26 +23,15 @@ from unweave.models.spec import ModelSpec, WaveformModelSpec
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
+from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.quality import DEFAULT_QUALITY, find_quality
 from unweave.separation.residual import RESIDUAL_STEM, Residual
 from unweave.separation.stream import SeparationStream, concatenated
 from unweave.separation.waveform import WaveformSeparator
 from unweave.types import Stems, Waveform
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a separation has come, in seconds of audio."""
-
-    done_seconds: float
-    total_seconds: float | None  # None where the source does not say
-
-
 # None: ratio masks. Otherwise the multichannel Wiener filter, with spatial covariances of the track or of each segment.
 Wiener = Literal["track", "segment"]
-
-# Called now and then in the caller's own thread; returning False cancels, and `Cancelled` is raised.
-OnProgress = Callable[[Progress], object]
 
 
 class Separator:
@@ -138,14 +126,14 @@ class Separator:
             if sample_rate is None:
                 raise OptionError("an array needs its sample_rate in Hz")
             _check_array(mixture)
-            meter = _Meter(on_progress, mixture.shape[1] / sample_rate, self._n_passes)
+            meter = Meter(on_progress, mixture.shape[1] / sample_rate, self._n_passes)
             engine = self._prepare(lambda: _blocks(mixture), sample_rate, meter)
             stream = self._stream(engine, sample_rate, len(mixture), stems)
             return concatenated(_run(stream, _blocks(mixture), meter))
         if sample_rate is not None:
             raise OptionError("sample_rate belongs to arrays; a file has its own")
         with AudioReader(mixture) as reader:
-            meter = _Meter(on_progress, reader.expected_seconds, self._n_passes)
+            meter = Meter(on_progress, reader.expected_seconds, self._n_passes)
             engine = self._prepare(reader.again, reader.sample_rate, meter)
             stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems)
             return concatenated(_run(stream, reader, meter))
@@ -172,7 +160,7 @@ class Separator:
             raise OptionError("expected an offset of at least 0 s and a duration above 0 s")
         with AudioReader(source, offset_seconds=offset_seconds, duration_seconds=duration_seconds) as reader:
             rate = options.rate_for(reader.sample_rate)
-            meter = _Meter(on_progress, reader.expected_seconds, self._n_passes)
+            meter = Meter(on_progress, reader.expected_seconds, self._n_passes)
             engine = self._prepare(reader.again, reader.sample_rate, meter)
             n_channels = options.n_channels or reader.n_channels
             stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems, rate, n_channels)
@@ -196,14 +184,16 @@ class Separator:
         """
         if sample_rate <= 0 or n_channels <= 0:
             raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
-        engine = WienerSeparator(self._mask_spec, self._network) if self._wiener else self._separator
-        return self._stream(engine, sample_rate, n_channels, stems, output_rate)
+        return self._stream(self._single_pass_engine(), sample_rate, n_channels, stems, output_rate)
+
+    def _single_pass_engine(self) -> SegmentSeparator:
+        return WienerSeparator(self._mask_spec, self._network) if self._wiener else self._separator
 
     @property
     def _n_passes(self) -> int:
         return 2 if self._wiener == "track" else 1
 
-    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: _Meter) -> SegmentSeparator:
+    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: Meter) -> SegmentSeparator:
         """What separates the segments of one mixture, after a first pass over it if one is needed."""
         if self._wiener is None:
             return self._separator
@@ -236,6 +226,7 @@ class Separator:
         stems: Sequence[str] | None,
         output_rate: int | None = None,
         output_channels: int | None = None,
+        residual: Residual | None = None,
     ) -> SeparationStream:
         chosen = self._chosen(stems)
         # A part of the stems lacks more than rounding: there is nothing to give to the last of them.
@@ -250,7 +241,7 @@ class Separator:
             output_rate=output_rate or sample_rate,
             n_channels=n_channels,
             output_channels=output_channels or min(n_channels, 2),
-            residual="dropped" if is_part else self._residual,
+            residual=residual or ("dropped" if is_part else self._residual),
         )
 
     def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:
@@ -270,29 +261,13 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-class _Meter:
-    """Turns seconds of audio done, over all passes, into calls of ``on_progress``."""
-
-    def __init__(self, on_progress: OnProgress | None, total_seconds: float | None, n_passes: int) -> None:
-        self._on_progress = on_progress
-        self._total_seconds = total_seconds
-        self._n_passes = n_passes
-        self._done = 0.0
-
-    def advance(self, seconds: float) -> None:
-        """Report progress; raises `Cancelled` where the callback says so."""
-        self._done += seconds / self._n_passes
-        if self._on_progress is not None and self._on_progress(Progress(self._done, self._total_seconds)) is False:
-            raise Cancelled("the separation was cancelled")
-
-
 def _fed(feeder: SegmentFeeder[SpatialStatistics], blocks: Iterable[Waveform]) -> Iterator[SpatialStatistics]:
     for block in blocks:
         yield from feeder.push(block)
     yield from feeder.flush()
 
 
-def _run(stream: SeparationStream, blocks: Iterable[Waveform], meter: _Meter) -> Iterator[Stems]:
+def _run(stream: SeparationStream, blocks: Iterable[Waveform], meter: Meter) -> Iterator[Stems]:
     """All blocks through the stream."""
 
     def parts() -> Iterator[Stems]:

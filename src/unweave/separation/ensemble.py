@@ -1,0 +1,173 @@
+"""Several models as one: estimates of stems with the same name are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unweave.dsp.segments import SampleQueue
+from unweave.errors import OptionError
+from unweave.separation.progress import Meter
+from unweave.separation.residual import Residual, ResidualKeeper
+from unweave.separation.separator import Separator
+from unweave.separation.stream import SeparationStream, concatenated
+from unweave.types import Stems, Waveform
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of an ensemble and how much its estimates count."""
+
+    model: str
+    weight: float = 1.0
+
+
+def parse_ensemble(text: str) -> list[Member]:
+    """``"a+b"`` or ``"a*2+b*0.5"`` as members. Raises `OptionError` for a weight that is no positive number."""
+    members = []
+    for part in text.split("+"):
+        model, star, weight = part.strip().partition("*")
+        try:
+            value = float(weight) if star else 1.0
+        except ValueError:
+            value = 0.0
+        if not model or not 0 < value < float("inf"):
+            raise OptionError(f"expected models and weights like a*2+b, got {text!r}")
+        members.append(Member(model.strip(), value))
+    return members
+
+
+class EnsembleSeparator(Separator):
+    """A `Separator` over several models, ``"a+b"``; options are those of `Separator` and go to each.
+
+    The stems are those of the models together, those of the first model first. The accompaniment of a two-stem model
+    is left out beside models that split it further: there is nothing to average it with.
+    """
+
+    def __init__(self, models: str, **options: Any) -> None:
+        self._parts = parse_ensemble(models)
+        residual = options.pop("residual", False)
+        self._members = [Separator(part.model, **options) for part in self._parts]
+        first = self._members[0]
+        self.spec = first.spec
+        self._n_threads, self._executor = first._n_threads, first._executor
+        self._residual: Residual = "stem" if residual else "to_last" if first._residual == "to_last" else "dropped"
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names of all stems."""
+        names = dict.fromkeys(name for member in self._members for name in member.stems)
+        others = [name for name in names if name != "accompaniment"]
+        is_split = any("accompaniment" not in member.stems for member in self._members)
+        return tuple(others if is_split else names)
+
+    @property
+    def _n_passes(self) -> int:
+        return sum(member._n_passes for member in self._members)
+
+    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: Meter) -> Any:
+        return [member._prepare(blocks, sample_rate, meter) for member in self._members]
+
+    def stream(
+        self,
+        sample_rate: int,
+        n_channels: int = 2,
+        *,
+        stems: Sequence[str] | None = None,
+        output_rate: int | None = None,
+    ) -> Any:
+        """See `Separator.stream`."""
+        engines = [member._single_pass_engine() for member in self._members]
+        return self._stream(engines, sample_rate, n_channels, stems, output_rate)
+
+    def _stream(
+        self,
+        engine: Any,
+        sample_rate: int,
+        n_channels: int,
+        stems: Sequence[str] | None,
+        output_rate: int | None = None,
+        output_channels: int | None = None,
+        residual: Residual | None = None,
+    ) -> Any:
+        chosen = list(self._chosen(stems))
+        streams = []
+        for member, part, each in zip(self._members, self._parts, engine, strict=True):
+            own = [name for name in chosen if name in member.stems]
+            if own:
+                inner = member._stream(each, sample_rate, n_channels, own, output_rate, output_channels, "dropped")
+                streams.append((inner, part.weight))
+        is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
+        kept: Residual = residual or ("dropped" if is_part else self._residual)
+        rate, n_out = output_rate or sample_rate, output_channels or min(n_channels, 2)
+        return EnsembleStream(streams, chosen, ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
+
+
+class EnsembleStream:
+    """The streams of all models side by side; samples leave when every model has them."""
+
+    def __init__(
+        self,
+        streams: list[tuple[SeparationStream, float]],
+        names: list[str],
+        keeper: ResidualKeeper,
+        sample_rate: int,
+        n_channels: int,
+    ) -> None:
+        self._streams = streams
+        self._names = names
+        self._keeper = keeper
+        self._sample_rate = sample_rate
+        self._n_channels = n_channels
+        self._waiting: list[dict[str, SampleQueue]] = [{} for _ in streams]
+        self._n_waiting = [0 for _ in streams]
+
+    def push(self, block: Waveform) -> Stems:
+        """See `SeparationStream.push`."""
+        for index, (stream, _) in enumerate(self._streams):
+            self._take(index, stream.push(block))
+        self._keeper.push(block)
+        return self._ready()
+
+    def flush(self) -> Stems:
+        """See `SeparationStream.flush`."""
+        return concatenated(self.drain())
+
+    def drain(self) -> Iterator[Stems]:
+        """See `SeparationStream.drain`."""
+        self._keeper.flush()
+        for index, (stream, _) in enumerate(self._streams):
+            for part in stream.drain():
+                self._take(index, part)
+                yield self._ready()
+
+    def close(self) -> None:
+        """See `SeparationStream.close`."""
+        for stream, _ in self._streams:
+            stream.close()
+
+    def _take(self, index: int, part: Stems) -> None:
+        for name, waveform in part.items():
+            self._waiting[index].setdefault(name, SampleQueue()).push(waveform)
+        self._n_waiting[index] += part.n_samples
+
+    def _ready(self) -> Stems:
+        """The samples that all models have, averaged."""
+        n_ready = min(self._n_waiting)
+        sums = {name: np.zeros((self._n_channels, n_ready), np.float32) for name in self._names}
+        weights = dict.fromkeys(self._names, 0.0)
+        for index, (_, weight) in enumerate(self._streams):
+            self._n_waiting[index] -= n_ready
+            for name, queue in self._waiting[index].items():
+                sums[name] += np.float32(weight) * queue.take(n_ready, self._n_channels)
+                weights[name] += weight
+        stems = {name: total / np.float32(weights[name] or 1.0) for name, total in sums.items()}
+        return Stems(self._keeper.complete(stems), self._sample_rate)
+
+
+def open_separator(model: str, **options: Any) -> Separator:
+    """A `Separator` for one model, or an `EnsembleSeparator` for several joined by ``+``."""
+    return EnsembleSeparator(model, **options) if "+" in model else Separator(model, **options)

@@ -1,0 +1,75 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.audio.test_files import read, write
+from tests.helpers.signals import noise
+from tests.helpers.toys import TOY, TOY_FOUR, write_toy
+from unweave import OptionError, Separator
+from unweave.separation.ensemble import Member, open_separator, parse_ensemble
+
+
+@pytest.fixture
+def models(tmp_path, cache):
+    """Two two-stem toys with segments of different lengths, and a four-stem one."""
+    paths = []
+    for number, spec in enumerate((TOY, dataclasses.replace(TOY, n_frames=128), TOY_FOUR)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        paths.append(str(write_toy(folder, spec, seed=number)))
+    return paths
+
+
+def test_the_mean_of_both(models):
+    mixture = noise(50_000)
+    first, second = (Separator(path, quality="exact").separate(mixture, 44100) for path in models[:2])
+    both = open_separator(f"{models[0]}*3 + {models[1]}", quality="exact").separate(mixture, 44100)
+    assert tuple(both) == TOY.stems
+    for name, stem in both.items():
+        np.testing.assert_allclose(stem, (3 * first[name] + second[name]) / 4, atol=1e-6)
+
+
+def test_stems_of_both(models):
+    separator = open_separator(f"{models[0]}+{models[2]}", quality="balanced")
+    assert separator.stems == ("vocals", "drums", "bass", "other")
+    mixture = noise(30_000)
+    stems = separator.separate(mixture, 44100)
+    np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
+    assert tuple(separator.separate(mixture, 44100, stems=["drums"])) == ("drums",)
+
+
+@pytest.mark.parametrize("sizes", [(700,), (4096, 13)])
+def test_streamed(models, sizes):
+    separator = open_separator("+".join(models[:2]))
+    mixture = noise(20_000)
+    whole, stream, parts, start = separator.separate(mixture, 44100), separator.stream(44100), [], 0
+    while start < 20_000:
+        parts.append(stream.push(mixture[:, start : start + sizes[len(parts) % len(sizes)]]))
+        start += sizes[(len(parts) - 1) % len(sizes)]
+    parts.append(stream.flush())
+    for name, stem in whole.items():
+        np.testing.assert_allclose(np.concatenate([part[name] for part in parts], axis=1), stem, atol=1e-6)
+
+
+def test_files_and_the_wiener_filter(models, tmp_path):
+    path = write(tmp_path / "x.wav", noise(30_000))
+    seen = []
+    paths = open_separator("+".join(models[:2]), wiener="track", residual=True).separate_file(
+        path, tmp_path / "out", on_progress=lambda progress: seen.append(progress.done_seconds)
+    )
+    assert list(paths) == ["vocals", "accompaniment", "residual"]
+    assert read(paths["vocals"]).shape == (2, 30_000)
+    assert seen == sorted(seen)
+
+
+def test_parsing():
+    assert parse_ensemble("a + b*2") == [Member("a"), Member("b", 2.0)]
+    for text in ("a+", "a*x+b", "a*-1+b", "+a"):
+        with pytest.raises(OptionError, match="expected models and weights"):
+            parse_ensemble(text)
+
+
+def test_an_unknown_stem_is_named(models):
+    with pytest.raises(OptionError, match="kazoo"):
+        open_separator("+".join(models[:2])).separate(noise(100), 44100, stems=["kazoo"])
