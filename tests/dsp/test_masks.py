@@ -42,7 +42,7 @@ def test_extension():
 
 @pytest.mark.parametrize(("n_frames", "overlap"), [(8, 0), (8, 1), (8, 4), (512, 64), (512, 256)])
 def test_fades_of_neighbours_sum_to_one(n_frames, overlap):
-    weights = fade_weights(n_frames, overlap)
+    weights = fade_weights(n_frames, overlap, is_first=False)
     total = np.zeros(4 * n_frames, np.float32)
     for start in range(0, 3 * n_frames, n_frames - overlap):
         total[start : start + n_frames] += weights

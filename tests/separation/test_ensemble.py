@@ -73,3 +73,16 @@ def test_parsing():
 def test_an_unknown_stem_is_named(models):
     with pytest.raises(OptionError, match="kazoo"):
         open_separator("+".join(models[:2])).separate(noise(100), 44100, stems=["kazoo"])
+
+
+def test_shifts_average_other_surroundings(models):
+    mixture = noise(30_000)
+    plain = Separator(models[0], quality="exact").separate(mixture, 44100)
+    averaged = Separator(models[0], quality="exact", shifts=3).separate(mixture, 44100)
+    for name, stem in averaged.items():
+        assert stem.shape == plain[name].shape
+        assert 0 < np.abs(stem - plain[name]).max() < 0.5
+    total = sum(Separator(models[0], shifts=2).separate(mixture, 44100).values())
+    np.testing.assert_allclose(total, mixture, atol=1e-6)
+    with pytest.raises(OptionError, match="shifts"):
+        Separator(models[0], shifts=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,15 +19,22 @@ def evaluate(
     ),
     quality: Annotated[str, typer.Option("-q", "--quality", help="exact, fast, balanced or best.")] = "balanced",
     mwf: Annotated[bool, typer.Option("--mwf", help="Multichannel Wiener filter.")] = False,
+    shifts: Annotated[int, typer.Option("--shifts", min=1, help="Runs over shifted segments, averaged.")] = 1,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept_licence", help="Consent to a licence that restricts the use of the weights.")
+    ] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes that score.")] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
 ) -> None:
     """Score a model on tracks with known stems: BSS Eval v4 (medians), SDR and SI-SDR; goes on where it stopped."""
     with failures_shown(verbose):
-        run_evaluation(mus_dir, model, output_path, quality=quality, mwf=mwf, jobs=jobs)
+        options = {"quality": quality, "shifts": shifts, "accept_licence": accept_licence}
+        run_evaluation(mus_dir, model, output_path, mwf=mwf, jobs=jobs, options=options)
 
 
-def run_evaluation(mus_dir: Path, model: str, output_path: Path, *, quality: str, mwf: bool, jobs: int) -> None:
+def run_evaluation(
+    mus_dir: Path, model: str, output_path: Path, *, mwf: bool, jobs: int, options: dict[str, Any]
+) -> None:
     """Evaluate, show the table, and write scores.csv and scores.png beside each track's JSON."""
     import importlib.util
 
@@ -43,9 +50,8 @@ def run_evaluation(mus_dir: Path, model: str, output_path: Path, *, quality: str
 
     tracks = find_tracks(mus_dir)
     with make_reporter(as_json=False) as reporter:
-        separator = open_separator(
-            model, quality=quality, wiener="track" if mwf else None, on_download=reporter.downloading
-        )
+        wiener = "track" if mwf else None
+        separator = open_separator(model, wiener=wiener, on_download=reporter.downloading, **options)
 
     def show(scores: Scores) -> None:
         line = "  ".join(f"{stem} {values['SDR']:.2f}" for stem, values in scores.values.items())
@@ -54,7 +60,8 @@ def run_evaluation(mus_dir: Path, model: str, output_path: Path, *, quality: str
     scores = evaluate(separator, tracks, output_path, jobs=jobs, on_scores=show)
     write_csv(scores, output_path / "scores.csv")
     write_box_plot(scores, output_path / "scores.png")
-    print(f"\n{model}, {quality}{', Wiener' if mwf else ''}: medians over {len(scores)} tracks in dB\n")
+    chosen = ", ".join(f"{name} {value}" for name, value in options.items() if name != "accept_licence")
+    print(f"\n{model}, {chosen}{', Wiener' if mwf else ''}: medians over {len(scores)} tracks in dB\n")
     print("| stem | " + " | ".join(METRICS) + " |")
     print("|---" * (len(METRICS) + 1) + "|")
     for stem, values in medians(scores).items():

@@ -44,6 +44,7 @@ def separate(
     residual: Annotated[
         bool, typer.Option("--residual", help="What the stems lack of the mixture as a stem of its own.")
     ] = False,
+    shifts: Annotated[int, typer.Option("--shifts", min=1, help="Runs over shifted segments, averaged.")] = 1,
     mwf: Annotated[
         bool, typer.Option("--mwf", help="Multichannel Wiener filter, learnt from the whole song in a first pass.")
     ] = False,
@@ -94,6 +95,7 @@ def separate(
                 model,
                 quality=quality,
                 residual=residual,
+                shifts=shifts,
                 wiener=wiener,
                 device=device,
                 precision=precision,

@@ -101,7 +101,7 @@ def evaluate(
     with failures_shown(verbose):
         from unweave.cli.evaluate import run_evaluation
 
-        run_evaluation(mus_dir, params_filename, output_path, quality="exact", mwf=mwf, jobs=2)
+        run_evaluation(mus_dir, params_filename, output_path, mwf=mwf, jobs=2, options={"quality": "exact"})
 
 
 def run() -> None:

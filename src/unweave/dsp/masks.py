@@ -42,11 +42,15 @@ def extend_masks(masks: npt.NDArray[np.float32], n_bins: int, mode: str) -> npt.
     return np.concatenate([masks, fill], axis=-1)
 
 
-def fade_weights(n_frames: int, overlap_frames: int) -> npt.NDArray[np.float32]:
-    """Weights of a segment's frames, such that those of neighbours sum to one where they overlap: (frames,)."""
+def fade_weights(n_frames: int, overlap_frames: int, *, is_first: bool) -> npt.NDArray[np.float32]:
+    """Weights of a segment's frames, such that those of neighbours sum to one where they overlap: (frames,).
+
+    The first segment has nothing to fade in from.
+    """
     weights = np.ones(n_frames, np.float32)
     if overlap_frames:
         rise = (np.arange(overlap_frames, dtype=np.float32) + 0.5) / overlap_frames
-        weights[:overlap_frames] = rise
+        if not is_first:
+            weights[:overlap_frames] = rise
         weights[-overlap_frames:] = rise[::-1]
     return weights

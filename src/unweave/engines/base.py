@@ -29,8 +29,11 @@ class SegmentSeparator(Protocol):
 
     segmentation: Segmentation
 
-    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
-        """(channels, length) → (stems, channels, length), such that overlapping segments add up to the stems."""
+    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
+        """(channels, length) → (stems, channels, length), such that overlapping segments add up to the stems.
+
+        ``is_first`` says that no segment comes before, and so nothing to fade in from.
+        """
         ...
 
 

@@ -37,8 +37,8 @@ class TorchSeparator:
         self._analysis = torch.from_numpy(hann(spec.n_fft).copy()).to(self._device)
         self._synthesis = torch.from_numpy(synthesis_window(spec.n_fft, spec.hop_length).copy()).to(self._device)
         self._lanes = threading.local()
-        fade = torch.from_numpy(fade_weights(spec.n_frames, spec.overlap_frames))
-        self._fade = fade.to(self._device)[:, None]
+        fades = [fade_weights(spec.n_frames, spec.overlap_frames, is_first=is_first) for is_first in (False, True)]
+        self._fades = [torch.from_numpy(fade).to(self._device)[:, None] for fade in fades]
         self.segmentation = spec.segmentation
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
@@ -48,21 +48,21 @@ class TorchSeparator:
             estimates: Tensor = self._unets(magnitude.to(memory_format=torch.channels_last))
             return estimates[:, 0].float().cpu().numpy()
 
-    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be overlap-added."""
         with torch.inference_mode():
             if self._device.type != "cuda":
                 samples = torch.from_numpy(np.ascontiguousarray(segment)).to(self._device)
-                return self._separate(samples, list(stems)).cpu().numpy()
+                return self._separate(samples, list(stems), is_first).cpu().numpy()
             lane = self._lane(segment.shape, len(stems))
             with torch.cuda.stream(lane.stream):
                 lane.pinned_in.copy_(torch.from_numpy(np.ascontiguousarray(segment)))
                 samples = lane.pinned_in.to(self._device, non_blocking=True)
-                lane.pinned_out.copy_(self._separate(samples, list(stems)), non_blocking=True)
+                lane.pinned_out.copy_(self._separate(samples, list(stems), is_first), non_blocking=True)
             lane.stream.synchronize()
             return lane.pinned_out.numpy().copy()
 
-    def _separate(self, samples: Tensor, stems: list[int]) -> Tensor:
+    def _separate(self, samples: Tensor, stems: list[int], is_first: bool) -> Tensor:
         spec = self._spec
         frames = samples.unfold(-1, spec.n_fft, spec.hop_length)
         spectrum = torch.fft.rfft(frames * self._analysis)
@@ -77,7 +77,9 @@ class TorchSeparator:
             masks = torch.cat([masks, fill], dim=-1)
         else:
             spectrum = spectrum[..., : spec.n_bins]
-        return self._overlap_add(torch.fft.irfft(spectrum * (masks * self._fade), n=spec.n_fft) * self._synthesis)
+        return self._overlap_add(
+            torch.fft.irfft(spectrum * (masks * self._fades[is_first]), n=spec.n_fft) * self._synthesis
+        )
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """(stems, channels, frames, n_fft) → (stems, channels, length)."""

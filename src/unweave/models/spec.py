@@ -38,14 +38,11 @@ class MaskModelSpec:
 
     @property
     def segmentation(self) -> Segmentation:
-        """Where the segments lie.
-
-        The signal begins where the first cross-fade is over, after the silent frame in front of it.
-        """
+        """Where the segments lie; the signal begins after the silent frame in front of it."""
         return Segmentation(
             length=(self.n_frames - 1) * self.hop_length + self.n_fft,
             hop=(self.n_frames - self.overlap_frames) * self.hop_length,
-            lead=self.n_fft + self.overlap_frames * self.hop_length,
+            lead=self.n_fft,
         )
 
 
@@ -69,9 +66,9 @@ class WaveformModelSpec:
 
     @property
     def segmentation(self) -> Segmentation:
-        """Where the segments lie: the signal begins where the first cross-fade is over."""
+        """Where the segments lie."""
         n_shared = round(self.segment_samples * self.overlap)
-        return Segmentation(length=self.segment_samples, hop=self.segment_samples - n_shared, lead=n_shared)
+        return Segmentation(length=self.segment_samples, hop=self.segment_samples - n_shared, lead=0)
 
 
 ModelSpec = MaskModelSpec | WaveformModelSpec

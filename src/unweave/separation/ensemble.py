@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from unweave.dsp.segments import SampleQueue
 from unweave.errors import OptionError
+from unweave.separation.averaging import AveragedStream
 from unweave.separation.progress import Meter
 from unweave.separation.residual import Residual, ResidualKeeper
 from unweave.separation.separator import Separator
-from unweave.separation.stream import SeparationStream, concatenated
-from unweave.types import Stems, Waveform
+from unweave.types import Waveform
 
 
 @dataclass(frozen=True)
@@ -103,69 +100,7 @@ class EnsembleSeparator(Separator):
         is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
         kept: Residual = residual or ("dropped" if is_part else self._residual)
         rate, n_out = output_rate or sample_rate, output_channels or min(n_channels, 2)
-        return EnsembleStream(streams, chosen, ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
-
-
-class EnsembleStream:
-    """The streams of all models side by side; samples leave when every model has them."""
-
-    def __init__(
-        self,
-        streams: list[tuple[SeparationStream, float]],
-        names: list[str],
-        keeper: ResidualKeeper,
-        sample_rate: int,
-        n_channels: int,
-    ) -> None:
-        self._streams = streams
-        self._names = names
-        self._keeper = keeper
-        self._sample_rate = sample_rate
-        self._n_channels = n_channels
-        self._waiting: list[dict[str, SampleQueue]] = [{} for _ in streams]
-        self._n_waiting = [0 for _ in streams]
-
-    def push(self, block: Waveform) -> Stems:
-        """See `SeparationStream.push`."""
-        for index, (stream, _) in enumerate(self._streams):
-            self._take(index, stream.push(block))
-        self._keeper.push(block)
-        return self._ready()
-
-    def flush(self) -> Stems:
-        """See `SeparationStream.flush`."""
-        return concatenated(self.drain())
-
-    def drain(self) -> Iterator[Stems]:
-        """See `SeparationStream.drain`."""
-        self._keeper.flush()
-        for index, (stream, _) in enumerate(self._streams):
-            for part in stream.drain():
-                self._take(index, part)
-                yield self._ready()
-
-    def close(self) -> None:
-        """See `SeparationStream.close`."""
-        for stream, _ in self._streams:
-            stream.close()
-
-    def _take(self, index: int, part: Stems) -> None:
-        for name, waveform in part.items():
-            self._waiting[index].setdefault(name, SampleQueue()).push(waveform)
-        self._n_waiting[index] += part.n_samples
-
-    def _ready(self) -> Stems:
-        """The samples that all models have, averaged."""
-        n_ready = min(self._n_waiting)
-        sums = {name: np.zeros((self._n_channels, n_ready), np.float32) for name in self._names}
-        weights = dict.fromkeys(self._names, 0.0)
-        for index, (_, weight) in enumerate(self._streams):
-            self._n_waiting[index] -= n_ready
-            for name, queue in self._waiting[index].items():
-                sums[name] += np.float32(weight) * queue.take(n_ready, self._n_channels)
-                weights[name] += weight
-        stems = {name: total / np.float32(weights[name] or 1.0) for name, total in sums.items()}
-        return Stems(self._keeper.complete(stems), self._sample_rate)
+        return AveragedStream(streams, chosen, ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
 
 
 def open_separator(model: str, **options: Any) -> Separator:

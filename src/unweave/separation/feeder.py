@@ -16,7 +16,8 @@ Result = TypeVar("Result")
 
 
 class SegmentFeeder(Generic[Result]):
-    """Brings a mixture to the model's rate and channels, cuts it into segments, and has ``work`` done on each.
+    """Brings a mixture to the model's rate and channels, cuts it into segments, and has ``work`` done on each,
+    which is told whether it is the first.
 
     Up to ``max_in_flight`` segments are in the hands of ``executor`` at once; `push` waits only beyond that. Results
     come in the order of the segments.
@@ -24,7 +25,7 @@ class SegmentFeeder(Generic[Result]):
 
     def __init__(
         self,
-        work: Callable[[Waveform], Result],
+        work: Callable[[Waveform, bool], Result],
         segmentation: Segmentation,
         executor: Executor,
         max_in_flight: int,
@@ -38,6 +39,7 @@ class SegmentFeeder(Generic[Result]):
         self._cutter = SegmentCutter(segmentation, 2)
         self._resampler = Resampler(sample_rate, model_rate, 2)
         self._in_flight: deque[Future[Result]] = deque()
+        self._is_first = True
 
     @property
     def n_samples(self) -> int:
@@ -71,4 +73,5 @@ class SegmentFeeder(Generic[Result]):
     def _submit(self, segment: Waveform) -> Iterator[Result]:
         while len(self._in_flight) >= self._max_in_flight:
             yield self._in_flight.popleft().result()
-        self._in_flight.append(self._executor.submit(self._work, segment))
+        self._in_flight.append(self._executor.submit(self._work, segment, self._is_first))
+        self._is_first = False

@@ -28,13 +28,15 @@ class MaskingSeparator:
         self._network = network
         self._workspace = threading.local()
         self.segmentation = spec.segmentation
-        self._weights = fade_weights(spec.n_frames, spec.overlap_frames)[:, None]
+        self._fades = [
+            fade_weights(spec.n_frames, spec.overlap_frames, is_first=is_first)[:, None] for is_first in (False, True)
+        ]
 
-    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be overlap-added."""
         n_bins = self.spec.n_bins if self.spec.mask_extension == "zeros" else None
         spectrum, estimates = self._estimate(segment, n_bins)
-        return self._synthesise(spectrum, estimates, stems, self._filter)
+        return self._synthesise(spectrum, estimates, stems, self._filter, is_first)
 
     def _estimate(self, segment: Waveform, n_bins: int | None) -> tuple[Spectrogram, npt.NDArray[np.float32]]:
         """The mixture's lowest ``n_bins`` bins (channels, frames, bins), and the networks' magnitudes of each stem.
@@ -62,6 +64,7 @@ class MaskingSeparator:
         estimates: npt.NDArray[np.float32],
         stems: Sequence[int],
         filter_frames: FrameFilter,
+        is_first: bool,
     ) -> npt.NDArray[np.float32]:
         """Filter a few frames at a time and add them up: what is in between never leaves the processor's cache."""
         n_channels, n_frames, _ = spectrum.shape
@@ -70,7 +73,7 @@ class MaskingSeparator:
             part = slice(start, start + FRAMES_AT_ONCE)
             filtered = filter_frames(spectrum[:, part], estimates[:, :, part], stems)
             if self.spec.overlap_frames:
-                filtered *= self._weights[part]
+                filtered *= self._fades[is_first][part]
             add_frames(separated, start, filtered, self.spec.n_fft, self.spec.hop_length)
         return separated
 
@@ -86,7 +89,7 @@ class WienerSeparator(MaskingSeparator):
         super().__init__(spec, network)
         self._model = model
 
-    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """See `MaskingSeparator.separate`."""
         spectrum, estimates = self._estimate(segment, None)
         model = self._model or SpatialModel(measure(estimates, spectrum))
@@ -96,7 +99,7 @@ class WienerSeparator(MaskingSeparator):
         ) -> npt.NDArray[np.complex64]:
             return wiener_filter(estimates, spectrum, model, stems)
 
-        return self._synthesise(spectrum, estimates, stems, wiener)
+        return self._synthesise(spectrum, estimates, stems, wiener, is_first)
 
     def measure(self, segment: Waveform) -> SpatialStatistics:
         """The statistics of one segment, to be summed over all of them."""

@@ -35,9 +35,9 @@ class Quality:
 
 PRESETS = {
     "exact": Quality(sums_to_mixture=False),
-    "fast": Quality(mask_exponent=1.5, mask_extension="average", overlap_frames=16),
-    "balanced": Quality(mask_exponent=1.5, mask_extension="average", overlap_frames=64),
-    "best": Quality(n_bins=1536, mask_exponent=1.5, mask_extension="average", overlap_frames=256),
+    "fast": Quality(mask_exponent=1.25, mask_extension="average", overlap_frames=16),
+    "balanced": Quality(mask_exponent=1.25, mask_extension="average", overlap_frames=64),
+    "best": Quality(mask_exponent=1.25, mask_extension="average", overlap_frames=256),
 }
 DEFAULT_QUALITY = "balanced"
 

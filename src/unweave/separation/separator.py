@@ -20,12 +20,13 @@ from unweave.models.consent import require_consent
 from unweave.models.fetch import DownloadProgress
 from unweave.models.resolve import resolve
 from unweave.models.spec import ModelSpec, WaveformModelSpec
+from unweave.separation.averaging import AveragedStream, shifted
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.quality import DEFAULT_QUALITY, find_quality
-from unweave.separation.residual import RESIDUAL_STEM, Residual
+from unweave.separation.residual import RESIDUAL_STEM, Residual, ResidualKeeper
 from unweave.separation.stream import SeparationStream, concatenated
 from unweave.separation.waveform import WaveformSeparator
 from unweave.types import Stems, Waveform
@@ -41,7 +42,8 @@ class Separator:
     of an exported ``.onnx`` or ``.safetensors`` file. ``quality`` is a preset (exact, fast, balanced,
     best): exact computes what the original does, to −100 dB; the others fill the whole band, cross-fade the segments
     and make the stems sum to the mixture. With ``residual`` what the stems lack of the mixture is a stem of its own
-    instead of a part of the last one. ``wiener`` replaces the masks by the multichannel Wiener filter:
+    instead of a part of the last one. ``shifts`` runs over shifted segments are averaged. ``wiener`` replaces the
+    masks by the multichannel Wiener filter:
     ``"track"`` learns the stems' places in the stereo image from the whole track, in a first pass (what Spleeter's
     ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is cpu, cuda, mps, or auto: a
     graphics processor where PyTorch has one. ``precision`` is float32, float16 or bfloat16, or auto: float32 on the
@@ -60,6 +62,7 @@ class Separator:
         *,
         quality: str = DEFAULT_QUALITY,
         residual: bool = False,
+        shifts: int = 1,
         wiener: Wiener | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -70,6 +73,9 @@ class Separator:
     ) -> None:
         if threads is not None and threads < 1:
             raise OptionError(f"expected at least one thread, got {threads}")
+        if not 1 <= shifts <= 100:
+            raise OptionError(f"expected 1 to 100 shifts, got {shifts}")
+        self._shifts = shifts
         if wiener not in (None, "track", "segment"):
             raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
         preset = find_quality(quality)
@@ -177,7 +183,7 @@ class Separator:
         *,
         stems: Sequence[str] | None = None,
         output_rate: int | None = None,
-    ) -> SeparationStream:
+    ) -> SeparationStream | AveragedStream:
         """A stream for a mixture that comes in blocks: `push` gives the stems that are ready, `flush` the rest.
 
         It sees the mixture once, so that ``wiener="track"`` works as ``"segment"`` does here.
@@ -201,7 +207,7 @@ class Separator:
         if self._wiener == "segment":
             return separator
         feeder = SegmentFeeder(
-            separator.measure,
+            lambda segment, is_first: separator.measure(segment),
             separator.segmentation,
             self._executor,
             self._n_threads + 1,
@@ -227,22 +233,31 @@ class Separator:
         output_rate: int | None = None,
         output_channels: int | None = None,
         residual: Residual | None = None,
-    ) -> SeparationStream:
+    ) -> SeparationStream | AveragedStream:
         chosen = self._chosen(stems)
         # A part of the stems lacks more than rounding: there is nothing to give to the last of them.
         is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
-        return SeparationStream(
-            engine,
-            chosen,
-            self._executor,
-            self._n_threads + 1,
-            model_rate=self.spec.sample_rate,
-            sample_rate=sample_rate,
-            output_rate=output_rate or sample_rate,
-            n_channels=n_channels,
-            output_channels=output_channels or min(n_channels, 2),
-            residual=residual or ("dropped" if is_part else self._residual),
-        )
+        kept: Residual = residual or ("dropped" if is_part else self._residual)
+        rate, n_out = output_rate or sample_rate, output_channels or min(n_channels, 2)
+
+        def stream(engine: SegmentSeparator, residual: Residual) -> SeparationStream:
+            return SeparationStream(
+                engine,
+                chosen,
+                self._executor,
+                self._n_threads + 1,
+                model_rate=self.spec.sample_rate,
+                sample_rate=sample_rate,
+                output_rate=rate,
+                n_channels=n_channels,
+                output_channels=n_out,
+                residual=residual,
+            )
+
+        if self._shifts == 1:
+            return stream(engine, kept)
+        streams = [(stream(each, "dropped"), 1.0) for each in shifted(engine, self._shifts)]
+        return AveragedStream(streams, list(chosen), ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
 
     def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:
         """The chosen stems and their places in the model."""
@@ -267,7 +282,7 @@ def _fed(feeder: SegmentFeeder[SpatialStatistics], blocks: Iterable[Waveform]) -
     yield from feeder.flush()
 
 
-def _run(stream: SeparationStream, blocks: Iterable[Waveform], meter: Meter) -> Iterator[Stems]:
+def _run(stream: SeparationStream | AveragedStream, blocks: Iterable[Waveform], meter: Meter) -> Iterator[Stems]:
     """All blocks through the stream."""
 
     def parts() -> Iterator[Stems]:

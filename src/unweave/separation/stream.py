@@ -46,7 +46,7 @@ class SeparationStream:
         self._n_channels = n_channels
         self._n_out_channels = output_channels
         self._feeder = SegmentFeeder(
-            lambda segment: separator.separate(segment, indices),
+            lambda segment, is_first: separator.separate(segment, indices, is_first=is_first),
             separator.segmentation,
             executor,
             max_in_flight,

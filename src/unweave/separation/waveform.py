@@ -29,9 +29,12 @@ class WaveformSeparator:
         self._spec = spec
         self._network = network
         self.segmentation = spec.segmentation
-        self._weights = triangle_weights(self.segmentation.length, self.segmentation.hop)
+        weights = triangle_weights(self.segmentation.length, self.segmentation.hop)
+        first = weights.copy()
+        first[: self.segmentation.length - self.segmentation.hop] = 1  # nothing to fade in from
+        self._weights = [weights, first]
 
-    def separate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be added up."""
         mono = segment.mean(axis=0)
         mean, deviation = float(mono.mean()), float(mono.std())
@@ -44,7 +47,7 @@ class WaveformSeparator:
             separated[row] = waveforms[stem] + self._waveform(from_channels(spectra[stem]), segment.shape[1])
         separated *= np.float32(deviation)
         separated += np.float32(mean)
-        separated *= self._weights
+        separated *= self._weights[is_first]
         return separated
 
     def _spectrum(self, segment: Waveform) -> Spectrogram:
