@@ -16,13 +16,16 @@ def main():
     parser.add_argument("--songs", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=207)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--quality", default="exact")
     arguments = parser.parse_args()
     seconds = arguments.minutes * 60 / arguments.songs
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.songs):
             write_song(Path(folder) / "in" / f"{number:03}.wav", seconds, seed=number)
         command = [*UNWEAVE, "separate", f"{folder}/in", "-p", arguments.model, "-o", f"{folder}/out"]
-        result = run([*command, "--jobs", arguments.jobs])
+        command += ["--device", arguments.device, "--quality", arguments.quality, "--jobs", arguments.jobs]
+        result = run(command)
     speed = arguments.minutes * 60 / result.wall_seconds
     print_table(
         f"{arguments.songs} songs, {arguments.minutes:g} minutes, {arguments.model}, {arguments.jobs} at a time",

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from unweave.errors import AudioError as AudioError
     from unweave.errors import AudioReadError as AudioReadError
     from unweave.errors import AudioWriteError as AudioWriteError
-    from unweave.errors import BatchError as BatchError
     from unweave.errors import Cancelled as Cancelled
     from unweave.errors import CheckpointError as CheckpointError
     from unweave.errors import ConsentError as ConsentError
@@ -43,7 +42,6 @@ _HOMES = {
     "AudioError": "errors",
     "AudioReadError": "errors",
     "AudioWriteError": "errors",
-    "BatchError": "errors",
     "Cancelled": "errors",
     "CheckpointError": "errors",
     "ConsentError": "errors",

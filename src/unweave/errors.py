@@ -12,7 +12,6 @@
     │   ├── DownloadError           no source could deliver the weights
     │   └── ConsentError            the licence of the weights must be accepted first
     ├── OptionError             arguments that contradict each other or make no sense
-    ├── BatchError              some files of several failed, or the run stopped early
     └── Cancelled               the caller's progress callback asked to stop
 
 Each message says what was expected and what came, in one line, so that a command line can show it as it is.
@@ -57,10 +56,6 @@ class ConsentError(ModelError):
 
 class OptionError(UnweaveError):
     """Arguments that contradict each other or make no sense."""
-
-
-class BatchError(UnweaveError):
-    """Some files of several failed, or a folder run stopped before its end."""
 
 
 class Cancelled(UnweaveError):

@@ -133,12 +133,13 @@ class AudioWriter:
 class _Sink:
     """The temporary file as encoders see it: the first failure is kept for `check`, and what follows is dropped.
 
-    Encoders call it from C, where a Python exception cannot pass and would be printed instead.
+    Encoders call it from C, where a Python exception cannot pass and would be printed instead: an interrupt that comes
+    just then is kept as well.
     """
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
-        self._failure: OSError | None = None
+        self._failure: BaseException | None = None
         self.seek = file.seek
         self.tell = file.tell
         self.read = file.read
@@ -150,7 +151,7 @@ class _Sink:
                 written = 0
                 while written < len(raw):  # an unbuffered file may take a part
                     written += self._file.write(raw[written:])
-            except OSError as error:
+            except BaseException as error:
                 self._failure = error
         return len(raw)
 

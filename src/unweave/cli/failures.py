@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,25 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
+# Set by Ctrl-C and SIGTERM, and looked at by whoever works through files.
+interrupted = threading.Event()
+_is_deferred = False
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """While inside, the first interrupt only sets `interrupted`; the second raises KeyboardInterrupt as usual.
+
+    An exception that a signal raises is lost where it strikes inside a library's callback from C.
+    """
+    global _is_deferred
+    _is_deferred = True
+    try:
+        yield
+    finally:
+        _is_deferred = False
+
+
 @contextmanager
 def failures_shown(verbose: bool = False) -> Iterator[None]:
     """Show what goes wrong inside as one line on stderr and end with a status; with ``verbose`` as a traceback too.
@@ -23,7 +43,7 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
     SIGTERM is treated as Ctrl-C is, so that temporary files are removed.
     """
     _show_warnings(verbose)
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except UnweaveError as error:
@@ -34,11 +54,17 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted; no partial file was left")
         sys.exit(EXIT_INTERRUPTED)
+    except (SystemError, ImportError):
+        if not interrupted.is_set():  # what an interrupt in the middle of an import can turn into
+            raise
+        fail("interrupted; no partial file was left")
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def fail(message: str) -> None:
@@ -47,7 +73,10 @@ def fail(message: str) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    is_first = not interrupted.is_set()
+    interrupted.set()
+    if not (_is_deferred and is_first):
+        raise KeyboardInterrupt
 
 
 def _show_warnings(verbose: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from unweave.cli.failures import EXIT_FAILED, failures_shown
+from unweave.cli.failures import EXIT_FAILED, failures_shown, interrupted, interrupts_deferred
 
 
 def separate(
@@ -103,9 +103,15 @@ def separate(
                 offline=offline,
                 on_download=reporter.downloading,
             )
-            outcomes = separate_files(
-                separator, tasks, options, on_progress=reporter.progress, on_outcome=reporter.outcome
-            )
+            with interrupts_deferred():
+                outcomes = separate_files(
+                    separator,
+                    tasks,
+                    options,
+                    on_progress=reporter.progress,
+                    on_outcome=reporter.outcome,
+                    interrupted=interrupted,
+                )
         n_failed = sum(outcome.status == "failed" for outcome in outcomes)
         if n_failed and len(outcomes) > 1:
             print(f"unweave: {n_failed} of {len(outcomes)} files failed", file=sys.stderr)

@@ -79,9 +79,13 @@ def separate_files(
     *,
     on_progress: OnFileProgress = lambda source, progress: None,
     on_outcome: OnOutcome = lambda outcome: None,
+    interrupted: threading.Event | None = None,
 ) -> list[Outcome]:
-    """Separate all files; errors are outcomes, never raised. An interrupt stops the jobs, and is raised again."""
-    stop = threading.Event()
+    """Separate all files; errors are outcomes, never raised. An interrupt stops the jobs, and is raised again.
+
+    ``interrupted`` is an event that stops them as well, and then raises KeyboardInterrupt.
+    """
+    stop = interrupted or threading.Event()
     outcomes: list[Outcome] = []
     todo: list[Task] = []
 
@@ -106,6 +110,8 @@ def separate_files(
             on_progress(task.source, progress)
             return not stop.is_set()
 
+        if stop.is_set():
+            return Outcome(task.source, "failed", error=Cancelled("interrupted"))
         try:
             paths = separator.separate_file(
                 task.source,
@@ -122,7 +128,10 @@ def separate_files(
 
     if options.jobs == 1:  # in this very thread: an interrupt goes straight through, and there is one heap less
         for task in todo:
-            finish(separate(task))
+            outcome = separate(task)
+            if stop.is_set():
+                raise KeyboardInterrupt
+            finish(outcome)
         return outcomes
     with ThreadPoolExecutor(options.jobs, thread_name_prefix="unweave-job") as executor:
         pending: set[Future[Outcome]] = set()
@@ -133,6 +142,8 @@ def separate_files(
                     pending = _collect(pending, finish)
             while pending:
                 pending = _collect(pending, finish)
+            if stop.is_set():
+                raise KeyboardInterrupt
         except BaseException:
             stop.set()
             for future in pending:
