@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,13 +131,25 @@ def files_below_toy(tmp_path):
     return [name for name in files_below(tmp_path) if name.startswith(("toy/", "cache/"))]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def as_an_ordinary_user():
+    """What must stand before a command so that file permissions hold for it."""
+    if os.geteuid():
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may write anywhere, and setpriv is not there to change that")
+    capabilities = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
+
+
 def test_a_folder_without_permission(toy_json, tmp_path):
     song = write(tmp_path / "song.wav", tones(5000))
     (tmp_path / "locked").mkdir(mode=0o555)
-    result = unweave("separate", song, "-p", toy_json, "-o", tmp_path / "locked")
+    command = [*as_an_ordinary_user(), sys.executable, "-m", "unweave", "separate", song, "-p", toy_json]
+    result = subprocess.run([*command, "-o", tmp_path / "locked"], capture_output=True, text=True)
     assert result.returncode == 1
     assert_one_line(result.stderr)
+    assert "permission denied" in result.stderr
+    assert files_below(tmp_path / "locked") == []
 
 
 def test_a_folder_that_cannot_be_made(toy_json, tmp_path):
