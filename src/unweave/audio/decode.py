@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 import av
 import numpy as np
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 AudioSource: TypeAlias = str | os.PathLike[str] | IO[bytes]
 
 BLOCK_SAMPLES = 1 << 16
+
+# Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
+LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 class AudioReader:
@@ -48,7 +51,7 @@ class AudioReader:
         self._start = 0 if isinstance(source, (str, os.PathLike)) else _position(source)
         self._seconds = (offset_seconds, duration_seconds)
         try:
-            self._container = av.open(_openable(source), mode="r", metadata_errors="replace")
+            self._container = av.open(_openable(source), mode="r", **LENIENT_TAGS)
         except (OSError, av.FFmpegError, ValueError) as error:
             raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
         n_streams = len(self._container.streams.audio)
