@@ -45,11 +45,11 @@ def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision:
     return TorchSeparator(spec, load_unets(spec, location), device, "float16" if precision == "auto" else precision)
 
 
-def load_hybrid_network(path: Path) -> HybridNetwork:
+def load_hybrid_network(path: Path, n_threads: int) -> HybridNetwork:
     """The hybrid waveform network in the ONNX file ``path``, on the CPU."""
     from unweave.engines.onnx import OnnxHybridNetwork
 
-    return OnnxHybridNetwork(path)
+    return OnnxHybridNetwork(path, n_threads)
 
 
 def _best_device() -> str:

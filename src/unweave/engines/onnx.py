@@ -56,20 +56,29 @@ class OnnxNetwork:
 
 
 class OnnxHybridNetwork:
-    """A hybrid waveform network in an ONNX file, run on the CPU by the calling thread alone."""
+    """A hybrid waveform network in an ONNX file, run on ``n_threads`` of the CPU, one segment at a time.
 
-    def __init__(self, path: Path) -> None:
+    Its attention takes 2 GB per segment: two at once take twice as much and are slower than one on all cores, and an
+    arena would keep the most that ever was.
+    """
+
+    def __init__(self, path: Path, n_threads: int) -> None:
+        options = _options()
+        options.intra_op_num_threads = n_threads
+        options.enable_cpu_mem_arena = False
         try:
-            self._session = _session(_optimised(path))
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
         self._mixture, self._spectrum = (entry.name for entry in self._session.get_inputs())
+        self._turn = threading.Lock()
 
     def run(
         self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """See `unweave.engines.base.HybridNetwork`."""
-        spectra, waveforms = self._session.run(None, {self._mixture: mixture[None], self._spectrum: spectrum[None]})
+        with self._turn:
+            spectra, waveforms = self._session.run(None, {self._mixture: mixture[None], self._spectrum: spectrum[None]})
         return spectra[0], waveforms[0]
 
 

@@ -91,7 +91,7 @@ class Separator:
             if wiener is not None:
                 raise OptionError(f"{model} estimates waveforms: the Wiener filter needs a masking model")
             self.spec = resolved.spec
-            self._separator = WaveformSeparator(self.spec, load_hybrid_network(location))
+            self._separator = WaveformSeparator(self.spec, load_hybrid_network(location, self._n_threads))
         else:
             self.spec = self._mask_spec = preset.apply(resolved.spec)
             self._network = load_network(
@@ -101,7 +101,9 @@ class Separator:
                 self._separator = self._network
             else:
                 self._separator = MaskingSeparator(self.spec, self._network)
-        self._executor = ThreadPoolExecutor(self._n_threads, thread_name_prefix="unweave")
+        # A waveform model spreads one segment over the cores; every thread that calls it would keep a heap of its own.
+        n_workers = 1 if isinstance(resolved.spec, WaveformModelSpec) else self._n_threads
+        self._executor = ThreadPoolExecutor(n_workers, thread_name_prefix="unweave")
 
     @property
     def stems(self) -> tuple[str, ...]:
