@@ -15,7 +15,9 @@ PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
 class OpenVinoNetwork:
-    """A network in an ONNX file, computed with ``precision``; one inference per calling thread, each on one core.
+    """A network in an ONNX file, computed with ``precision`` on ``n_threads`` cores, one segment at a time.
+
+    Several inferences at once were faster, and once in many runs waited for each other for ever.
 
     In bfloat16 stems differ from those in float32 by −46 to −62 dB of the mixture (``docs/performance.md``), and the
     networks run five times faster where the processor multiplies matrices in it; elsewhere nothing is gained. Raises
@@ -30,7 +32,7 @@ class OpenVinoNetwork:
         settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": n_threads,
-            "NUM_STREAMS": n_threads,
+            "NUM_STREAMS": 1,
         }
         self._core = openvino.Core()
         self._settings = settings
@@ -38,22 +40,15 @@ class OpenVinoNetwork:
             self._model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot load {path}: {error}") from error
-        self._compiled: openvino.CompiledModel | None = None
-        self._lock = threading.Lock()
-        self._requests = threading.local()
+        self._request: openvino.InferRequest | None = None
+        self._turn = threading.Lock()
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._requests.request = self._compile(mixture.shape).create_infer_request()
-        estimates: npt.NDArray[np.float32] = request.infer({0: mixture[None]}, share_inputs=True)[0]
-        return estimates[:, 0]
-
-    def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:  # type: ignore[name-defined]  # noqa: F821
-        """The network for one shape of segment, compiled by whichever thread comes first."""
-        with self._lock:
-            if self._compiled is None:
-                self._model.reshape([1, *shape])
-                self._compiled = self._core.compile_model(self._model, "CPU", self._settings)
-            return self._compiled
+        with self._turn:
+            if self._request is None:
+                self._model.reshape([1, *mixture.shape])
+                compiled = self._core.compile_model(self._model, "CPU", self._settings)
+                self._request = compiled.create_infer_request()
+            estimates: npt.NDArray[np.float32] = self._request.infer({0: mixture[None]})[0]
+            return estimates[:, 0].copy()
