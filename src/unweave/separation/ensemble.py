@@ -68,17 +68,8 @@ class EnsembleSeparator(Separator):
     def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: Meter) -> Any:
         return [member._prepare(blocks, sample_rate, meter) for member in self._members]
 
-    def stream(
-        self,
-        sample_rate: int,
-        n_channels: int = 2,
-        *,
-        stems: Sequence[str] | None = None,
-        output_rate: int | None = None,
-    ) -> Any:
-        """See `Separator.stream`."""
-        engines = [member._single_pass_engine() for member in self._members]
-        return self._stream(engines, sample_rate, n_channels, stems, output_rate)
+    def _single_pass_engine(self) -> Any:
+        return [member._single_pass_engine() for member in self._members]
 
     def _stream(
         self,
@@ -97,8 +88,7 @@ class EnsembleSeparator(Separator):
             if own:
                 inner = member._stream(each, sample_rate, n_channels, own, output_rate, output_channels, "dropped")
                 streams.append((inner, part.weight))
-        is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
-        kept: Residual = residual or ("dropped" if is_part else self._residual)
+        kept = residual or self._residual_for(chosen)
         rate, n_out = output_rate or sample_rate, output_channels or min(n_channels, 2)
         return AveragedStream(streams, chosen, ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
 

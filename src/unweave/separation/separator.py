@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -237,9 +237,7 @@ class Separator:
         residual: Residual | None = None,
     ) -> SeparationStream | AveragedStream:
         chosen = self._chosen(stems)
-        # A part of the stems lacks more than rounding: there is nothing to give to the last of them.
-        is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
-        kept: Residual = residual or ("dropped" if is_part else self._residual)
+        kept = residual or self._residual_for(chosen)
         rate, n_out = output_rate or sample_rate, output_channels or min(n_channels, 2)
 
         def stream(engine: SegmentSeparator, residual: Residual) -> SeparationStream:
@@ -260,6 +258,11 @@ class Separator:
             return stream(engine, kept)
         streams = [(stream(each, "dropped"), 1.0) for each in shifted(engine, self._shifts)]
         return AveragedStream(streams, list(chosen), ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
+
+    def _residual_for(self, chosen: Collection[str]) -> Residual:
+        """What becomes of the residual: a part of the stems lacks more than rounding, and its last gets nothing."""
+        is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
+        return "dropped" if is_part else self._residual
 
     def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:
         """The chosen stems and their places in the model."""
