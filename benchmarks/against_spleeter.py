@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import UNWEAVE, median, print_table, run, write_song
+from benchmarks.measure import UNWEAVE, four_stems_for_the_clock, median, report, run, write_song
 from unweave.models.hub import ensure_weights
 
 ORIGINAL = "spleeter==2.4.2"
@@ -60,6 +60,9 @@ def main():
             "unweave, exact, bfloat16": [*ours, "--quality", "exact", "--precision", "bfloat16"],
         }
         run(ours)  # warm: weights converted, files in the page cache
+        four = ["separate", "-p", four_stems_for_the_clock(arguments.folder), "-o", f"{out}/four", song]
+        commands["unweave, exact, 4 stems"] = [*UNWEAVE, *four, "--quality", "exact"]
+        run(commands["unweave, exact, 4 stems"])
         runs = {name: [] for name in commands}
         for _ in range(arguments.pairs):
             for name, command in commands.items():
@@ -74,11 +77,8 @@ def main():
         ratios = [a.wall_seconds / b.wall_seconds for a, b in zip(original, series, strict=True)]
         faster = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
         rows.append((name, f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}", faster))
-    print_table(
-        f"{song.name}, 2 stems, wav; medians of {arguments.pairs}, ratios run by run",
-        ("", "wall s", "cpu s", "peak MB", "times faster"),
-        rows,
-    )
+    title = f"{song.name}, 2 stems, wav; medians of {arguments.pairs}, ratios run by run"
+    report("against_spleeter", [(title, ("", "wall s", "cpu s", "peak MB", "times faster"), rows)])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import print_table
+from benchmarks.measure import QUALITY_PAGE, report
 from unweave import Separator
 from unweave.evaluation.metrics import sdr
 from unweave.evaluation.tracks import find_tracks, matched
@@ -56,7 +56,8 @@ def main():
         medians, means = np.median(values, axis=0), np.mean(values, axis=0)
         rows.append((name, *(f"{a:.3f} ({b:.3f})" for a, b in zip(medians, means, strict=True))))
         print(*rows[-1], flush=True)
-    print_table(f"{arguments.model}, {len(loaded)} tracks: median (mean) SDR in dB", ("", *stems), rows)
+    title = f"{arguments.model}, {len(loaded)} tracks: median (mean) SDR in dB"
+    report("masks", [(title, ("", *stems), rows)], QUALITY_PAGE)
 
 
 if __name__ == "__main__":

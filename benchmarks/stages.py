@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from benchmarks.measure import UNWEAVE, median, print_table
+from benchmarks.measure import UNWEAVE, median, report
 from unweave import Separator
 from unweave.dsp.masks import ratio_masks
 from unweave.dsp.stft import analyse, synthesise
@@ -75,17 +75,15 @@ def main():
         "the whole segment": lambda: masking.separate(segment, stems, is_first=True),
     }
     rows = [(name, f"{1000 * seconds(action):.1f}") for name, action in stages.items()]
-    print_table(f"one segment of 11.9 s, {spec.name}, one thread", ("stage", "ms"), rows)
+    tables = [(f"one segment of 11.9 s, {spec.name}, one thread", ("stage", "ms"), rows)]
 
     # Numbers of threads inside a product are NumPy's own business: the peak is measured as whole processor.
     per_segment = in_parallel(stages["networks"], n_threads)
     reached = GIGAFLOP_PER_UNET * len(stems) / per_segment
     peak = peak_gigaflops(1)
-    print_table(
-        f"networks, {n_threads} threads",
-        ("ms per segment", "GFLOP/s", "matrix products reach", "share"),
-        [(f"{1000 * per_segment:.1f}", f"{reached:.0f}", f"{peak:.0f}", f"{reached / peak:.0%}")],
-    )
+    row = (f"{1000 * per_segment:.1f}", f"{reached:.0f}", f"{peak:.0f}", f"{reached / peak:.0%}")
+    headings = ("ms per segment", "GFLOP/s", "matrix products reach", "share")
+    tables.append((f"networks, {n_threads} threads", headings, [row]))
     start = [
         ("import unweave", "import unweave"),
         ("import Separator", "from unweave import Separator"),
@@ -107,7 +105,7 @@ def main():
 
     stream.close()
     rows.append(("first second of stems, model loaded", f"{1000 * seconds(first_second, 3):.0f}"))
-    print_table("start", ("", "ms"), rows)
+    report("stages", [*tables, ("start", ("", "ms"), rows)])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from unweave import __version__
 from unweave.cli import models
 from unweave.cli.evaluate import evaluate
 from unweave.cli.separate import separate
+from unweave.cli.train import train
 
 app = typer.Typer(
     name="unweave",
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(separate)
 app.command()(evaluate)
+app.command()(train)
 app.add_typer(models.app, name="models")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unweave.engines.base import HybridNetwork, Network
 from unweave.errors import OptionError
-from unweave.models.network import load_unets, network_path
+from unweave.models.network import network_path
 from unweave.models.spec import MaskModelSpec
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -39,10 +39,12 @@ def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision:
     if importlib.util.find_spec("torch") is None:
         raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
     from unweave.engines.torch import TorchSeparator, has_device
+    from unweave.models.torch_network import load_network as load_torch_network
 
     if not has_device(device):
         raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
-    return TorchSeparator(spec, load_unets(spec, location), device, "float16" if precision == "auto" else precision)
+    network = load_torch_network(spec, location)
+    return TorchSeparator(spec, network, device, "float16" if precision == "auto" else precision)
 
 
 def load_hybrid_network(path: Path, n_threads: int) -> HybridNetwork:

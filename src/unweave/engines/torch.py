@@ -8,13 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unweave.dsp.masks import EPSILON, fade_weights
 from unweave.dsp.stft import hann, synthesis_window
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet import unets_from_weights
-from unweave.models.unet_weights import UNetWeights
 from unweave.types import Magnitude, Waveform
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -27,13 +25,12 @@ class TorchSeparator:
     buffers of its own, so that copies of one segment overlap with the arithmetic of another.
     """
 
-    def __init__(self, spec: MaskModelSpec, weights: Sequence[UNetWeights], device: str, precision: str) -> None:
+    def __init__(self, spec: MaskModelSpec, network: nn.Module, device: str, precision: str) -> None:
         self._spec = spec
         self._device = torch.device(device)
         self._dtype = DTYPES[precision]
-        unets = unets_from_weights(weights, spec)
         # Channels last is the layout that the matrix units take; the stubs of `to` do not know it.
-        self._unets = unets.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._analysis = torch.from_numpy(hann(spec.n_fft).copy()).to(self._device)
         self._synthesis = torch.from_numpy(synthesis_window(spec.n_fft, spec.hop_length).copy()).to(self._device)
         self._lanes = threading.local()
@@ -45,7 +42,7 @@ class TorchSeparator:
         """See `unweave.engines.base.Network`."""
         with torch.inference_mode():
             magnitude = torch.from_numpy(np.ascontiguousarray(mixture))[None].to(self._device, self._dtype)
-            estimates: Tensor = self._unets(magnitude.to(memory_format=torch.channels_last))
+            estimates: Tensor = self._network(magnitude.to(memory_format=torch.channels_last))
             return estimates[:, 0].float().cpu().numpy()
 
     def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
@@ -68,7 +65,7 @@ class TorchSeparator:
         spectrum = torch.fft.rfft(frames * self._analysis)
         magnitude = spectrum[..., : spec.n_bins].abs()[None]
         network_input = magnitude.to(self._dtype, memory_format=torch.channels_last)
-        powers = self._unets(network_input)[:, 0].float() ** spec.mask_exponent
+        powers = self._network(network_input)[:, 0].float() ** spec.mask_exponent
         masks = (powers[stems] + EPSILON / len(spec.stems)) / (powers.sum(dim=0) + EPSILON)
         missing = spectrum.shape[-1] - spec.n_bins
         if spec.mask_extension != "zeros":

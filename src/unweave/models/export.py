@@ -42,7 +42,7 @@ def export_onnx(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -
 
     model = build_graph(unets, spec)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
-    _write(path, model.SerializeToString())
+    write_file(path, model.SerializeToString())
 
 
 def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
@@ -50,7 +50,7 @@ def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: 
     import safetensors.numpy
 
     arrays = {name: np.ascontiguousarray(array) for name, array in unets_to_arrays(unets, spec.stems).items()}
-    _write(path, safetensors.numpy.save(arrays, metadata={METADATA_KEY: spec_to_json(spec)}))
+    write_file(path, safetensors.numpy.save(arrays, metadata={METADATA_KEY: spec_to_json(spec)}))
 
 
 def read_exported_spec(path: Path) -> MaskModelSpec:
@@ -96,7 +96,8 @@ def _safetensors_properties(path: Path) -> dict[str, str]:
         raise ModelError(f"{path} is not a safetensors file: {error}") from error
 
 
-def _write(path: Path, raw: bytes) -> None:
+def write_file(path: Path, raw: bytes) -> None:
+    """Write ``raw`` to ``path``, which appears whole or not at all. Raises `ModelError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, raw)

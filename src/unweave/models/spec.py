@@ -7,6 +7,7 @@ from typing import Literal
 
 from unweave.dsp.segments import Segmentation
 
+NetworkKind = Literal["unets", "bands"]
 Head = Literal["sigmoid", "softmax"]
 Activation = Literal["leaky_relu", "relu", "elu"]
 MaskExtension = Literal["zeros", "average", "edge"]
@@ -14,15 +15,21 @@ MaskExtension = Literal["zeros", "average", "edge"]
 
 @dataclass(frozen=True)
 class MaskModelSpec:
-    """A masking model: one U-Net per stem estimates magnitudes, their ratios mask the mixture's spectrum."""
+    """A masking model: networks estimate each stem's magnitudes, whose ratios mask the mixture's spectrum.
+
+    The networks are the original's U-Nets, one per stem, or one network over split bands for all stems together.
+    """
 
     name: str  # as the user writes it, "spleeter:2stems"
     weights: str  # whose weights: several specs may share one set, "2stems"
     stems: tuple[str, ...]  # in the order of the weights
+    network: NetworkKind = "unets"
     head: Head = "sigmoid"  # sigmoid: a mask per stem; softmax: masks that compete over the stems
     encoder_activation: Activation = "leaky_relu"
     decoder_activation: Activation = "relu"
     n_filters: tuple[int, ...] = (16, 32, 64, 128, 256, 512)  # of the encoder's layers; the decoder mirrors them
+    attention_gates: bool = False  # U-Nets: skips weighted by what the decoder knows
+    residual_blocks: bool = False  # U-Nets: one more convolution per layer of the encoder, added to its input
     sample_rate: int = 44100  # Hz
     n_channels: int = 2
     n_fft: int = 4096  # samples
@@ -35,6 +42,11 @@ class MaskModelSpec:
     licence: str = "unknown"  # of the weights, short
     notes: str = ""  # what a user should know about the licence and the training data
     summary: str = ""
+
+    @property
+    def is_classic(self) -> bool:
+        """Whether the networks are exactly the original's U-Nets."""
+        return self.network == "unets" and not self.attention_gates and not self.residual_blocks
 
     @property
     def segmentation(self) -> Segmentation:

@@ -1,7 +1,9 @@
 """The original's U-Nets in PyTorch, for graphics processors and for training.
 
 A. Jansson, E. Humphrey, N. Montecchio, R. Bittner, A. Kumar, T. Weyde, "Singing voice separation with deep U-Net
-convolutional networks", ISMIR 2017; the details are those of Spleeter's ``unet.unet`` and ``unet.softmax_unet``.
+convolutional networks", ISMIR 2017; the details are those of Spleeter's ``unet.unet`` and ``unet.softmax_unet``. Two
+options go beyond: attention gates on the skips (O. Oktay et al., "Attention U-Net", arXiv 1804.03999, equation 1) and
+residual blocks in the encoder (K. He et al., arXiv 1512.03385).
 """
 
 from __future__ import annotations
@@ -37,14 +39,18 @@ class UNet(nn.Module):
         self.encode = _activation(spec.encoder_activation)
         self.decode = _activation(spec.decoder_activation)
         self.dropout = nn.Dropout(DROPOUT)
+        skips = reversed(spec.n_filters[:-1])
+        self.gates = nn.ModuleList(AttentionGate(width) for width in skips) if spec.attention_gates else None
+        blocks = [ResidualBlock(width) for width in spec.n_filters] if spec.residual_blocks else []
+        self.blocks = nn.ModuleList(blocks or [nn.Identity() for _ in spec.n_filters])
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """See the class."""
         x, skips = magnitudes, []
-        for conv, norm in zip(self.encoder, self.encoder_norms, strict=True):
+        for conv, norm, block in zip(self.encoder, self.encoder_norms, self.blocks, strict=True):
             # Keras' "same" padding at stride 2: one before, two after. The skip is taken before the norm.
             skips.append(conv(nn.functional.pad(x, (1, 2, 1, 2))))
-            x = self.encode(norm(skips[-1]))
+            x = block(self.encode(norm(skips[-1])))
         x = skips.pop()
         for layer, (conv, norm) in enumerate(zip(self.decoder, self.decoder_norms, strict=True)):
             height, width = x.shape[-2:]
@@ -53,9 +59,39 @@ class UNet(nn.Module):
             if layer < N_DROPOUTS:
                 x = self.dropout(x)
             if skips:
-                x = torch.cat([skips.pop(), x], dim=1)
+                skip = skips.pop()
+                x = torch.cat([skip if self.gates is None else self.gates[layer](skip, x), x], dim=1)
         logits: Tensor = self.last(x)
         return logits
+
+
+class AttentionGate(nn.Module):
+    """Lets through of a skip what the decoder, of the same shape, has use for."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.of_skip = nn.Conv2d(width, width // 2, 1)
+        self.of_decoder = nn.Conv2d(width, width // 2, 1)
+        self.weight = nn.Conv2d(width // 2, 1, 1)
+
+    def forward(self, skip: Tensor, decoded: Tensor) -> Tensor:
+        """The skip, each place weighted between 0 and 1."""
+        weighted: Tensor = skip * torch.sigmoid(self.weight(torch.relu(self.of_skip(skip) + self.of_decoder(decoded))))
+        return weighted
+
+
+class ResidualBlock(nn.Module):
+    """A convolution more, added to its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width, eps=NORM_EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape out."""
+        added: Tensor = x + torch.relu(self.norm(self.conv(x)))
+        return added
 
 
 class UNets(nn.Module):

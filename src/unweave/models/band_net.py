@@ -1,0 +1,127 @@
+"""One network for all stems, over split bands, in PyTorch.
+
+An encoder and decoder as in the U-Net, on a spectrum whose low band keeps every bin and whose upper bands are cut more
+coarsely, as in SCNet (W. Tong et al., "SCNet: sparse compression network for music source separation", ICASSP 2024).
+Every level mixes all frequencies at once by two small matrices, the "time-distributed fully-connected" block of W. Choi
+et al., "Investigating U-Nets with various intermediate blocks for spectrogram-based singing voice separation", ISMIR
+2020, which DTTNet (arXiv 2309.08684) and Moises-Light (arXiv 2510.06785) keep. The stems compete in a softmax, so that
+their masks sum to one and a stem that is not there can be silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from unweave.models.spec import MaskModelSpec
+
+COMPRESSION = 0.25  # the network sees magnitudes to this power: loud and quiet bins in one range
+FRAMES_PER_CELL = 2
+BOTTLENECK = 8  # how many times fewer numbers than cells lie between the two matrices over frequency
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of the spectrum, ``bins_per_cell`` of whose bins become one cell of the network."""
+
+    start: int
+    stop: int
+    bins_per_cell: int
+
+
+def bands_of(n_bins: int) -> tuple[Band, ...]:
+    """The lowest sixteenth of the bins one by one, the next three by fours, the rest by sixteens: 5/32 as many cells."""
+    sixteenth = n_bins // 16
+    return (Band(0, sixteenth, 1), Band(sixteenth, 4 * sixteenth, 4), Band(4 * sixteenth, n_bins, 16))
+
+
+def frequency_grid(n_levels: int) -> int:
+    """The number of bins must be a multiple of this."""
+    return 32 * 2 ** (n_levels - 1)
+
+
+class BandNet(nn.Module):
+    """Magnitudes (segments, channels, frames, bins) → (stems, …): estimates that sum to the mixture's magnitudes."""
+
+    def __init__(self, spec: MaskModelSpec) -> None:
+        super().__init__()
+        self.n_stems = len(spec.stems)
+        self.n_channels = spec.n_channels
+        self.bands = bands_of(spec.n_bins)
+        widths = spec.n_filters
+        cells = [spec.n_bins * 5 // 32 // 2**level for level in range(len(widths))]
+        self.gain = nn.Parameter(torch.ones(spec.n_bins))
+        self.shift = nn.Parameter(torch.zeros(spec.n_bins))
+        self.split = nn.ModuleList(_cut(band, spec.n_channels, widths[0]) for band in self.bands)
+        self.encoder = nn.ModuleList(Block(width, n) for width, n in zip(widths, cells, strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
+        self.decoder = nn.ModuleList(Block(width, n) for width, n in zip(widths[:-1], cells[:-1], strict=True))
+        n_masks = self.n_stems * spec.n_channels * FRAMES_PER_CELL
+        self.join = nn.ModuleList(nn.Conv2d(widths[0], n_masks * band.bins_per_cell, 1) for band in self.bands)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """See the class; frames must be a multiple of 2 to the number of levels."""
+        seen = magnitudes.clamp_min(1e-8) ** COMPRESSION * self.gain + self.shift
+        x = torch.cat(
+            [cut(seen[..., band.start : band.stop]) for cut, band in zip(self.split, self.bands, strict=True)], dim=-1
+        )
+        skips = []
+        for block, down in zip(self.encoder[:-1], self.down, strict=True):
+            skips.append(block(x))
+            x = down(skips[-1])
+        x = self.encoder[-1](x)
+        for up, block, skip in zip(reversed(self.up), reversed(self.decoder), reversed(skips), strict=True):
+            x = block(nn.functional.pixel_shuffle(up(x), 2) + skip)
+        masks = torch.softmax(self._logits(x).float(), dim=0)
+        return masks * magnitudes
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """(segments, width, cells in time, cells in frequency) → (stems, segments, channels, frames, bins)."""
+        parts, start = [], 0
+        for join, band in zip(self.join, self.bands, strict=True):
+            n_cells = (band.stop - band.start) // band.bins_per_cell
+            part = join(x[..., start : start + n_cells])
+            part = part.reshape(
+                -1, self.n_stems, self.n_channels, FRAMES_PER_CELL, band.bins_per_cell, x.shape[-2], n_cells
+            )
+            # time: (cells, frames per cell); frequency: (cells, bins per cell)
+            part = part.permute(1, 0, 2, 5, 3, 6, 4)
+            parts.append(part.reshape(self.n_stems, -1, self.n_channels, x.shape[-2] * FRAMES_PER_CELL,
+                                      n_cells * band.bins_per_cell))  # fmt: skip
+            start += n_cells
+        return torch.cat(parts, dim=-1)
+
+
+class Block(nn.Module):
+    """Two convolutions and the mixing of all frequencies, each added to its input."""
+
+    def __init__(self, width: int, n_cells: int) -> None:
+        super().__init__()
+        self.local = nn.Sequential(*_convolution(width), *_convolution(width))
+        self.mix = nn.Sequential(
+            nn.Linear(n_cells, n_cells // BOTTLENECK, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Linear(n_cells // BOTTLENECK, n_cells, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(segments, width, cells in time, cells in frequency), the same shape out."""
+        x = x + self.local(x)
+        mixed: Tensor = x + self.mix(x)
+        return mixed
+
+
+def _cut(band: Band, n_channels: int, width: int) -> nn.Conv2d:
+    size = (FRAMES_PER_CELL, band.bins_per_cell)
+    return nn.Conv2d(n_channels, width, size, stride=size)
+
+
+def _convolution(width: int) -> list[nn.Module]:
+    return [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]

@@ -1,0 +1,100 @@
+"""The PyTorch module of any masking model: new, or with its weights from files; and its files."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unweave.errors import CheckpointError, ModelError
+from unweave.models.band_net import BandNet
+from unweave.models.export import METADATA_KEY, export_onnx, export_safetensors, spec_to_json, write_file
+from unweave.models.network import load_unets
+from unweave.models.spec import MaskModelSpec
+from unweave.models.unet import UNets, unets_from_weights, unets_to_weights
+
+
+def new_network(spec: MaskModelSpec) -> nn.Module:
+    """The network of ``spec`` with fresh weights: magnitudes (segments, channels, frames, bins) → (stems, …)."""
+    return BandNet(spec) if spec.network == "bands" else UNets(spec)
+
+
+def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
+    """The network of ``spec`` with the weights at ``location``, in evaluation mode.
+
+    ``location`` is what `unweave.models.network.network_path` takes; for an ``.onnx`` file the ``.safetensors`` file
+    beside it is read. Raises `ModelError`, or `CheckpointError` for damaged or foreign weights.
+    """
+    if location.suffix == ".onnx":
+        location = location.with_suffix(".safetensors")
+        if not location.is_file():
+            raise ModelError(f"{location} is needed to run {spec.name} in PyTorch")
+    if spec.is_classic:
+        return unets_from_weights(load_unets(spec, location), spec)
+    import safetensors
+    import safetensors.torch
+
+    network = new_network(spec)
+    try:
+        network.load_state_dict({name: t.float() for name, t in safetensors.torch.load_file(location).items()})
+    except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {reason}") from error
+    return network.eval()
+
+
+def save_network(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
+    """Write the weights of ``network``, with its description, as a ``.safetensors`` file."""
+    if isinstance(network, UNets) and spec.is_classic:
+        export_safetensors(unets_to_weights(network), spec, path)
+        return
+    import safetensors.torch
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_file(path, safetensors.torch.save(tensors, metadata={METADATA_KEY: spec_to_json(spec)}))
+
+
+def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
+    """Write ``network`` as ONNX: one segment of magnitudes (1, channels, frames, bins) → (stems, 1, …)."""
+    if isinstance(network, UNets) and spec.is_classic:
+        export_onnx(unets_to_weights(network), spec, path)
+        return
+    import onnx
+
+    example = torch.zeros(1, spec.n_channels, spec.n_frames, spec.n_bins)
+    network = network.cpu().float().eval()
+    program: Any
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's, about itself
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=["magnitudes"],
+            output_names=["estimates"],
+        )
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
+    write_file(path, model.SerializeToString())
+
+
+def count_operations(network: nn.Module, spec: MaskModelSpec) -> float:
+    """Floating-point operations per second of audio; a multiplication with its addition counts as two."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    was_training = network.training
+    segment: Tensor = torch.zeros(1, spec.n_channels, spec.n_frames, spec.n_bins, device=_device(network))
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network.eval()(segment)
+    network.train(was_training)
+    return counter.get_total_flops() * spec.sample_rate / (spec.n_frames * spec.hop_length)
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device

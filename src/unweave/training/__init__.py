@@ -1,0 +1,1 @@
+"""Training a separation model, from files with stems to a folder that ``unweave models add`` takes."""

@@ -1,0 +1,58 @@
+"""The whole state of a training run in one file, so that going on equals never having stopped."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unweave.errors import CheckpointError, OptionError
+from unweave.models.files import replace_file
+
+FILE = "checkpoint.pt"
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands. Batches, augmentation, learning rate and dropout follow from seed and step alone."""
+
+    step: int = 0
+    best_sdr_db: float = float("-inf")
+    best_step: int = 0
+    n_without_gain: int = 0  # validations since the best
+    seconds: float = 0.0  # that training took, over all runs
+    curve: list[dict[str, Any]] = field(default_factory=list)  # a validation each: step, seconds, sdr_db
+    tensors: dict[str, Any] = field(default_factory=dict)  # network, average, best, optimizer, scaler
+
+
+def save_checkpoint(state: TrainingState, description: str, folder: Path) -> Path:
+    """Write ``state`` with the ``description`` of its model; the old checkpoint stays until the new one is whole."""
+    buffer = io.BytesIO()
+    # `asdict` would copy each tensor.
+    torch.save({**{name: getattr(state, name) for name in asdict(TrainingState())}, "model": description}, buffer)
+    path = folder / FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(path, buffer.getvalue())
+    except OSError as error:
+        raise OptionError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def load_checkpoint(folder: Path, description: str) -> TrainingState | None:
+    """The state that was saved in ``folder``, if any. Raises `OptionError` if it is of another model."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        known = saved.pop("model")
+        state = TrainingState(**saved)
+    except Exception as error:  # whatever a damaged pickle turns into
+        raise CheckpointError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if known != description:
+        raise OptionError(f"{path} belongs to another model; choose another output, or begin anew with --restart")
+    return state

@@ -1,0 +1,124 @@
+"""What training makes small. All take an `Estimate` and return a scalar; smaller is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from unweave.training.spectrum import Transform
+
+EPSILON = 1e-8
+FLOOR_DB = -30.0  # errors this far below the mixture count no more
+RESOLUTIONS = (512, 1024, 2048, 4096)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated and true stems of a batch, in the form that a loss asks for.
+
+    Spectra are (stems, segments, channels, frames, bins), waveforms (stems, segments, channels, samples).
+    """
+
+    transform: Transform
+    magnitudes: Tensor  # of the estimates
+    mixture_spectrum: Tensor  # (segments, channels, frames, bins)
+    true_waveforms: Tensor
+
+    @cached_property
+    def spectra(self) -> Tensor:
+        """The estimates' spectra, with the mixture's phase."""
+        scale = self.magnitudes / self.mixture_spectrum.abs().clamp_min(EPSILON)
+        return scale * self.mixture_spectrum
+
+    @cached_property
+    def true_spectra(self) -> Tensor:
+        """The true stems' spectra."""
+        return self.transform.forward(self.true_waveforms)
+
+    @cached_property
+    def waveforms(self) -> Tensor:
+        """The estimates' waveforms, without the ends of the segment, where frames are missing."""
+        return self.transform.whole_part(self.transform.inverse(self.spectra, self.true_waveforms.shape[-1]))
+
+    @cached_property
+    def true_parts(self) -> Tensor:
+        """What `waveforms` should be."""
+        return self.transform.whole_part(self.true_waveforms)
+
+
+def magnitude_l1(estimate: Estimate) -> Tensor:
+    """The original's: mean absolute difference of magnitudes, summed over the stems (Spleeter's ``L1_mask``)."""
+    return (estimate.magnitudes - estimate.true_spectra.abs()).abs().mean(dim=(1, 2, 3, 4)).sum()
+
+
+def waveform_l1(estimate: Estimate) -> Tensor:
+    """Mean absolute difference of samples."""
+    return (estimate.waveforms - estimate.true_parts).abs().mean()
+
+
+def spectrum_sdr(estimate: Estimate) -> Tensor:
+    """The error's energy in dB, per stem and segment, relative to the stem's, by the spectra.
+
+    10 log10(‖s − ŝ‖² + τ ‖x‖²) − 10 log10(‖s‖² + τ ‖x‖²) with τ = −30 dB: the thresholded SNR of S. Wisdom et al.,
+    "Unsupervised sound separation using mixture invariant training" (2020), equation 2, with the mixture x in place of
+    the source so that a stem that is not there has a bounded loss too (as in "What's all the FUSS about free universal
+    sound separation data?", 2021).
+    """
+    axes = (2, 3, 4)
+    error = _energy(estimate.spectra - estimate.true_spectra, axes)
+    stem = _energy(estimate.true_spectra, axes)
+    floor = 10 ** (FLOOR_DB / 10) * _energy(estimate.mixture_spectrum, (1, 2, 3)) + EPSILON
+    return 10 * (torch.log10(error + floor) - torch.log10(stem + floor)).mean()
+
+
+def si_sdr(estimate: Estimate) -> Tensor:
+    """Minus the scale-invariant SDR in dB (J. Le Roux et al., "SDR – half-baked or well done?", 2019), of audible stems.
+
+    Channels are projected together.
+    """
+    true, own = estimate.true_parts.flatten(2), estimate.waveforms.flatten(2)
+    energy = true.square().sum(-1)
+    target = ((own * true).sum(-1) / (energy + EPSILON))[..., None] * true
+    error = (own - target).square().sum(-1)
+    values = 10 * torch.log10((target.square().sum(-1) + EPSILON) / (error + EPSILON))
+    audible = energy > energy.new_tensor(1e-6) * true.shape[-1]
+    return -(values * audible).sum() / audible.sum().clamp_min(1)
+
+
+def multi_resolution_stft(estimate: Estimate) -> Tensor:
+    """Spectral convergence plus log-magnitude distance over four window lengths.
+
+    R. Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equations 3 to 6.
+    """
+    own, true = estimate.waveforms.flatten(0, 2), estimate.true_parts.flatten(0, 2)
+    total = own.new_zeros(())
+    for n_fft in RESOLUTIONS:
+        window = torch.hann_window(n_fft, device=own.device)
+        a, b = (
+            torch.stft(signal, n_fft, n_fft // 4, window=window, return_complex=True).abs() for signal in (own, true)
+        )
+        convergence = (a - b).norm() / b.norm().clamp_min(EPSILON)
+        total = total + convergence + ((a + 1e-3).log() - (b + 1e-3).log()).abs().mean()
+    return total / len(RESOLUTIONS)
+
+
+LOSSES: Mapping[str, Callable[[Estimate], Tensor]] = {
+    "magnitude_l1": magnitude_l1,
+    "spectrum_sdr": spectrum_sdr,
+    "waveform_l1": waveform_l1,
+    "si_sdr": si_sdr,
+    "multi_resolution_stft": multi_resolution_stft,
+}
+
+
+def weighted_loss(estimate: Estimate, weights: Mapping[str, float]) -> Tensor:
+    """The sum of the named losses, each times its weight."""
+    return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()
+
+
+def _energy(spectrum: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return (spectrum.real.square() + spectrum.imag.square()).sum(axes)

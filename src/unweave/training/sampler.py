@@ -1,0 +1,99 @@
+"""Batches of stems, drawn at random and yet the same for the same seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from unweave.errors import OptionError
+from unweave.training.plan import AugmentationPlan
+from unweave.training.shards import CHANNELS, Clip, Shards
+
+AUDIBLE = 0.9  # share of segments that begin in a second where the stem can be heard
+N_AHEAD = 3  # batches that are read while the network computes
+
+
+class Sampler:
+    """Draws segments of stems; has no state, so that a run that resumes at a step sees what it would have seen."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        stems: Sequence[str],
+        *,
+        segment_samples: int,
+        batch_size: int,
+        plan: AugmentationPlan,
+        seed: int,
+        process: int = 0,
+    ) -> None:
+        self._shards = shards
+        self._stems = tuple(stems)
+        self._n_samples = segment_samples
+        self._batch_size = batch_size
+        self._plan = plan
+        self._seed = (seed, process)
+        self._by_stem = [[clip for clip in shards.clips if clip.stem == stem and clip.n_samples] for stem in stems]
+        missing = [stem for stem, clips in zip(stems, self._by_stem, strict=True) if not clips]
+        if missing:
+            raise OptionError(f"there is no file of {', '.join(missing)} to train on")
+        self._chances = [_chances(clips, shards.sample_rate) for clips in self._by_stem]
+        self._tracks: dict[str, dict[str, Clip]] = {}
+        for clip in shards.clips:
+            if clip.n_samples:
+                self._tracks.setdefault(clip.track, {})[clip.stem] = clip
+        # A track that has one stem only is no mixture; several make one, the others being silent in it.
+        self._whole = [clips for clips in self._tracks.values() if len(clips) > 1]
+
+    def batch(self, step: int) -> npt.NDArray[np.float32]:
+        """The stems of step ``step``: (segments, stems, channels, samples)."""
+        random = np.random.default_rng((*self._seed, step))
+        return np.stack([self._segment(random) for _ in range(self._batch_size)])
+
+    def batches(self, first_step: int) -> Iterator[npt.NDArray[np.float32]]:
+        """The batches from ``first_step`` on, without end, read ahead by a thread."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead: list[Future[npt.NDArray[np.float32]]] = []
+            step = first_step
+            while True:
+                while len(ahead) < N_AHEAD:
+                    ahead.append(pool.submit(self.batch, step + len(ahead)))
+                yield ahead.pop(0).result()
+                step += 1
+
+    def _segment(self, random: np.random.Generator) -> npt.NDArray[np.float32]:
+        """(stems, channels, samples): one song's own stems, or stems of different songs."""
+        out = np.zeros((len(self._stems), CHANNELS, self._n_samples), np.float32)
+        if self._whole and random.random() >= self._plan.remix:
+            clips = self._whole[random.integers(len(self._whole))]
+            start = self._start(clips[random.choice(sorted(clips))], random)
+            for index, stem in enumerate(self._stems):
+                if stem in clips:
+                    out[index] = self._shards.read(clips[stem], start, self._n_samples)
+        else:
+            for index, clips_of_stem in enumerate(self._by_stem):
+                clip = clips_of_stem[random.choice(len(clips_of_stem), p=self._chances[index])]
+                out[index] = self._shards.read(clip, self._start(clip, random), self._n_samples)
+        absent = random.random(len(self._stems)) < self._plan.absent
+        absent[random.integers(len(self._stems))] = False
+        out[absent] = 0
+        return out
+
+    def _start(self, clip: Clip, random: np.random.Generator) -> int:
+        latest = max(0, clip.n_samples - self._n_samples)
+        if clip.active_seconds and random.random() < AUDIBLE:
+            second = clip.active_seconds[random.integers(len(clip.active_seconds))]
+            # The audible second is somewhere inside.
+            start = (second + random.random()) * self._shards.sample_rate - random.random() * self._n_samples
+            return int(np.clip(start, 0, latest))
+        return int(random.integers(latest + 1))
+
+
+def _chances(clips: Sequence[Clip], sample_rate: int) -> npt.NDArray[np.float64]:
+    """How likely each clip is drawn: by what can be heard of it, and its weight."""
+    weights = np.array([clip.weight * max(len(clip.active_seconds), clip.n_samples / sample_rate / 20) for clip in clips])
+    chances: npt.NDArray[np.float64] = weights / weights.sum()
+    return chances

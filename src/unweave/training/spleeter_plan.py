@@ -1,0 +1,100 @@
+"""A training run as the original is told of it: its JSON with the keys for training, and its CSV lists."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from unweave.errors import OptionError
+from unweave.models.spec import MaskModelSpec
+from unweave.models.spleeter_json import parse_spleeter_json
+from unweave.training.plan import (
+    AugmentationPlan,
+    DataPlan,
+    LoopPlan,
+    LossName,
+    ModelPlan,
+    Plan,
+    SourcePlan,
+)
+
+LOSSES: dict[str, LossName] = {"L1_mask": "magnitude_l1", "weighted_L1_mask": "magnitude_l1"}
+OPTIMIZERS = {"Adam": "adam", "SGD": "sgd", "Adadelta": "adadelta"}
+STEPS_PER_VALIDATION = 1000
+# The original mixes each song's own stems, unchanged: its augmentation is commented out.
+AS_RECORDED = AugmentationPlan(
+    remix=0, absent=0, gain_db=(0, 0), pan=0, channel_swap=0, polarity=0, equaliser=0, compression=0, bandwidth=0,
+    codec=0,
+)  # fmt: skip
+
+
+def spleeter_plan(configuration: Path, data: Path) -> Plan:
+    """The plan of ``spleeter train -p configuration -d data``. Raises `OptionError` or `ModelError`.
+
+    Lists are looked for where the original does, in the working folder, and beside the configuration; their paths start
+    at ``data``. The mixture is the sum of the stems, not the file in the list. ``model_dir`` receives the result.
+    """
+    try:
+        parameters = json.loads(configuration.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"cannot read {configuration}: {error.strerror}") from error
+    except ValueError as error:
+        raise OptionError(f"{configuration} is not JSON: {error}") from error
+    spec, model_dir = parse_spleeter_json(parameters, configuration.stem)
+    loss = parameters.get("loss_type", "L1_mask")
+    optimizer = parameters.get("optimizer", "Adam")
+    if loss not in LOSSES:
+        raise OptionError(f"loss_type must be one of {', '.join(LOSSES)}, got {loss!r}")
+    if optimizer not in OPTIMIZERS:
+        raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
+    rate = float(parameters.get("learning_rate", 1e-4))
+    steps = int(parameters.get("train_max_steps", 100_000))
+    return Plan(
+        data=DataPlan(
+            sources=(_list(parameters, "train_csv", configuration, data),),
+            validation=(_list(parameters, "validation_csv", configuration, data),),
+            cache=Path(parameters.get("training_cache") or "training_cache"),
+            segment_frames=spec.n_frames,
+        ),
+        output=Path(model_dir),
+        model=_model(spec),
+        augmentation=AS_RECORDED,
+        loss={LOSSES[loss]: 1.0},
+        training=LoopPlan(
+            steps=steps,
+            batch_size=int(parameters.get("batch_size", 4)),
+            learning_rate=rate,
+            final_learning_rate=rate,
+            warm_up_steps=0,
+            optimizer=OPTIMIZERS[optimizer],  # type: ignore[arg-type]  # a key of a table of literals
+            frozen_norms=True,
+            seed=int(parameters.get("random_seed", 3)),
+            validate_every_steps=min(steps, int(parameters.get("save_checkpoints_steps") or STEPS_PER_VALIDATION)),
+        ),
+    )
+
+
+def _list(parameters: dict[str, Any], key: str, configuration: Path, data: Path) -> SourcePlan:
+    name = parameters.get(key)
+    if not isinstance(name, str):
+        raise OptionError(f"{configuration} names no {key}")
+    path = next((place for place in (Path(name), configuration.parent / name, data / name) if place.is_file()), None)
+    if path is None:
+        raise OptionError(f"the list {name} that {configuration} names as {key} does not exist")
+    return SourcePlan(path, root=data)
+
+
+def _model(spec: MaskModelSpec) -> ModelPlan:
+    return ModelPlan(
+        stems=spec.stems,
+        network="unets",
+        widths=spec.n_filters,
+        head=spec.head,
+        activation="elu" if spec.encoder_activation == "elu" else "leaky_relu",
+        n_fft=spec.n_fft,
+        hop_length=spec.hop_length,
+        n_bins=spec.n_bins,
+        n_frames=spec.n_frames,
+        sample_rate=spec.sample_rate,
+    )

@@ -1,0 +1,102 @@
+"""Notes to render: MMA's accompaniments over random chords, pop songs of POP909, drummers of the Groove data set."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import mido
+from sources import STYLES
+
+DRUM_CHANNEL = 9
+PIANOS = range(0, 6)
+BASSES = range(32, 40)
+UNMUSICAL = range(112, 128)  # percussive and sound effects
+
+# Roman numerals as semitones above the key, with the chord's kind.
+PROGRESSIONS = [
+    [(0, ""), (7, ""), (9, "m"), (5, "")],
+    [(9, "m"), (5, ""), (0, ""), (7, "")],
+    [(0, ""), (9, "m"), (5, ""), (7, "7")],
+    [(0, "m"), (8, ""), (3, ""), (10, "")],
+    [(0, "m"), (5, "m"), (7, "7"), (0, "m")],
+    [(2, "m7"), (7, "7"), (0, "M7"), (0, "M7")],
+    [(0, "7"), (0, "7"), (5, "7"), (0, "7"), (7, "7"), (5, "7")],
+    [(0, ""), (5, ""), (10, ""), (5, "")],
+    [(0, "M7"), (4, "m7"), (5, "M7"), (7, "sus4")],
+    [(0, "m"), (10, ""), (8, ""), (7, "")],
+]
+NAMES = ["C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"]
+
+
+def styles():
+    """The names of all grooves that MMA knows."""
+    names = set()
+    for path in sorted(Path(STYLES).rglob("*.mma")):
+        found = re.findall(r"(?im)^\s*DefGroove\s+(\S+)", path.read_text(errors="replace"))
+        names.update(name for name in found if not re.search(r"(?i)intro|end|fill", name))
+    return sorted(names)
+
+
+def accompaniment(style, random, folder):
+    """A song of MMA's in ``style``: its MIDI file, or None where the style does not stand alone."""
+    key, n_bars = int(random.integers(12)), 12
+    chords = [PROGRESSIONS[random.integers(len(PROGRESSIONS))] for _ in range(3)]
+    flat = [chord for progression in chords for chord in progression][:n_bars]
+    lines = [f"Tempo {int(random.integers(75, 150))}", f"Groove {style}"]
+    lines += [f"{bar + 1} {NAMES[(key + step) % 12]}{kind}" for bar, (step, kind) in enumerate(flat)]
+    text, midi = folder / "song.mma", folder / "song.mid"
+    text.write_text("\n".join(lines) + "\n")
+    midi.unlink(missing_ok=True)
+    subprocess.run(["mma", text, "-f", midi], capture_output=True, check=False, timeout=60)
+    return mido.MidiFile(midi) if midi.exists() else None
+
+
+def parts(song):
+    """Channel → (stem, program) of a General MIDI song."""
+    programs, playing = {}, set()
+    for message in mido.merge_tracks(song.tracks):
+        if message.type == "program_change":
+            programs.setdefault(message.channel, message.program)
+        elif message.type == "note_on" and message.velocity:
+            playing.add(message.channel)
+    found = {}
+    for channel in sorted(playing):
+        program = programs.get(channel, 0)
+        if channel == DRUM_CHANNEL:
+            found[channel] = ("drums", program)
+        elif program in BASSES:
+            found[channel] = ("bass", program)
+        elif program in PIANOS:
+            found[channel] = ("piano", program)
+        elif program not in UNMUSICAL:
+            found[channel] = ("other", program)
+    return found
+
+
+def only(song, channels, programs):
+    """``song`` with nothing but ``channels``, each played with its program of ``programs``."""
+    kept = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_beat)
+    for track in song.tracks:
+        new, wait = mido.MidiTrack(), 0
+        for message in track:
+            wait += message.time
+            is_ours = getattr(message, "channel", None) in channels
+            if message.is_meta or (is_ours and message.type != "program_change"):
+                new.append(message.copy(time=wait))
+                wait = 0
+        kept.tracks.append(new)
+    setup = mido.MidiTrack()
+    setup.extend(mido.Message("program_change", channel=c, program=programs[c], time=0) for c in channels)
+    kept.tracks.insert(1 if len(kept.tracks) > 1 else 0, setup)
+    return kept
+
+
+def pop_parts(song):
+    """POP909's tracks (MELODY, BRIDGE, PIANO) as songs of one channel each: name → song."""
+    found = {}
+    for track in song.tracks:
+        if track.name in ("MELODY", "BRIDGE", "PIANO"):
+            single = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_beat)
+            single.tracks.extend([song.tracks[0], track])
+            found[track.name] = single
+    return found
