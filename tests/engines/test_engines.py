@@ -9,7 +9,6 @@ import pytest
 from tests.helpers.signals import error_db, noise, song
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables, write_toy
 from unweave import OptionError, Separator
-from unweave.models.network import load_unets
 from unweave.models.resolve import resolve
 from unweave.models.unet_weights import read_unets, unets_to_arrays
 from unweave.separation.masking import MaskingSeparator
@@ -20,12 +19,13 @@ AVERAGE = dataclasses.replace(TOY, mask_extension="average", mask_exponent=1.0)
 @pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE, AVERAGE], ids=["two", "four", "five", "average"])
 def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
     from unweave.engines.torch import TorchSeparator
+    from unweave.models.torch_network import load_network
 
     path = write_toy(tmp_path, spec)
     reference = Separator(str(path), device="cpu", quality="exact")
     model = resolve(str(path))
     location = model.locate(True, print)
-    torch_separator = TorchSeparator(model.spec, load_unets(model.spec, location), "cpu", "float32")
+    torch_separator = TorchSeparator(model.spec, load_network(model.spec, location), "cpu", "float32")
     segment = noise(spec.segmentation.length)
     stems = list(range(len(spec.stems)))[::-1]
     expected = MaskingSeparator(model.spec, reference._network).separate(segment, stems, is_first=True)
@@ -38,9 +38,10 @@ def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
 
 def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
     from unweave.engines.torch import TorchSeparator
+    from unweave.models.torch_network import load_network
 
     location = resolve("spleeter:2stems").locate(False, lambda *progress: None)
-    torch_separator = TorchSeparator(separator.spec, load_unets(separator.spec, location), "cpu", "float32")
+    torch_separator = TorchSeparator(separator.spec, load_network(separator.spec, location), "cpu", "float32")
     segment = song(12.0)[:, : separator.spec.segmentation.length]
     segment = np.pad(segment, [(0, 0), (0, separator.spec.segmentation.length - segment.shape[1])])
     expected = MaskingSeparator(separator.spec, separator._network).separate(segment, [0, 1], is_first=True)

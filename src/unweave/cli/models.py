@@ -93,13 +93,13 @@ def path(name: Name) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
-    origin: Annotated[Path, typer.Argument(help="Its checkpoint: a folder, a .tar.gz or a .zip.")],
+    origin: Annotated[Path, typer.Argument(help="What unweave train left, or a checkpoint: a folder, a .tar.gz or a .zip.")],
     config: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--config", help="Its JSON in Spleeter's format, if it is not inside.", show_default=False),
     ] = None,
 ) -> None:
-    """Keep a model of your own: a checkpoint of the official layout, official or trained with the original."""
+    """Keep a model of your own: trained here, or a checkpoint of the official layout."""
     with failures_shown():
         from unweave.models.added import add_model
 

@@ -1,4 +1,4 @@
-"""Models that the user brings: a checkpoint with its JSON, kept beside the fetched ones."""
+"""Models that the user brings, kept beside the fetched ones: checkpoints with their JSON, and what training leaves."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from pathlib import Path, PurePosixPath
 from unweave.errors import ModelError
 from unweave.models.cache import added_folder
 from unweave.models.catalog import specs, weights_names
+from unweave.models.export import read_exported_spec
 from unweave.models.network import has_checkpoint, network_path
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import read_spleeter_json, write_spleeter_json
 
-CONFIGURATION = "model.json"
+CONFIGURATION = "model.json"  # beside a checkpoint
+GRAPH = "model.onnx"  # of a trained model, which describes itself
+WEIGHTS = "model.safetensors"  # its weights, for PyTorch
+CARD = "README.md"
 
 
 def added_names() -> list[str]:
     """The names under which models were added."""
     folder = added_folder()
-    return sorted(path.parent.name for path in folder.glob(f"*/{CONFIGURATION}")) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted({path.parent.name for file in (CONFIGURATION, GRAPH) for path in folder.glob(f"*/{file}")})
 
 
 def added_model_folder(name: str) -> Path:
@@ -32,9 +38,9 @@ def added_model_folder(name: str) -> Path:
 
 
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
-    """Keep the checkpoint in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
+    """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
 
-    ``configuration`` is its JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the
+    That is a folder that ``unweave train`` left, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the
     official one where the checkpoint has an official name. The checkpoint is read whole, each checksum verified,
     before anything is kept. Raises `ModelError` or `CheckpointError`.
     """
@@ -50,19 +56,33 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
             staged = Path(temporary) / "model"
             _copy(origin, staged)
-            spec = _configuration(staged, origin, configuration)
-            spec = dataclasses.replace(spec, name=name, weights=name)
-            (staged / CONFIGURATION).write_text(write_spleeter_json(spec, name), encoding="utf-8")
-            network_path(spec, staged)
+            spec = _seal_trained(staged) if (staged / GRAPH).is_file() else _seal_checkpoint(staged, origin, configuration)
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
     except OSError as error:
         raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
+    return dataclasses.replace(spec, name=name, weights=name)
+
+
+def _seal_trained(staged: Path) -> MaskModelSpec:
+    spec = read_exported_spec(staged / GRAPH)
+    if (staged / WEIGHTS).is_file() and read_exported_spec(staged / WEIGHTS) != spec:
+        raise ModelError(f"{GRAPH} and {WEIGHTS} describe different models")
+    return spec
+
+
+def _seal_checkpoint(staged: Path, origin: Path, configuration: Path | None) -> MaskModelSpec:
+    """Describe the checkpoint in ``staged``, and convert it, which verifies it."""
+    spec = _configuration(staged, origin, configuration)
+    name = staged.parent.name
+    spec = dataclasses.replace(spec, name=name, weights=name)
+    (staged / CONFIGURATION).write_text(write_spleeter_json(spec, name), encoding="utf-8")
+    network_path(spec, staged)
     return spec
 
 
 def _copy(origin: Path, staged: Path) -> None:
-    """Copy checkpoint and JSON files, flat, so that no path in an archive can lead elsewhere."""
+    """Copy the files of a model, flat, so that no path in an archive can lead elsewhere."""
     staged.mkdir()
     if origin.is_dir():
         for path in origin.iterdir():
@@ -84,13 +104,14 @@ def _copy(origin: Path, staged: Path) -> None:
                             shutil.copyfileobj(stream, out)
         except (tarfile.TarError, EOFError) as error:
             raise ModelError(f"{origin} is not a folder, a .tar.gz or a .zip: {error}") from error
-    if not has_checkpoint(staged):
-        raise ModelError(f"{origin} holds no TensorFlow checkpoint (an .index and a .data file)")
+    if not has_checkpoint(staged) and not (staged / GRAPH).is_file():
+        raise ModelError(f"{origin} holds neither a {GRAPH} nor a TensorFlow checkpoint (an .index and a .data file)")
 
 
 def _is_wanted(name: str) -> bool:
     is_data = ".data-" in name
-    return not name.startswith(".") and (name == "checkpoint" or name.endswith((".index", ".json")) or is_data)
+    known = name in ("checkpoint", GRAPH, WEIGHTS, CARD) or name.endswith((".index", ".json")) or is_data
+    return known and not name.startswith(".")
 
 
 def _configuration(staged: Path, origin: Path, configuration: Path | None) -> MaskModelSpec:

@@ -10,6 +10,7 @@ their masks sum to one and a stem that is not there can be silent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,12 +31,22 @@ class Band:
     start: int
     stop: int
     bins_per_cell: int
+    bins_per_mask: int  # this many neighbours are masked alike
+
+    @property
+    def n_cells(self) -> int:
+        """Cells over frequency."""
+        return (self.stop - self.start) // self.bins_per_cell
 
 
 def bands_of(n_bins: int) -> tuple[Band, ...]:
     """The lowest sixteenth of the bins one by one, the next three by fours, the rest by sixteens: 5/32 as many cells."""
     sixteenth = n_bins // 16
-    return (Band(0, sixteenth, 1), Band(sixteenth, 4 * sixteenth, 4), Band(4 * sixteenth, n_bins, 16))
+    return (
+        Band(0, sixteenth, 1, 1),
+        Band(sixteenth, 4 * sixteenth, 4, 1),
+        Band(4 * sixteenth, n_bins, 16, 4),
+    )
 
 
 def frequency_grid(n_levels: int) -> int:
@@ -61,7 +72,9 @@ class BandNet(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
         self.decoder = nn.ModuleList(Block(width, n) for width, n in zip(widths[:-1], cells[:-1], strict=True))
         n_masks = self.n_stems * spec.n_channels * FRAMES_PER_CELL
-        self.join = nn.ModuleList(nn.Conv2d(widths[0], n_masks * band.bins_per_cell, 1) for band in self.bands)
+        self.join = nn.ModuleList(
+            nn.Conv2d(widths[0], n_masks * band.bins_per_cell // band.bins_per_mask, 1) for band in self.bands
+        )
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """See the class; frames must be a multiple of 2 to the number of levels."""
@@ -76,24 +89,25 @@ class BandNet(nn.Module):
         x = self.encoder[-1](x)
         for up, block, skip in zip(reversed(self.up), reversed(self.decoder), reversed(skips), strict=True):
             x = block(nn.functional.pixel_shuffle(up(x), 2) + skip)
-        masks = torch.softmax(self._logits(x).float(), dim=0)
-        return masks * magnitudes
+        return torch.cat(list(self._masks(x)), dim=-1) * magnitudes
 
-    def _logits(self, x: Tensor) -> Tensor:
-        """(segments, width, cells in time, cells in frequency) → (stems, segments, channels, frames, bins)."""
-        parts, start = [], 0
+    def _masks(self, x: Tensor) -> Iterator[Tensor]:
+        """(segments, width, cells in time, cells in frequency) → each band's (stems, segments, channels, frames, bins)."""
+        start = 0
         for join, band in zip(self.join, self.bands, strict=True):
-            n_cells = (band.stop - band.start) // band.bins_per_cell
-            part = join(x[..., start : start + n_cells])
-            part = part.reshape(
-                -1, self.n_stems, self.n_channels, FRAMES_PER_CELL, band.bins_per_cell, x.shape[-2], n_cells
+            part = join(x[..., start : start + band.n_cells])
+            n_frames, n_masks = x.shape[-2], band.bins_per_cell // band.bins_per_mask
+            part = part.reshape(-1, self.n_stems, self.n_channels * FRAMES_PER_CELL * n_masks, n_frames, band.n_cells)
+            masks = torch.softmax(part.float(), dim=1)
+            masks = masks.reshape(
+                -1, self.n_stems, self.n_channels, FRAMES_PER_CELL, n_masks, n_frames, band.n_cells, 1
             )
-            # time: (cells, frames per cell); frequency: (cells, bins per cell)
-            part = part.permute(1, 0, 2, 5, 3, 6, 4)
-            parts.append(part.reshape(self.n_stems, -1, self.n_channels, x.shape[-2] * FRAMES_PER_CELL,
-                                      n_cells * band.bins_per_cell))  # fmt: skip
-            start += n_cells
-        return torch.cat(parts, dim=-1)
+            # time: (cells, frames per cell); frequency: (cells, masks per cell, bins per mask)
+            masks = masks.permute(1, 0, 2, 5, 3, 6, 4, 7).expand(*[-1] * 7, band.bins_per_mask)
+            yield masks.reshape(
+                self.n_stems, -1, self.n_channels, n_frames * FRAMES_PER_CELL, band.stop - band.start
+            )
+            start += band.n_cells
 
 
 class Block(nn.Module):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unweave.errors import ModelError, UnknownModelError
-from unweave.models.added import added_model_folder, added_names
+from unweave.models.added import GRAPH, added_model_folder, added_names
 from unweave.models.catalog import find_spec, specs, weights_names
 from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
@@ -61,6 +61,9 @@ def _official(spec: ModelSpec) -> ResolvedModel:
 
 def _added(name: str) -> ResolvedModel:
     folder = added_model_folder(name)
+    if (folder / GRAPH).is_file():
+        described = dataclasses.replace(read_exported_spec(folder / GRAPH), name=name, weights=name)
+        return ResolvedModel(described, lambda offline, progress: folder / GRAPH)
     spec, _ = read_spleeter_json(folder / "model.json")
     spec = dataclasses.replace(spec, name=name, weights=name)
     return ResolvedModel(spec, lambda offline, progress: folder)

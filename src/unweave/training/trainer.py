@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -87,8 +88,8 @@ def train(
     Raises `OptionError` for a plan that cannot be carried out, `ModelError` for a start that cannot be had.
     """
     watcher = watcher or Watcher()
-    precision = plan.training.precision
-    accelerator = Accelerator(mixed_precision=precision)
+    AcceleratorState._reset_state()  # type: ignore[no-untyped-call]  # one process may train in several precisions
+    accelerator = Accelerator(mixed_precision=plan.training.precision)
     spec, network = _network(plan, name)
     with accelerator.main_process_first():
         training, held_out = _shards(plan, spec, watcher)

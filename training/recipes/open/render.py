@@ -19,20 +19,19 @@ from sources import GROOVE, POP909, RENDERED_LICENCE, SOUND_FONTS
 
 LEADS = [*range(24, 31), *range(40, 44), *range(48, 54), *range(56, 88)]  # guitars, strings, winds, synthesizers
 KITS = [0, 0, 8, 16, 24, 25, 32, 40, 48]
-LONGEST_SECONDS = 75
+LONGEST_SECONDS = 45
 
 
-def render(song, path, random, unseen):
+def render(song, path, random):
     """Play ``song`` with a random sound font into ``path`` (flac), with a random room."""
-    fonts = SOUND_FONTS[-1:] if unseen else SOUND_FONTS
     with tempfile.NamedTemporaryFile(suffix=".mid") as midi:
         song.save(midi.name)
         wet = random.random()
         options = ["-o", f"synth.reverb.room-size={0.2 + 0.7 * random.random():.2f}"]
         options += ["-o", f"synth.reverb.level={wet:.2f}", "-o", f"synth.chorus.level={0.5 * random.random():.2f}"]
         partial = path.with_suffix(".part")
-        command = ["fluidsynth", "-niq", "-g", "0.6", "-r", "44100", *options, "-T", "flac", "-F", partial]
-        subprocess.run([*command, fonts[random.integers(len(fonts))], midi.name], check=True, capture_output=True, timeout=120)
+        command = ["fluidsynth", "-niq", "-g", "0.6", "-r", "44100", "-o", "synth.dynamic-sample-loading=1", *options, "-T", "flac", "-F", partial]
+        subprocess.run([*command, SOUND_FONTS[random.integers(len(SOUND_FONTS))], midi.name], check=True, capture_output=True, timeout=120)
     partial.rename(path)
 
 
@@ -59,7 +58,7 @@ def one_song(task):
             song = scores.accompaniment(style, random, Path(temporary))
         except subprocess.TimeoutExpired:
             return []
-    if song is None or not 8 < song.length < LONGEST_SECONDS:
+    if song is None or song.length < 8:
         return []
     found, rows = scores.parts(song), []
     for stem in sorted({stem for stem, _ in found.values()}):
@@ -67,7 +66,7 @@ def one_song(task):
         programs = {channel: program_like(stem, found[channel][1], random) for channel in channels}
         path = folder / f"mma-{number:04}-{stem}.flac"
         if not path.exists():
-            render(scores.only(song, channels, programs), path, random, unseen=False)
+            render(_shortened(scores.only(song, channels, programs)), path, random)
         rows.append((f"mma-{number:04}-{style}", stem, path.name, RENDERED_LICENCE, 1))
     return rows
 
@@ -85,7 +84,7 @@ def one_pop(task):
         program = program_like("piano", 0, random) if stem == "piano" else int(random.choice(LEADS))
         path = folder / f"pop-{number:03}-{name.lower()}.flac"
         if not path.exists():
-            render(_shortened(scores.only(song, [channel], {channel: program})), path, random, unseen=False)
+            render(_shortened(scores.only(song, [channel], {channel: program})), path, random)
         rows.append((f"pop-{number:03}-{name.lower()}", stem, path.name, POP909.licence, 0.7))
     return rows
 
@@ -99,7 +98,7 @@ def one_drummer(task):
         song = _shortened(mido.MidiFile(midi))
         channels = {m.channel for track in song.tracks for m in track if m.type == "note_on"}
         kit = int(random.choice(KITS))
-        render(scores.only(song, sorted(channels), dict.fromkeys(channels, kit)), path, random, unseen=False)
+        render(scores.only(song, sorted(channels), dict.fromkeys(channels, kit)), path, random)
     return [(f"groove-{number:04}", "drums", path.name, GROOVE.licence, 1)]
 
 

@@ -1,0 +1,139 @@
+"""From files to batches: grouping, decoding, drawing."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.helpers.band import RATE, STEMS, stems, write_tracks, write_wav
+from unweave import OptionError
+from unweave.training import shards as shards_module
+from unweave.training.plan import AugmentationPlan, SourcePlan
+from unweave.training.sampler import Sampler
+from unweave.training.shards import prepare_shards
+from unweave.training.tracks import find_training_tracks, stem_of
+
+PLAIN = AugmentationPlan(remix=0, absent=0)
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    return find_training_tracks(SourcePlan(write_tracks(tmp_path / "music", 3)), STEMS)
+
+
+@pytest.mark.parametrize(
+    ("label", "groups", "expected"),
+    [
+        ("vocals", {}, "vocals"),
+        ("Vocals", {}, "vocals"),
+        ("drums/kick 01", {}, "drums"),
+        ("guitar", {}, "other"),
+        ("Lead VOX 2", {"vocals": ("*vox*",)}, "vocals"),
+        ("guitar", {"other": ("synth",)}, None),
+        ("Master", {"skip": ("master",)}, ""),
+    ],
+)
+def test_files_find_their_stem(label, groups, expected):
+    assert stem_of(label, ("vocals", "drums", "other"), groups) == expected
+
+
+def test_a_folder_per_track_with_folders_of_parts(tmp_path):
+    for label in ("vocals/lead", "vocals/backing", "bass/di", "mixture"):
+        write_wav(tmp_path / "music" / "one" / f"{label}.wav", stems(0, 1.0)["bass"])
+    (track,) = find_training_tracks(SourcePlan(tmp_path / "music"), ("vocals", "bass"))
+    assert sorted(file.stem for file in track.files) == ["bass", "vocals", "vocals"]
+
+
+def test_a_file_of_no_stem_is_an_error(tmp_path):
+    write_wav(tmp_path / "music" / "one" / "strings.wav", stems(0, 1.0)["bass"])
+    with pytest.raises(OptionError, match=r"strings\.wav fits no stem"):
+        find_training_tracks(SourcePlan(tmp_path / "music"), ("vocals", "bass"))
+
+
+def test_the_lists_of_spleeter_and_our_own(tmp_path):
+    write_tracks(tmp_path, 1)
+    for name, rows in {
+        "theirs.csv": [("mix_path", "vocals_path", "bass_path", "duration"),
+                       ("song 0/mix.wav", "song 0/vocals.wav", "song 0/bass.wav", "8.0")],
+        "ours.csv": [("track", "stem", "path", "licence", "weight"),
+                     ("song", "vocals", "song 0/vocals.wav", "MIT", "2"),
+                     ("song", "bass", "song 0/bass.wav", "MIT", "2")],
+    }.items():  # fmt: skip
+        with (tmp_path / name).open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        (track,) = find_training_tracks(SourcePlan(tmp_path / name, licence="CC0-1.0"), ("vocals", "bass"))
+        assert {file.stem for file in track.files} == {"vocals", "bass"}
+        assert all(file.path.is_file() for file in track.files)
+        assert track.licence == ("MIT" if name == "ours.csv" else "CC0-1.0")
+
+
+def test_shards_hold_what_was_in_the_files(tmp_path, tracks, monkeypatch):
+    monkeypatch.setattr(shards_module, "SHARD_SAMPLES", 50_000)  # so that stems lie across shards
+    shards = prepare_shards(tracks, tmp_path / "cache", RATE)
+    assert len(list((tmp_path / "cache").rglob("*.i16"))) == 3 * 3 * 8 * RATE // 50_000 + 1
+    for number in range(3):
+        for stem, waveform in stems(number).items():
+            (clip,) = [c for c in shards.clips if (c.track, c.stem) == (f"song {number}", stem)]
+            read = shards.read(clip, 1000, 30_000)
+            np.testing.assert_allclose(read, waveform[:, 1000:31_000], atol=2 * clip.scale)
+            beyond = shards.read(clip, clip.n_samples - 10, 30)
+            assert not beyond[:, 10:].any()
+
+
+def test_shards_are_made_once(tmp_path, tracks):
+    seen = []
+    for _ in range(2):
+        prepare_shards(tracks, tmp_path / "cache", RATE, lambda done, total, name: seen.append(name))
+    assert seen == ["song 0", "song 1", "song 2"]
+
+
+def test_files_of_one_stem_are_added(tmp_path):
+    first, second = stems(0, 1.0)["bass"], stems(1, 2.0)["bass"]
+    write_wav(tmp_path / "music" / "one" / "bass" / "a.wav", first)
+    write_wav(tmp_path / "music" / "one" / "bass" / "b.wav", second)
+    tracks = find_training_tracks(SourcePlan(tmp_path / "music"), ("bass",))
+    shards = prepare_shards(tracks, tmp_path / "cache", RATE)
+    expected = second + np.pad(first, [(0, 0), (0, RATE)])
+    np.testing.assert_allclose(shards.read(shards.clips[0], 0, 2 * RATE), expected, atol=1e-4)
+
+
+def sampler(tmp_path, tracks, plan, **options):
+    shards = prepare_shards(tracks, tmp_path / "cache", RATE)
+    options = {"segment_samples": 4000, "batch_size": 8, "seed": 1, **options}
+    return Sampler(shards, STEMS, plan=plan, **options)
+
+
+def test_batches_depend_on_seed_step_and_process_alone(tmp_path, tracks):
+    first, second = (sampler(tmp_path, tracks, AugmentationPlan()) for _ in range(2))
+    np.testing.assert_array_equal(first.batch(17), second.batch(17))
+    assert np.abs(first.batch(17) - first.batch(18)).max() > 0
+    assert np.abs(first.batch(17) - sampler(tmp_path, tracks, AugmentationPlan(), process=1).batch(17)).max() > 0
+    ahead = first.batches(5)
+    for step in (5, 6, 7):
+        np.testing.assert_array_equal(next(ahead), first.batch(step))
+
+
+def test_without_remix_stems_are_of_one_song_and_moment(tmp_path, tracks):
+    batch = sampler(tmp_path, tracks, PLAIN).batch(0)
+    whole = [np.stack(list(stems(number).values())) for number in range(3)]
+    for segment in batch:
+        errors = []
+        for song in whole:
+            # Where the drums fit, all stems fit.
+            windows = np.lib.stride_tricks.sliding_window_view(song[1, 0], 4000)[:, ::50]
+            start = int(np.argmin(np.abs(windows - segment[1, 0, ::50]).sum(1)))
+            part = song[..., start : start + 4000]
+            errors.append(np.abs(part - segment[..., : part.shape[-1]]).max())
+        assert min(errors) < 1e-3
+
+
+def test_absent_stems_are_silent_but_never_all(tmp_path, tracks):
+    batch = sampler(tmp_path, tracks, dataclasses.replace(PLAIN, absent=1.0)).batch(0)
+    assert (np.abs(batch).max((2, 3)) > 0).sum(1).tolist() == [1] * 8
+
+
+def test_a_stem_without_files_is_named(tmp_path, tracks):
+    shards = prepare_shards(tracks, tmp_path / "cache", RATE)
+    with pytest.raises(OptionError, match="no file of piano"):
+        Sampler(shards, ("vocals", "piano"), segment_samples=100, batch_size=1, plan=PLAIN, seed=0)

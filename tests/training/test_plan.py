@@ -1,0 +1,122 @@
+"""Plans are checked before anything is computed."""
+
+import json
+
+import pytest
+
+from tests.helpers.band import write_tracks
+from unweave import OptionError
+from unweave.models.spec import MaskModelSpec
+from unweave.training.plan import ModelPlan, read_plan
+from unweave.training.spleeter_plan import spleeter_plan
+from unweave.training.trainer import train
+
+MINIMAL = '[[data.sources]]\npath = "music"\n'
+
+
+def written(tmp_path, text):
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_start_at_the_plan(tmp_path):
+    plan = read_plan(written(tmp_path, MINIMAL))
+    assert plan.data.sources[0].path == tmp_path / "music"
+    assert plan.data.cache == tmp_path / "cache"
+    assert plan.output == tmp_path / "trained"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "data: "),
+        ("steps = [", "is not TOML"),
+        (MINIMAL + "[training]\nstep = 4\n", "training.step"),
+        (MINIMAL + "[training]\nsteps = 0\n", "training.steps"),
+        (MINIMAL + '[model]\nnetwork = "lstm"\n', "model.network"),
+        (MINIMAL + "[augmentation]\nremix = 1.5\n", "augmentation.remix"),
+        (MINIMAL + "[loss]\nmagic = 1\n", "loss"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    with pytest.raises(OptionError, match=message):
+        read_plan(written(tmp_path, text))
+
+
+def test_a_missing_plan(tmp_path):
+    with pytest.raises(OptionError, match="cannot read"):
+        read_plan(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (ModelPlan(n_bins=1000), "multiple of 256"),
+        (ModelPlan(network="unets", n_bins=1000), "multiple of 64"),
+        (ModelPlan(network="unets", widths=(8, 8)), "six widths"),
+    ],
+)
+def test_numbers_that_do_not_fit(model, message):
+    with pytest.raises(OptionError, match=message):
+        model.to_spec("x")
+
+
+SPLEETER = {
+    "mix_name": "mix",
+    "instrument_list": ["vocals", "bass"],
+    "sample_rate": 8000,
+    "frame_length": 512,
+    "frame_step": 128,
+    "T": 64,
+    "F": 64,
+    "n_channels": 2,
+    "train_csv": "train.csv",
+    "validation_csv": "validation.csv",
+    "model_dir": "toy_model",
+    "batch_size": 2,
+    "learning_rate": 1e-3,
+    "train_max_steps": 2,
+    "model": {"type": "unet.unet", "params": {"conv_n_filters": [2, 2, 2, 2, 2, 2]}},
+}
+
+
+def spleeter_files(tmp_path, **changes):
+    write_tracks(tmp_path / "data", 2)
+    for number, name in enumerate(("train", "validation")):
+        (tmp_path / f"{name}.csv").write_text(
+            "mix_path,vocals_path,bass_path,duration\n"
+            f"song {number}/mix.wav,song {number}/vocals.wav,song {number}/bass.wav,8.0\n"
+        )
+    path = tmp_path / "toy.json"
+    path.write_text(json.dumps({**SPLEETER, **changes}))
+    return path
+
+
+def test_the_original_configuration_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = spleeter_plan(spleeter_files(tmp_path), tmp_path / "data")
+    assert plan.loss == {"magnitude_l1": 1.0}
+    assert plan.training.frozen_norms
+    assert plan.augmentation.remix == 0
+    spec = plan.model.to_spec("toy")
+    assert isinstance(spec, MaskModelSpec)
+    assert spec.is_classic
+    result = train(plan)
+    assert result.is_finished
+    assert (tmp_path / "toy_model" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_csv": "none.csv"}, "none.csv"),
+        ({"train_csv": None}, "names no train_csv"),
+        ({"loss_type": "L7"}, "loss_type"),
+        ({"optimizer": "Magic"}, "optimizer"),
+    ],
+)
+def test_the_original_configuration_gone_wrong(tmp_path, monkeypatch, changes, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match=message):
+        spleeter_plan(spleeter_files(tmp_path, **changes), tmp_path / "data")

@@ -1,0 +1,191 @@
+"""Training works: it learns, it goes on where it stopped, and what it leaves separates."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.band import RATE, STEMS, changed, small_plan, stems, write_tracks
+from tests.helpers.signals import error_db
+from unweave import OptionError, Separator
+from unweave.evaluation.metrics import sdr
+from unweave.models.added import add_model
+from unweave.training.plan import LoopPlan
+from unweave.training.release import GRAPH, WEIGHTS
+from unweave.training.trainer import Watcher, freeze_norms, learning_rate, train
+
+MARGIN_DB = 4.0  # that the trained toy must beat the mixture by, for each stem
+
+
+@pytest.fixture(scope="session")
+def tracks(tmp_path_factory):
+    return write_tracks(tmp_path_factory.mktemp("tracks"))
+
+
+class Losses(Watcher):
+    def __init__(self):
+        self.values = []
+
+    def step(self, step):
+        self.values.append(step.loss)
+
+
+def test_it_learns_to_separate_held_out_music(tmp_path, tracks, cache):
+    losses = Losses()
+    plan = small_plan(tmp_path, tracks, steps=150, validate_every_steps=50)
+    result = train(plan, watcher=losses)
+    assert result.is_finished
+    assert np.mean(losses.values[-20:]) < np.mean(losses.values[:20]) - 3
+    add_model("small", result.folder)
+    separator = Separator("small", device="cpu")
+    true = stems(99, 20.0)
+    mixture = np.sum(list(true.values()), axis=0)
+    estimates = separator.separate(mixture, RATE)
+    for stem in STEMS:
+        assert sdr(true[stem], estimates[stem]) > sdr(true[stem], mixture) + MARGIN_DB, stem
+    card = (result.folder / "README.md").read_text()
+    assert "CC0-1.0" in card
+    assert "| 150 |" in card
+    assert [point["step"] for point in result.state.curve] == [50, 100, 150]
+
+
+def test_what_comes_out_is_the_same_in_onnx_and_pytorch(tmp_path, tracks, cache):
+    from unweave.engines.torch import TorchSeparator
+    from unweave.models.export import read_exported_spec
+    from unweave.models.torch_network import load_network
+    from unweave.separation.masking import MaskingSeparator
+
+    folder = train(small_plan(tmp_path, tracks, steps=3)).folder
+    spec = read_exported_spec(folder / GRAPH)
+    assert spec == read_exported_spec(folder / WEIGHTS)
+    separator = Separator(str(folder / GRAPH), quality="exact", device="cpu")
+    segment = np.sum(list(stems(7).values()), axis=0)[:, : spec.segmentation.length]
+    segment = np.pad(segment, [(0, 0), (0, spec.segmentation.length - segment.shape[1])])
+    expected = MaskingSeparator(separator.spec, separator._network).separate(segment, [0, 1, 2], is_first=True)
+    for location in (folder / WEIGHTS, folder / GRAPH):
+        in_torch = TorchSeparator(separator.spec, load_network(spec, location), "cpu", "float32")
+        assert error_db(in_torch.separate(segment, [0, 1, 2], is_first=True), expected) < -60
+
+
+def test_stopped_and_resumed_equals_unbroken(tmp_path, tracks):
+    plan = small_plan(tmp_path, tracks, steps=6)
+    unbroken = train(plan).state
+    counted = iter(range(100))
+    broken = changed(small_plan(tmp_path / "broken", tracks, steps=6), "data", cache=plan.data.cache)
+    first = train(broken, should_stop=lambda: next(counted) == 3)
+    assert not first.is_finished
+    assert first.state.step == 4
+    second = train(broken)
+    assert second.is_finished
+    for kind in ("network", "average", "best"):
+        for name, tensor in unbroken.tensors[kind].items():
+            torch.testing.assert_close(second.state.tensors[kind][name], tensor, rtol=0, atol=0)
+    assert [p["sdr_db"] for p in second.state.curve] == [p["sdr_db"] for p in unbroken.curve]
+
+
+def test_another_model_in_the_output_is_not_overwritten(tmp_path, tracks):
+    plan = small_plan(tmp_path, tracks, steps=1)
+    train(plan)
+    with pytest.raises(OptionError, match="belongs to another model"):
+        train(changed(plan, "model", widths=(8, 24)))
+    assert train(changed(plan, "model", widths=(8, 24)), restart=True).is_finished
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path, tracks):
+    from unweave.errors import CheckpointError
+
+    plan = small_plan(tmp_path, tracks, steps=1)
+    path = train(plan).folder / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        train(plan)
+
+
+def test_sigterm_leaves_a_checkpoint(tmp_path, tracks):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'output = "out"\n[model]\nstems = {json.dumps(STEMS)}\nwidths = [8, 16]\nn_fft = 512\nhop_length = 128\n'
+        f'n_bins = 256\nn_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 32\n'
+        f'[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 100000\nprecision = "no"\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unweave", "train", plan], stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    journal = tmp_path / "out" / "journal"
+    deadline = time.monotonic() + 90
+    while not journal.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "stopped at step" in errors
+    assert (tmp_path / "out" / "checkpoint.pt").stat().st_size > 1000
+    assert not (tmp_path / "out" / GRAPH).exists()
+
+
+def test_early_stopping(tmp_path, tracks):
+    plan = small_plan(tmp_path, tracks, steps=40, validate_every_steps=1, patience=2, learning_rate=1e-9)
+    state = train(plan).state
+    assert state.step < 40
+    assert state.n_without_gain == 2
+
+
+def test_licences_limit_what_is_trained_on(tmp_path, tracks):
+    plan = changed(small_plan(tmp_path, tracks), "data", licences=("MIT",))
+    with pytest.raises(OptionError, match="no track is under MIT"):
+        train(plan)
+
+
+@pytest.mark.parametrize("options", [{"attention_gates": True}, {"residual_blocks": True}, {"head": "softmax"}])
+def test_the_classic_network_and_its_options(tmp_path, tracks, cache, options):
+    plan = changed(
+        small_plan(tmp_path, tracks, steps=2), "model", network="unets", widths=(2, 2, 3, 3, 4, 4), n_bins=64, **options
+    )
+    plan = changed(plan, "data", segment_frames=64)
+    folder = train(plan).folder
+    separator = Separator(str(folder / GRAPH), device="cpu")
+    estimates = separator.separate(np.sum(list(stems(3).values()), axis=0), RATE)
+    assert set(estimates) == set(STEMS)
+
+
+def test_fine_tuning_starts_from_given_weights_and_keeps_the_norms(tmp_path, tracks, cache):
+    first = train(small_plan(tmp_path / "first", tracks, steps=2))
+    plan = changed(
+        small_plan(tmp_path / "second", tracks, steps=1, learning_rate=1e-12, weight_decay=0),
+        "model",
+        start=str(first.folder / WEIGHTS),
+    )
+    second = train(plan)
+    for name, tensor in second.state.tensors["network"].items():
+        before = first.state.tensors["best"][name]
+        if "running" in name or "num_batches" in name:
+            torch.testing.assert_close(tensor, before, rtol=0, atol=0)
+        else:
+            torch.testing.assert_close(tensor, before, rtol=0, atol=1e-6)
+
+
+def test_freezing_reaches_every_norm():
+    from tests.helpers.toys import TOY
+    from unweave.models.torch_network import new_network
+
+    network = new_network(TOY).train()
+    freeze_norms(network)
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    assert network.training
+
+
+def test_the_learning_rate_rises_and_falls():
+    loop = LoopPlan(steps=1000, warm_up_steps=100, learning_rate=1.0, final_learning_rate=0.1)
+    assert learning_rate(0, loop) == 0.01
+    assert learning_rate(100, loop) == 1.0
+    assert learning_rate(550, loop) == pytest.approx(0.55)
+    assert learning_rate(1000, loop) == pytest.approx(0.1)
