@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from tests.audio.test_files import read, write
 from tests.helpers.signals import tones
+from tests.training.test_plan import spleeter_files
 from unweave.cli.spleeter import app
 
 
@@ -45,6 +46,20 @@ def test_a_missing_file_is_a_failure(toy_json, audio, tmp_path):
     assert result.exit_code == 1
     assert "missing.mp3" in result.stderr
     assert (tmp_path / "out/audio/vocals.wav").is_file()
+
+
+def test_train(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configuration = spleeter_files(tmp_path)
+    result = spleeter("train", "-p", configuration, "-d", tmp_path / "data", "--verbose")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "toy_model" / "model.safetensors").is_file()
+
+
+def test_train_without_lists_is_a_failure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configuration = spleeter_files(tmp_path, train_csv="none.csv")
+    assert spleeter("train", "-p", configuration, "-d", tmp_path).exit_code == 2
 
 
 def test_no_file_is_a_failure(toy_json):

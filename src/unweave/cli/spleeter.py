@@ -104,6 +104,22 @@ def evaluate(
         run_evaluation(mus_dir, params_filename, output_path, mwf=mwf, jobs=2, options={"quality": "exact"})
 
 
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option("-d", "--data", help="Folder where the paths in the lists start.")],
+    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, no effect.")] = "",
+    params_filename: Annotated[Path, typer.Option("-p", "--params_filename", help="JSON configuration.")] = Path(
+        "configuration.json"
+    ),
+    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+) -> None:
+    """Train a model, as the original does; the result is in the configuration's model_dir."""
+    with failures_shown(verbose):
+        from unweave.cli.train import run_training
+
+        run_training(params_filename, data, output=None, minutes=None, restart=False)
+
+
 def run() -> None:
     """Entry point of the console script."""
     app()

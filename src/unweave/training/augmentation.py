@@ -126,14 +126,20 @@ def _of_length(played: Tensor, n: int) -> Tensor:
     return played[..., :n]
 
 
+def _fast_length(n: int) -> int:
+    """A length of at least ``n`` with small factors only, for the Fourier transform."""
+    return -(-n // 4096) * 4096
+
+
 def _filtered(x: Tensor, response: Tensor) -> Tensor:
-    """Zero-phase filtering by gains over frequency: ``response`` (…, n // 2 + 1), broadcast to the spectrum."""
-    return torch.fft.irfft(torch.fft.rfft(x) * response, n=x.shape[-1])
+    """Zero-phase filtering by gains over frequency: ``response`` (…, `_fast_length` // 2 + 1), broadcast."""
+    n = _fast_length(x.shape[-1])
+    return torch.fft.irfft(torch.fft.rfft(x, n=n) * response, n=n)[..., : x.shape[-1]]
 
 
 def _equalised(x: Tensor, random: torch.Generator) -> Tensor:
     """A smooth random curve of ±6 dB over the octaves."""
-    n_bins, n_points = x.shape[-1] // 2 + 1, 9
+    n_bins, n_points = _fast_length(x.shape[-1]) // 2 + 1, 9
     gains_db = (2 * torch.rand((len(x), 1, n_points), generator=random) - 1) * 6
     place = torch.linspace(0, 1, n_bins).clamp_min(2.0**-n_points).log2() / n_points + 1  # octaves, 0 to 1
     position = place * (n_points - 1)
@@ -149,7 +155,9 @@ def _compressed(x: Tensor, random: torch.Generator) -> Tensor:
     ratio = (2 + 2 * torch.rand(shape, generator=random)).to(x.device)
     threshold_db = (-30 + 15 * torch.rand(shape, generator=random)).to(x.device)
     width = 2205
-    power = torch.nn.functional.avg_pool1d(x.square().mean(1, keepdim=True), width, 1, width // 2)[..., : x.shape[-1]]
+    padded = torch.nn.functional.pad(x.square().mean(1, keepdim=True), (width // 2 + 1, width // 2))
+    sums = padded.cumsum(-1, dtype=torch.float64)
+    power = ((sums[..., width:] - sums[..., :-width]) / width).to(x.dtype)
     level_db = 10 * torch.log10(power + 1e-8)
     gain_db = (threshold_db - level_db).clamp_max(0) * (1 - 1 / ratio)
     squeezed = x * 10 ** (gain_db / 20)
@@ -161,7 +169,7 @@ def _band_limited(x: Tensor, sample_rate: int, random: torch.Generator) -> Tenso
     """Nothing above a random edge."""
     low, high = BAND_EDGES_HZ
     edges = low * (high / low) ** torch.rand((len(x), 1, 1, 1), generator=random)
-    frequencies = torch.linspace(0, sample_rate / 2, x.shape[-1] // 2 + 1)
+    frequencies = torch.linspace(0, sample_rate / 2, _fast_length(x.shape[-1]) // 2 + 1)
     return _filtered(x, torch.sigmoid((edges - frequencies) / 100).to(x.device))
 
 

@@ -35,6 +35,13 @@ class Estimate:
         return scale * self.mixture_spectrum
 
     @cached_property
+    def in_phase(self) -> Tensor:
+        """The true stems' spectra, projected onto the mixture's phase: what real masks can reach."""
+        phase = self.mixture_spectrum / self.mixture_spectrum.abs().clamp_min(EPSILON)
+        projected: Tensor = self.true_spectra.real * phase.real + self.true_spectra.imag * phase.imag
+        return projected
+
+    @cached_property
     def true_spectra(self) -> Tensor:
         """The true stems' spectra."""
         return self.transform.forward(self.true_waveforms)
@@ -68,10 +75,11 @@ def spectrum_sdr(estimate: Estimate) -> Tensor:
     the source so that a stem that is not there has a bounded loss too (as in "What's all the FUSS about free universal
     sound separation data?", 2021).
     """
-    axes = (2, 3, 4)
-    error = _energy(estimate.spectra - estimate.true_spectra, axes)
-    stem = _energy(estimate.true_spectra, axes)
-    floor = 10 ** (FLOOR_DB / 10) * _energy(estimate.mixture_spectrum, (1, 2, 3)) + EPSILON
+    stem, mixture = _energy(estimate.true_spectra), _energy(estimate.mixture_spectrum)
+    # Estimates have the mixture's phase, so that their error has a part along it and a part that no mask changes.
+    fixed = stem - _energy(estimate.in_phase)
+    error = _energy(estimate.magnitudes - estimate.in_phase) + fixed.clamp_min(0)
+    floor = 10 ** (FLOOR_DB / 10) * mixture + EPSILON
     return 10 * (torch.log10(error + floor) - torch.log10(stem + floor)).mean()
 
 
@@ -120,5 +128,9 @@ def weighted_loss(estimate: Estimate, weights: Mapping[str, float]) -> Tensor:
     return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()
 
 
-def _energy(spectrum: Tensor, axes: tuple[int, ...]) -> Tensor:
-    return (spectrum.real.square() + spectrum.imag.square()).sum(axes)
+def _energy(spectrum: Tensor) -> Tensor:
+    """The sum of squares over channels, frames and bins."""
+    parts = torch.view_as_real(spectrum) if spectrum.is_complex() else spectrum
+    n_kept = spectrum.ndim - 3
+    norm: Tensor = torch.linalg.vector_norm(parts.flatten(n_kept), dim=-1)
+    return norm * norm

@@ -105,7 +105,7 @@ def _fingerprint(tracks: Sequence[TrainingTrack], sample_rate: int) -> str:
         digest.update(f"{track.name} {track.licence} {track.weight}".encode())
         for file in track.files:
             status = file.path.stat()
-            digest.update(f"{file.stem} {file.path} {file.stream} {status.st_size} {status.st_mtime_ns}".encode())
+            digest.update(f"{file.stem} {file.path.resolve()} {file.stream} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
