@@ -159,7 +159,7 @@ def test_a_surround_file_is_downmixed(tmp_path):
     assert 0.1 < stereo[0, 0] < 0.5
 
 
-@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("extension", [name for name, format in FORMATS.items() if format.layout is None])
 def test_nothing_is_left_without_commit(tmp_path, extension):
     rate = FORMATS[extension].sample_rate(44100)
     with AudioWriter(tmp_path / f"x.{extension}", FORMATS[extension], sample_rate=rate, n_channels=2) as writer:
@@ -231,7 +231,7 @@ def test_more_than_four_gigabytes_get_the_long_header():
     """Only the option is looked at: writing 4 GB takes too long for a test."""
     from unweave.audio.encode import _container_options
 
-    assert _container_options("wav", 44100) == {"rf64": "auto"}
+    assert _container_options(find_format("wav"), 44100) == {"rf64": "auto"}
 
 
 @pytest.mark.parametrize("module", ["av", "onnxruntime", "numpy", "torch", "typer", "rich"])

@@ -5,7 +5,8 @@ import pytest
 from tests.audio.test_files import write
 from tests.helpers.signals import noise
 from unweave.errors import AudioReadError, OptionError
-from unweave.separation.batch import BatchOptions, Task, find_tasks, separate_files
+from unweave.separation.batch import BatchOptions, find_tasks, separate_files
+from unweave.separation.outcome import Task
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, write_toy
 from unweave import Separator
 from unweave.engines import onnx
-from unweave.separation.batch import BatchOptions, Task, separate_files
+from unweave.separation.batch import BatchOptions, separate_files
+from unweave.separation.outcome import Task
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from unweave.audio.channels import to_mono, to_stereo
+from unweave.audio.tags import Tags, read_tags
 from unweave.errors import AudioReadError
 from unweave.types import Waveform
 
@@ -116,9 +117,17 @@ class AudioReader:
         return rest if self._last is None else min(rest, (self._last - self._first) / self.sample_rate)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """The file's own tags: title, artist, …"""
-        return {**self._container.metadata, **self._stream.metadata}
+    def tags(self) -> Tags:
+        """What the file says about its music; nothing where it lies in a file object, which is read only once."""
+        texts = {**self._container.metadata, **self._stream.metadata}
+        if not isinstance(self._source, (str, os.PathLike)):
+            return Tags(texts)
+        try:
+            with av.open(_openable(self._source), mode="r", **LENIENT_TAGS) as container:
+                return read_tags(container, texts)
+        except (OSError, av.FFmpegError, ValueError) as error:
+            log.warning("%s: its tags cannot be read: %s", self.name, reason(error))
+            return Tags()
 
     def __iter__(self) -> Iterator[Waveform]:
         """Blocks of about `BLOCK_SAMPLES` samples, the part that was asked for."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -15,21 +15,53 @@ from typing import Any, Protocol
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
+from unweave.audio.atoms import append_to_user_data, text_box
 from unweave.audio.decode import reason
 from unweave.audio.formats import OutputFormat
+from unweave.audio.stem_files import stem_atom
+from unweave.audio.tags import PICTURE_CONTAINERS, CoverStream, Tags, is_picture
 from unweave.errors import AudioWriteError
 from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
 
+# Sample formats for 16 and 24 bits.
+LOSSLESS_SAMPLES = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p")}
+
 SAMPLES_AT_ONCE = 1 << 15  # small enough for the processor's cache
-TEMPORARY_PREFIX = ".unweave-"
+TEMPORARY_PREFIX = ".unweave-"  # then the host, the process, and random letters
 TEMPORARY_SUFFIX = ".part"
 
 
+def remove_orphans(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left in ``folder``."""
+    for path in folder.glob(f"{_own_prefix()}*{TEMPORARY_SUFFIX}"):
+        process = path.name.removeprefix(_own_prefix()).partition("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _own_prefix() -> str:
+    host = "".join(c for c in platform.node() if c.isalnum())
+    return f"{TEMPORARY_PREFIX}{host}-"
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs, and is not ours
+        return True
+    return True
+
+
 class AudioWriter:
-    """Writes one file: `write` blocks of float32 (channels, samples), then `finish`, then `commit`.
+    """Writes one file: `write` blocks of float32 (channels, samples; of all streams below each other), then `finish`, then `commit`.
 
     Until `commit` the samples lie in a hidden temporary file in the same folder; leaving the context without it, for
     whatever reason, removes that file. Integer and lossy formats are clamped to −1 … 1, with the number of clamped
@@ -46,7 +78,7 @@ class AudioWriter:
         n_channels: int,
         bit_depth: str = "16",
         bitrate: int = 128_000,
-        tags: Mapping[str, str] | None = None,
+        tags: Tags | None = None,
     ) -> None:
         self.path = path
         self.n_clipped = 0
@@ -54,7 +86,7 @@ class AudioWriter:
         self._is_float = format.encoder(bit_depth) == "pcm_f32le"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(TEMPORARY_SUFFIX, TEMPORARY_PREFIX, path.parent)
+            handle, name = tempfile.mkstemp(TEMPORARY_SUFFIX, f"{_own_prefix()}{os.getpid()}-", path.parent)
         except OSError as error:
             raise self._failure(error) from error
         self.temporary: Path | None = Path(name)
@@ -64,7 +96,7 @@ class AudioWriter:
                 self._encoder: _Encoder = _VorbisEncoder(self._sink, sample_rate, n_channels, bitrate)
             else:
                 self._encoder = _AvEncoder(
-                    self._sink, format, bit_depth, sample_rate, n_channels, bitrate, dict(tags or {})
+                    self._sink, format, bit_depth, sample_rate, n_channels, bitrate, tags or Tags()
                 )
         except (OSError, av.FFmpegError, ValueError) as error:
             self.discard()
@@ -186,36 +218,63 @@ class _AvEncoder:
         sample_rate: int,
         n_channels: int,
         bitrate: int,
-        tags: dict[str, str],
+        tags: Tags,
     ) -> None:
         self._layout = "mono" if n_channels == 1 else "stereo"
         self._sample_rate = sample_rate
         self._bit_depth = "lossy" if format.is_lossy else bit_depth
         self._container = av.open(
-            file, mode="w", format=format.container, options=_container_options(format.container, sample_rate)
+            file, mode="w", format=format.container, options=_container_options(format, sample_rate)
         )
-        self._container.metadata.update(tags)
-        stream = self._container.add_stream(format.encoder(bit_depth), rate=sample_rate)
-        assert isinstance(stream, av.AudioStream)
-        self._stream = stream
-        self._stream.codec_context.layout = self._layout
-        if format.encoders.get(bit_depth) == "flac":
-            self._stream.codec_context.format = av.AudioFormat("s16" if bit_depth == "16" else "s32")
-        if format.has_bitrate:
-            self._stream.codec_context.bit_rate = bitrate
+        self._container.metadata.update(tags.texts)
+        self._texts = tags.texts
+        self._file, self._format, self._n_channels = file, format, n_channels
+        titles = format.layout.titles if format.layout is not None else ("",)
+        self._streams = [self._add_stream(title, bit_depth, bitrate) for title in titles]
+        self._streams[0].disposition = Disposition.default
+        self._cover = None
+        if tags.cover is not None and format.container in PICTURE_CONTAINERS and is_picture(tags.cover):
+            self._cover = CoverStream(self._container, tags.cover)
         self._n_written = 0
 
+    def _add_stream(self, title: str, bit_depth: str, bitrate: int) -> av.AudioStream:
+        encoder = self._format.encoder(bit_depth)
+        stream = self._container.add_stream(encoder, rate=self._sample_rate)
+        assert isinstance(stream, av.AudioStream)
+        stream.codec_context.layout = self._layout
+        if encoder in LOSSLESS_SAMPLES:
+            stream.codec_context.format = av.AudioFormat(LOSSLESS_SAMPLES[encoder][bit_depth == "24"])
+        if self._format.has_bitrate:
+            stream.codec_context.bit_rate = bitrate
+        if self._format.container == "opus":  # whose tags are those of its stream
+            stream.metadata.update(self._texts)
+        if title:
+            stream.metadata.update(title=title, handler_name=title)  # not every reader looks in one place
+        return stream
+
     def encode(self, waveform: Waveform) -> None:
-        array, sample_format = _quantise(waveform, self._bit_depth)
-        frame = av.AudioFrame.from_ndarray(array, format=sample_format, layout=self._layout)
-        frame.sample_rate = self._sample_rate
-        frame.pts = self._n_written
+        for number, stream in enumerate(self._streams):
+            rows = waveform[number * self._n_channels : (number + 1) * self._n_channels]
+            array, sample_format = _quantise(rows, self._bit_depth)
+            frame = av.AudioFrame.from_ndarray(array, format=sample_format, layout=self._layout)
+            frame.sample_rate = self._sample_rate
+            frame.pts = self._n_written
+            self._container.mux(stream.encode(frame))
         self._n_written += waveform.shape[1]
-        self._container.mux(self._stream.encode(frame))
+        if self._cover is not None:
+            self._cover.write()
+            self._cover = None
 
     def finish(self) -> None:
-        self._container.mux(self._stream.encode(None))
+        for stream in self._streams:
+            self._container.mux(stream.encode(None))
         self._container.close()
+        layout = self._format.layout
+        if layout is not None and layout.has_stem_atom:
+            append_to_user_data(self._file, b"stem", stem_atom())
+        elif layout is not None:
+            for track, title in enumerate(layout.titles):
+                append_to_user_data(self._file, b"\xa9nam", text_box(title), track)
 
     def abandon(self) -> None:
         with suppress(OSError, av.FFmpegError, ValueError):
@@ -270,11 +329,13 @@ def _quantise(waveform: Waveform, bit_depth: str) -> tuple[npt.NDArray[Any], str
     return scaled << 8, "s32"  # FFmpeg takes 24 bits in the upper part of 32
 
 
-def _container_options(container: str, sample_rate: int) -> dict[str, str]:
-    if container == "wav":
+def _container_options(format: OutputFormat, sample_rate: int) -> dict[str, str]:
+    if format.container == "wav":
         return {"rf64": "auto"}  # files of more than 4 GB get the 64-bit header of EBU Tech 3306
-    if container == "ipod":
-        return {"movie_timescale": str(sample_rate)}  # an edit list counts in it: milliseconds would cut samples off
+    if format.container == "mp4":
+        brand = {"brand": "M4A "} if format.extension == "m4a" else {}
+        # An edit list counts in this scale: milliseconds would cut samples off.
+        return {"movie_timescale": str(sample_rate), **brand}
     return {}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from unweave.audio.stem_files import STEM_MP4, VDJSTEMS, StreamLayout
 from unweave.errors import OptionError
 
 BitDepth = Literal["16", "24", "32f"]
@@ -20,6 +21,21 @@ class OutputFormat:
     encoders: dict[str, str]  # bit depth → encoder; lossy formats have one, under ""
     sample_rates: tuple[int, ...] | None = None  # None: any
     has_bitrate: bool = False
+    lossless_encoder: str = ""  # instead of the lossy one, for the bitrate "lossless"
+    layout: StreamLayout | None = None  # several streams in one file; None: one stem in each
+
+    def lossless(self) -> OutputFormat:
+        """This format with its lossless encoder. Raises `OptionError` where there is none."""
+        if not self.is_lossy:
+            return self
+        if not self.lossless_encoder:
+            raise OptionError(f"{self.extension} files have no lossless encoder")
+        return replace(
+            self,
+            encoders={"16": self.lossless_encoder, "24": self.lossless_encoder},
+            sample_rates=None,
+            has_bitrate=False,
+        )
 
     @property
     def is_lossy(self) -> bool:
@@ -45,6 +61,10 @@ class OutputFormat:
 
 MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
+AAC_RATES = (*MPEG_RATES, 64000, 88200, 96000)
+
+LOSSLESS = "lossless"  # the bitrate that asks for it
+
 FORMATS = {
     entry.extension: entry
     for entry in (
@@ -53,8 +73,14 @@ FORMATS = {
         OutputFormat("mp3", "mp3", {"": "libmp3lame"}, MPEG_RATES, has_bitrate=True),
         OutputFormat("ogg", "ogg", {"": "vorbis"}, has_bitrate=True),
         OutputFormat("opus", "opus", {"": "libopus"}, (48000,), has_bitrate=True),
-        OutputFormat("m4a", "ipod", {"": "aac"}, (*MPEG_RATES, 64000, 88200, 96000), has_bitrate=True),
+        OutputFormat("m4a", "mp4", {"": "aac"}, AAC_RATES, has_bitrate=True, lossless_encoder="alac"),
         OutputFormat("wma", "asf", {"": "wmav2"}, (8000, 11025, 16000, 22050, 32000, 44100, 48000), has_bitrate=True),
+        OutputFormat(
+            "stem.mp4", "mp4", {"": "aac"}, AAC_RATES, has_bitrate=True, lossless_encoder="alac", layout=STEM_MP4
+        ),
+        OutputFormat(
+            "vdjstems", "mp4", {"": "aac"}, AAC_RATES, has_bitrate=True, lossless_encoder="alac", layout=VDJSTEMS
+        ),
     )
 }
 
@@ -74,7 +100,9 @@ def find_format(extension: str) -> OutputFormat:
 
 
 def parse_bitrate(text: str) -> int:
-    """Bits per second from "128k", "0.2M" or "128000". Raises `OptionError`."""
+    """Bits per second from "128k", "0.2M" or "128000"; 0 for "lossless". Raises `OptionError`."""
+    if text == LOSSLESS:
+        return 0
     factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
     digits = text if factor == 1 else text[:-1]
     try:
@@ -82,5 +110,5 @@ def parse_bitrate(text: str) -> int:
     except ValueError:
         bitrate = 0
     if not 1_000 <= bitrate <= 10_000_000:
-        raise OptionError(f"expected a bitrate like 128k, got {text!r}")
+        raise OptionError(f"expected a bitrate like 128k, or lossless, got {text!r}")
     return bitrate

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol
 
 from unweave.cli.failures import fail
-from unweave.separation.batch import Outcome
+from unweave.separation.outcome import Outcome
 from unweave.separation.progress import Progress
 
 

@@ -27,8 +27,8 @@ def separate(
             help="Path of each stem; fields: {filename}, {foldername}, {instrument} or {stem}, {codec}.",
         ),
     ] = "{filename}/{instrument}.{codec}",
-    codec: Annotated[str, typer.Option("-c", "--codec", help="wav, flac, mp3, ogg, opus, m4a or wma.")] = "wav",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Of mp3, ogg, opus, m4a and wma.")] = "128k",
+    codec: Annotated[str, typer.Option("-c", "--codec", help="wav, flac, mp3, ogg, opus, m4a, wma; stem.mp4 or vdjstems.")] = "wav",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Of lossy formats; lossless: ALAC in m4a, stem.mp4, vdjstems.")] = "128k",
     offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
     duration: Annotated[
         Optional[float],  # noqa: UP045 - typer reads it at run time on Python 3.10
@@ -69,6 +69,10 @@ def separate(
         bool, typer.Option("--accept_licence", help="Consent to a licence that restricts the use of the weights.")
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
+    report: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--report", help="Write what became of each file to this .json or .csv.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
@@ -77,6 +81,7 @@ def separate(
         from unweave.cli.progress import make_reporter
         from unweave.separation.batch import BatchOptions, find_tasks, separate_files
         from unweave.separation.ensemble import open_separator
+        from unweave.separation.journal import Journal, check_report, settings_of, write_report
         from unweave.separation.output import OutputOptions
         from unweave.separation.separator import Wiener
 
@@ -88,6 +93,8 @@ def separate(
             skip_existing=skip_existing,
             jobs=jobs,
         )
+        if report is not None:
+            check_report(report)
         tasks = find_tasks(files, output_path, recursive=recursive)
         with make_reporter(as_json=as_json) as reporter:
             wiener: Wiener | None = "track" if mwf else None
@@ -103,6 +110,8 @@ def separate(
                 offline=offline,
                 on_download=reporter.downloading,
             )
+            sound = {"quality": quality, "residual": residual, "shifts": shifts, "mwf": mwf}
+            journal = Journal(output_path, settings_of(model, options, **sound)) if len(tasks) > 1 else None
             with interrupts_deferred():
                 outcomes = separate_files(
                     separator,
@@ -111,7 +120,10 @@ def separate(
                     on_progress=reporter.progress,
                     on_outcome=reporter.outcome,
                     interrupted=interrupted,
+                    journal=journal,
                 )
+        if report is not None:
+            write_report(outcomes, report)
         n_failed = sum(outcome.status == "failed" for outcome in outcomes)
         if n_failed and len(outcomes) > 1:
             print(f"unweave: {n_failed} of {len(outcomes)} files failed", file=sys.stderr)

@@ -7,21 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError, Cancelled, OptionError, UnweaveError
-from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.journal import Journal
+from unweave.separation.outcome import Outcome, Task
+from unweave.separation.output import OutputOptions, remove_orphans, stem_paths
 from unweave.separation.progress import Progress
 from unweave.separation.separator import Separator
-
-
-@dataclass(frozen=True)
-class Task:
-    """One file to separate, and the folder its template starts from."""
-
-    source: Path
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -34,16 +27,6 @@ class BatchOptions:
     duration_seconds: float | None = None  # None: to the end
     skip_existing: bool = False  # leave files alone whose stems are all there
     jobs: int = 1  # files at a time
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file."""
-
-    source: Path
-    status: Literal["done", "skipped", "failed"]
-    stems: dict[str, Path] = field(default_factory=dict)
-    error: UnweaveError | None = None
 
 
 # Called from the job's thread.
@@ -80,9 +63,11 @@ def separate_files(
     on_progress: OnFileProgress = lambda source, progress: None,
     on_outcome: OnOutcome = lambda outcome: None,
     interrupted: threading.Event | None = None,
+    journal: Journal | None = None,
 ) -> list[Outcome]:
     """Separate all files; errors are outcomes, never raised. An interrupt stops the jobs, and is raised again.
 
+    ``journal`` remembers what is done; with ``skip_existing`` it tells whether stems are of this very file.
     ``interrupted`` is an event that stops them as well, and then raises KeyboardInterrupt.
     """
     stop = interrupted or threading.Event()
@@ -100,10 +85,12 @@ def separate_files(
         except UnweaveError as error:
             finish(Outcome(task.source, "failed", error=error))
             continue
-        if options.skip_existing and all(path.is_file() for path in paths.values()):
+        is_there = all(path.is_file() for path in paths.values())
+        if options.skip_existing and (journal.is_done(task, list(paths.values())) if journal else is_there):
             finish(Outcome(task.source, "skipped", paths))
         else:
             todo.append(task)
+            remove_orphans({path.parent for path in paths.values()})
 
     def separate(task: Task) -> Outcome:
         def report(progress: Progress) -> bool:
@@ -122,6 +109,8 @@ def separate_files(
                 duration_seconds=options.duration_seconds,
                 on_progress=report,
             )
+            if journal is not None:
+                journal.record(task)
         except UnweaveError as error:
             return Outcome(task.source, "failed", error=error)
         return Outcome(task.source, "done", paths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,18 @@ from typing import Literal
 
 import numpy as np
 
+from unweave.audio import encode
 from unweave.audio.decode import AudioReader
 from unweave.audio.encode import AudioWriter
-from unweave.audio.formats import BIT_DEPTHS, OutputFormat, find_format, parse_bitrate
+from unweave.audio.formats import BIT_DEPTHS, LOSSLESS, OutputFormat, find_format, parse_bitrate
+from unweave.audio.tags import Tags
 from unweave.errors import OptionError
 from unweave.types import Stems, Waveform
 
 log = logging.getLogger(__name__)
 
 DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
+DEFAULT_TEMPLATE_OF_ONE = "{filename}.{codec}"  # where all stems share a file
 
 Clip = Literal["clamp", "rescale"]
 
@@ -30,8 +33,8 @@ Clip = Literal["clamp", "rescale"]
 class OutputOptions:
     """How stems are written."""
 
-    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a, wma
-    bitrate: str = "128k"  # of lossy formats, per file
+    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a, wma; all stems in one file: stem.mp4, vdjstems
+    bitrate: str = "128k"  # of lossy formats, per stem; "lossless": ALAC, for m4a, stem.mp4 and vdjstems
     bit_depth: str = "16"  # of wav (16, 24, 32f) and flac (16, 24)
     clip: Clip = "clamp"  # what happens to samples beyond full scale where the format cannot hold them
     filename_format: str = DEFAULT_TEMPLATE  # {filename} {foldername} {instrument} or {stem}, {codec}
@@ -52,8 +55,9 @@ class OutputOptions:
 
     @property
     def format(self) -> OutputFormat:
-        """The format behind ``codec``."""
-        return find_format(self.codec)
+        """The format behind ``codec``, with its lossless encoder if the bitrate asks for it."""
+        format = find_format(self.codec)
+        return format.lossless() if self.bitrate == LOSSLESS else format
 
     def rate_for(self, input_rate: int) -> int:
         """The output's sample rate in Hz for an input of ``input_rate``."""
@@ -63,17 +67,21 @@ class OutputOptions:
 def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: OutputOptions) -> dict[str, Path]:
     """The path of each stem of ``source`` under ``folder``.
 
-    Raises `OptionError` for an unknown field in the template, for two stems that would share a path, and for a stem
+    All stems have the same path where the format holds several. Raises `OptionError` for an unknown field in the template, for two stems that would share a path, and for a stem
     that would overwrite the source.
     """
     paths: dict[str, Path] = {}
+    template = options.filename_format
+    shares_a_file = options.format.layout is not None
+    if shares_a_file and template == DEFAULT_TEMPLATE:
+        template = DEFAULT_TEMPLATE_OF_ONE
     for stem in stems:
         try:
-            relative = options.filename_format.format(
+            relative = template.format(
                 filename=source.stem,
                 foldername=source.parent.name,
-                instrument=stem,
-                stem=stem,
+                instrument="stems" if shares_a_file else stem,
+                stem="stems" if shares_a_file else stem,
                 codec=options.codec,
             )
         except (KeyError, IndexError, ValueError) as error:
@@ -82,7 +90,7 @@ def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: Output
                 "{filename}, {foldername}, {instrument} (or {stem}) and {codec}"
             ) from error
         paths[stem] = folder / relative
-    if len(set(paths.values())) < len(paths):
+    if not shares_a_file and len(set(paths.values())) < len(paths):
         raise OptionError(
             f"the template {options.filename_format!r} gives several stems one path; put {{instrument}} into it"
         )
@@ -93,21 +101,43 @@ def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: Output
     return paths
 
 
+def remove_orphans(folders: Iterable[Path]) -> None:
+    """Remove the unfinished files of processes that were killed."""
+    for folder in folders:
+        encode.remove_orphans(folder)
+
+
 class StemSet:
     """Writes several stems at once; their files appear under their names together, when all are whole.
 
     Use it as a context manager: `write` as stems come, `commit` at the end. Without `commit` nothing is left behind.
     """
 
-    def __init__(self, paths: Mapping[str, Path], options: OutputOptions, *, sample_rate: int, n_channels: int) -> None:
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        options: OutputOptions,
+        *,
+        sample_rate: int,
+        n_channels: int,
+        tags: Tags | None = None,
+    ) -> None:
         self._options = options
         self._stack = ExitStack()
         self._sample_rate = sample_rate
         self._n_channels = n_channels
+        self._tags = tags
         # Rescaling needs the peak of the whole song, so the stems wait in float files.
         self._is_deferred = options.clip == "rescale" and options.bit_depth != "32f"
         self._writers: dict[str, AudioWriter] = {}
+        self._layout = options.format.layout
+        if self._layout is not None and self._is_deferred:
+            raise OptionError(f"{options.codec} files cannot be rescaled; use clip=clamp")
         try:
+            if self._layout is not None:
+                path = next(iter(paths.values()))
+                self._writers[path.name] = self._open(path, options.format, options.bit_depth)
+                return
             for name, path in paths.items():
                 writer = (
                     self._open(path, find_format("wav"), "32f")
@@ -129,6 +159,11 @@ class StemSet:
 
     def write(self, stems: Stems) -> None:
         """Append to every stem."""
+        if self._layout is not None:
+            (writer,) = self._writers.values()
+            if stems.n_samples:
+                writer.write(self._layout.rows(stems))
+            return
         for name, writer in self._writers.items():
             writer.write(stems[name])
 
@@ -159,6 +194,7 @@ class StemSet:
                 n_channels=self._n_channels,
                 bit_depth=bit_depth,
                 bitrate=parse_bitrate(self._options.bitrate),
+                tags=self._tags,
             )
         )
 

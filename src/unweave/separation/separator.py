@@ -172,7 +172,7 @@ class Separator:
             engine = self._prepare(reader.again, reader.sample_rate, meter)
             n_channels = options.n_channels or reader.n_channels
             stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems, rate, n_channels)
-            with StemSet(paths, options, sample_rate=rate, n_channels=n_channels) as files:
+            with StemSet(paths, options, sample_rate=rate, n_channels=n_channels, tags=reader.tags) as files:
                 for part in _run(stream, reader, meter):
                     files.write(part)
                 files.commit()

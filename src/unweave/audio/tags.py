@@ -1,0 +1,67 @@
+"""What a file says about its music, so that stems can say it too: tags and the cover picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import av
+from av.stream import Disposition
+
+# What describes the music, by FFmpeg's names; what describes the file, such as its encoder or its length, is left out.
+KEPT = frozenset(
+    {"title", "artist", "album", "album_artist", "composer", "performer", "genre", "date", "year", "track", "disc"}
+    | {"comment", "copyright", "publisher", "language", "lyrics", "grouping", "isrc", "bpm", "initialkey", "tbpm"}
+)
+PICTURE_CODECS = frozenset({"mjpeg", "png"})
+# Containers whose writers take a picture.
+PICTURE_CONTAINERS = frozenset({"mp3", "flac", "mp4"})
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Tags by FFmpeg's names, and the cover as the bytes of a JPEG or PNG file."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    cover: bytes | None = None
+
+
+def read_tags(container: av.container.InputContainer, texts: Mapping[str, str]) -> Tags:
+    """The tags of an open file that is read through another container; ``texts`` are all its raw tags."""
+    kept = {key.lower(): value for key, value in texts.items() if key.lower() in KEPT and value.strip()}
+    cover = None
+    for stream in container.streams.video:
+        if stream.disposition & Disposition.attached_pic and stream.codec_context.name in PICTURE_CODECS:
+            packet = next((packet for packet in container.demux(stream) if packet.size), None)
+            cover = bytes(packet) if packet is not None else None
+            break
+    return Tags(kept, cover)
+
+
+class CoverStream:
+    """A picture on its way into a container; must be made before anything is written to it."""
+
+    def __init__(self, container: av.container.OutputContainer, cover: bytes) -> None:
+        self._container = container
+        self._source = av.open(io.BytesIO(cover))
+        (stream,) = self._source.streams.video
+        self._stream = container.add_stream_from_template(stream)
+        self._stream.disposition = Disposition.attached_pic
+
+    def write(self) -> None:
+        """Write the picture."""
+        packet = next(packet for packet in self._source.demux(video=0) if packet.size)
+        packet.stream = self._stream
+        packet.pts = packet.dts = 0
+        self._container.mux(packet)
+        self._source.close()
+
+
+def is_picture(cover: bytes) -> bool:
+    """Whether ``cover`` is a JPEG or PNG file that can be opened."""
+    with suppress(av.FFmpegError, ValueError, OSError), av.open(io.BytesIO(cover)) as source:
+        streams = source.streams.video
+        return len(streams) == 1 and streams[0].codec_context.name in PICTURE_CODECS
+    return False
