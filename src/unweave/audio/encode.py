@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import struct
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import av
 import numpy as np
@@ -19,7 +21,7 @@ from av.stream import Disposition
 
 from unweave.audio.atoms import append_to_user_data, text_box
 from unweave.audio.decode import reason
-from unweave.audio.formats import OutputFormat
+from unweave.audio.formats import FORMATS, OutputFormat
 from unweave.audio.stem_files import stem_atom
 from unweave.audio.tags import PICTURE_CONTAINERS, CoverStream, Tags, is_picture
 from unweave.errors import AudioWriteError
@@ -160,6 +162,28 @@ class AudioWriter:
 
     def _failure(self, error: BaseException) -> AudioWriteError:
         return AudioWriteError(f"cannot write {self.path}: {reason(error)}")
+
+
+@contextmanager
+def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
+    """A function that appends stereo samples (2, n) to a WAV file, which appears at the end."""
+    with AudioWriter(path, FORMATS["wav"], sample_rate=sample_rate, n_channels=2) as writer:
+        yield writer.write
+        writer.finish()
+        writer.commit()
+
+
+@contextmanager
+def wav_pipe(stream: BinaryIO, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
+    """A function that writes stereo samples (2, n) to ``stream`` at once, after a header without a length."""
+    header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 2, sample_rate, 4 * sample_rate, 4, 16)
+    stream.write(header + struct.pack("<4sI", b"data", 2**32 - 1))
+
+    def write(waveform: Waveform) -> None:
+        stream.write(_quantise(np.clip(waveform, -1, 1), "16")[0].tobytes())
+        stream.flush()
+
+    yield write
 
 
 class _Sink:

@@ -8,7 +8,9 @@ import typer
 
 from unweave import __version__
 from unweave.cli import models
+from unweave.cli.batch import batch
 from unweave.cli.evaluate import evaluate
+from unweave.cli.live import live
 from unweave.cli.separate import separate
 from unweave.cli.train import train
 
@@ -21,6 +23,8 @@ app = typer.Typer(
 app.command()(separate)
 app.command()(evaluate)
 app.command()(train)
+app.command()(batch)
+app.command()(live)
 app.add_typer(models.app, name="models")
 
 

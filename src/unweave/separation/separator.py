@@ -22,6 +22,7 @@ from unweave.models.resolve import resolve
 from unweave.models.spec import ModelSpec, WaveformModelSpec
 from unweave.separation.averaging import AveragedStream, shifted
 from unweave.separation.feeder import SegmentFeeder
+from unweave.separation.live import LiveStream
 from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.progress import Meter, OnProgress
@@ -193,6 +194,19 @@ class Separator:
         if sample_rate <= 0 or n_channels <= 0:
             raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
         return self._stream(self._single_pass_engine(), sample_rate, n_channels, stems, output_rate)
+
+    def live(
+        self, *, latency_seconds: float = 0.2, step_frames: int = 1, stems: Sequence[str] | None = None
+    ) -> LiveStream:
+        """A stream with a short, constant latency, for music that is playing; see `LiveStream`.
+
+        Raises `OptionError` for a model that cannot do so, and for a latency that cannot be had.
+        """
+        if isinstance(self.spec, WaveformModelSpec):
+            raise OptionError(f"{self.spec.name} needs whole segments: it cannot separate live")
+        return LiveStream(
+            self._mask_spec, self._network, latency_seconds=latency_seconds, step_frames=step_frames, stems=stems
+        )
 
     def _single_pass_engine(self) -> SegmentSeparator:
         return WienerSeparator(self._mask_spec, self._network) if self._wiener else self._separator

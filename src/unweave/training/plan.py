@@ -23,7 +23,7 @@ STRICT = ConfigDict(extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-LossName = Literal["magnitude_l1", "spectrum_sdr", "waveform_l1", "si_sdr", "multi_resolution_stft"]
+LossName = Literal["magnitude_l1", "spectrum_l1", "spectrum_sdr", "waveform_l1", "si_sdr", "multi_resolution_stft"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -150,7 +150,7 @@ class Plan:
     output: Path = Path("trained")
     model: ModelPlan = field(default_factory=ModelPlan)
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
-    loss: dict[LossName, Positive] = field(default_factory=lambda: {"spectrum_sdr": 1.0})  # name → weight
+    loss: dict[LossName, Positive] = field(default_factory=lambda: {"spectrum_l1": 1.0})  # name → weight
     training: LoopPlan = field(default_factory=LoopPlan)
 
 

@@ -1,0 +1,161 @@
+"""``unweave live``: what is playing, without its vocals, or without anything else."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from unweave.cli.failures import failures_shown, interrupted, interrupts_deferred
+
+if TYPE_CHECKING:
+    from unweave.separation.live import LiveStream
+    from unweave.types import Waveform
+
+BLOCK_SAMPLES = 512
+
+
+def live(
+    source: Annotated[
+        str, typer.Option("-i", "--input", help="Sound card (name or number), a file, or - for a WAV on stdin.")
+    ] = "default",
+    target: Annotated[
+        str, typer.Option("-o", "--output", help="Sound card, a .wav file, or - for a WAV on stdout.")
+    ] = "default",
+    model: Annotated[str, typer.Option("-p", "--params_filename", "--model", help="Model.")] = "spleeter:2stems",
+    stems: Annotated[str, typer.Option("--stems", help="What is let through, separated by commas.")] = "accompaniment",
+    latency: Annotated[float, typer.Option("--latency", help="Milliseconds; more sounds better.")] = 300.0,
+    step: Annotated[int, typer.Option("--step", min=1, max=32, help="Frames of 23 ms per pass: more is lighter.")] = 2,
+    precision: Annotated[str, typer.Option("--precision", help="float32, bfloat16, …")] = "auto",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
+) -> None:
+    """Separate what is playing, with a latency that is constant and stated."""
+    with failures_shown(verbose):
+        from unweave.errors import OptionError
+        from unweave.separation.separator import Separator
+
+        separator = Separator(model, precision=precision)
+        chosen = [name.strip() for name in stems.split(",")]
+        stream = separator.live(latency_seconds=latency / 1000, step_frames=step, stems=chosen)
+        rate = separator.spec.sample_rate
+        print(f"latency {1000 * stream.latency_samples / rate:.0f} ms, {', '.join(chosen)}", file=sys.stderr)
+        is_file = source == "-" or Path(source).is_file()
+        if is_file != (target == "-" or target.endswith(".wav")):
+            raise OptionError("input and output must both be sound cards, or both files or pipes")
+        with interrupts_deferred():
+            if is_file:
+                _through_files(stream, source, target, rate)
+            else:
+                _through_cards(stream, source, target, rate)
+
+
+def _through_files(stream: LiveStream, source: str, target: str, rate: int) -> None:
+    """As from a sound card, block by block; says how often a card would have run dry."""
+    import numpy as np
+
+    seconds, n_late, n_blocks = [], 0, 0
+    with _wav_writer(target, rate) as write:
+        n_left, n_in, n_out = stream.delay_samples, 0, 0
+        for block in _blocks(source, rate):
+            started = time.perf_counter()
+            mixed = _mixed(stream, block)
+            seconds.append(time.perf_counter() - started)
+            n_blocks += 1
+            n_late += seconds[-1] > stream.step_seconds
+            n_cut = min(n_left, mixed.shape[1])  # a file may begin at once
+            n_left -= n_cut
+            n_in += block.shape[1]
+            n_out += mixed.shape[1] - n_cut
+            write(mixed[:, n_cut:])
+            if interrupted.is_set():
+                return
+        rest = _mixed(stream, np.zeros((2, 2 * stream.latency_samples), np.float32))[:, n_left:]
+        write(rest[:, : n_in - n_out])
+    worst = 1000 * max(seconds, default=0.0)
+    print(f"{n_blocks} blocks, {n_late} too late, longest {worst:.1f} ms of {1000 * stream.step_seconds:.0f} ms",
+          file=sys.stderr)  # fmt: skip
+
+
+def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> None:
+    """From one sound card to another until Ctrl-C; reports drop-outs."""
+    import importlib.util
+
+    import numpy as np
+
+    from unweave.errors import OptionError
+
+    if importlib.util.find_spec("sounddevice") is None:
+        raise OptionError("live needs: pip install 'unweave[live]'")
+    try:
+        import sounddevice
+    except OSError as error:
+        raise OptionError(f"there is no sound here: {error}") from error
+    heard: queue.Queue[Waveform] = queue.Queue()
+    ready: queue.SimpleQueue[Waveform] = queue.SimpleQueue()
+    silence = np.zeros((2, stream.latency_samples - stream.delay_samples), np.float32)
+    pending = [silence]
+    n_dry = 0
+
+    def work() -> None:
+        while True:
+            ready.put(_mixed(stream, heard.get()))
+
+    def callback(given: Any, wanted: Any, frames: int, when: object, status: object) -> None:
+        nonlocal n_dry
+        heard.put(np.array(given.T, np.float32))
+        while sum(part.shape[1] for part in pending) < frames:
+            try:
+                pending.append(ready.get_nowait())
+            except queue.Empty:
+                n_dry += 1
+                pending.append(np.zeros((2, frames), np.float32))
+        joined = np.concatenate(pending, axis=1)
+        wanted[:] = joined[:, :frames].T
+        pending[:] = [joined[:, frames:]]
+
+    threading.Thread(target=work, daemon=True).start()
+    devices = tuple(int(name) if name.isdigit() else None if name == "default" else name for name in (source, target))
+    try:
+        with sounddevice.Stream(
+            samplerate=rate, blocksize=BLOCK_SAMPLES, channels=2, dtype="float32", device=devices, callback=callback
+        ):
+            interrupted.wait()
+    except sounddevice.PortAudioError as error:
+        raise OptionError(f"cannot open the sound card: {error}") from error
+    print(f"{n_dry} drop-outs", file=sys.stderr)
+
+
+def _mixed(stream: LiveStream, block: Waveform) -> Waveform:
+    """The chosen stems of ``block``, added up."""
+    import numpy as np
+
+    mixed: Waveform = np.sum(list(stream.push(block).values()), axis=0, dtype=np.float32)
+    return mixed
+
+
+def _blocks(source: str, rate: int) -> Iterator[Waveform]:
+    """A file or stdin at ``rate`` in blocks of a sound card's size."""
+    from unweave.audio.channels import to_stereo
+    from unweave.audio.decode import AudioReader
+    from unweave.audio.resample import Resampler
+
+    with AudioReader(sys.stdin.buffer if source == "-" else source) as reader:
+        resampler = Resampler(reader.sample_rate, rate, 2)
+        for waveform in reader:
+            resampled = resampler.push(to_stereo(waveform))
+            for start in range(0, resampled.shape[1], BLOCK_SAMPLES):
+                yield resampled[:, start : start + BLOCK_SAMPLES]
+        yield resampler.flush(2)
+
+
+def _wav_writer(target: str, rate: int) -> Any:
+    """A context that gives a function that writes (2, samples); a pipe gets a header without a length."""
+    from unweave.audio.encode import wav_file, wav_pipe
+
+    return wav_pipe(sys.stdout.buffer, rate) if target == "-" else wav_file(Path(target), rate)

@@ -1,0 +1,1 @@
+"""A catalogue on many machines, with Ray."""

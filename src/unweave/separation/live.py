@@ -1,0 +1,104 @@
+"""Separation while the music plays: each moment is masked with what was heard before it, and a little after.
+
+The networks see a window of frames that slides; of each pass only the masks of the newest frames are used, those that
+have ``lookahead_frames`` after them. A sample leaves when the last frame that covers it is masked, so the latency is the
+window of the transform plus the look-ahead plus the frames that are gathered for one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unweave.dsp.masks import extend_masks, ratio_masks
+from unweave.dsp.stft import add_frames, analyse
+from unweave.engines.base import Network
+from unweave.errors import OptionError
+from unweave.models.spec import MaskModelSpec
+from unweave.types import Stems, Waveform
+
+CONTEXT_FRAMES = 64  # the networks' smallest input: 1.5 s
+
+
+class LiveStream:
+    """One mixture at the model's own rate, two channels: `push` blocks of any length, get stems `delay_samples` behind.
+
+    ``latency_seconds`` is at least one transform (93 ms for the U-Nets); what is more becomes look-ahead. With
+    ``step_frames`` more frames are gathered per pass: less to compute, more latency. Raises `OptionError` for a latency
+    that cannot be had.
+    """
+
+    def __init__(
+        self,
+        spec: MaskModelSpec,
+        network: Network,
+        *,
+        latency_seconds: float = 0.2,
+        step_frames: int = 1,
+        stems: Sequence[str] | None = None,
+    ) -> None:
+        self._spec, self._network = spec, network
+        self._step = step_frames
+        shortest = (spec.n_fft + (step_frames - 1) * spec.hop_length) / spec.sample_rate
+        self._lookahead = int((latency_seconds - shortest) * spec.sample_rate / spec.hop_length + 1e-6)
+        if latency_seconds < shortest - 1e-6:
+            raise OptionError(f"expected a latency of at least {shortest:.3f} s for {spec.name}, got {latency_seconds:g}")
+        self._lookahead = min(self._lookahead, CONTEXT_FRAMES - step_frames)  # no more fits into the window
+        self.stems = spec.stems if stems is None else tuple(stems)
+        unknown = [stem for stem in self.stems if stem not in spec.stems]
+        if unknown:
+            raise OptionError(f"expected stems of {spec.name} ({', '.join(spec.stems)}), got {', '.join(unknown)}")
+        self._chosen = [spec.stems.index(stem) for stem in self.stems]
+        n_bins = spec.n_fft // 2 + 1
+        self._spectrum = np.zeros((2, CONTEXT_FRAMES, n_bins), np.complex64)
+        self._input = np.zeros((2, spec.n_fft - spec.hop_length), np.float32)  # silence before the first sample
+        self._output = np.zeros((len(self.stems), 2, self._synthesis_samples), np.float32)
+
+    @property
+    def latency_samples(self) -> int:
+        """The longest time from a sample's coming to its leaving, without the time that computing takes."""
+        spec = self._spec
+        return spec.n_fft + (self._lookahead + self._step - 1) * spec.hop_length
+
+    @property
+    def delay_samples(self) -> int:
+        """Sample number n of the output is sample n − `delay_samples` of the input."""
+        return self.latency_samples - self._step * self._spec.hop_length
+
+    @property
+    def step_seconds(self) -> float:
+        """How long a pass may take before a player runs dry."""
+        return self._step * self._spec.hop_length / self._spec.sample_rate
+
+    @property
+    def _synthesis_samples(self) -> int:
+        return self._spec.n_fft + (self._step - 1) * self._spec.hop_length
+
+    def push(self, block: Waveform) -> Stems:
+        """Take samples (2, n); returns the stems that are ready, `delay_samples` behind (silent at the start)."""
+        spec = self._spec
+        self._input = np.concatenate([self._input, block], axis=1)
+        parts = []
+        while self._input.shape[1] >= self._synthesis_samples:
+            parts.append(self._pass(self._input[:, : self._synthesis_samples]))
+            self._input = self._input[:, self._step * spec.hop_length :]
+        silence = np.zeros((len(self.stems), 2, 0), np.float32)
+        ready = np.concatenate([silence, *parts], axis=2)
+        return Stems(dict(zip(self.stems, ready, strict=True)), spec.sample_rate)
+
+    def _pass(self, samples: Waveform) -> Waveform:
+        """The newest frames in, the oldest finished samples out: (stems, channels, step · hop)."""
+        spec = self._spec
+        newest = analyse(samples, spec.n_fft, spec.hop_length)
+        self._spectrum = np.concatenate([self._spectrum[:, self._step :], newest], axis=1)
+        estimates = self._network.estimate(np.abs(self._spectrum[..., : spec.n_bins]))
+        stop = CONTEXT_FRAMES - self._lookahead
+        part = slice(stop - self._step, stop)
+        masks = ratio_masks(estimates[:, :, part], spec.mask_exponent)[self._chosen]
+        masks = extend_masks(masks, self._spectrum.shape[-1], spec.mask_extension)
+        add_frames(self._output, 0, self._spectrum[:, part] * masks, spec.n_fft, spec.hop_length)
+        n_ready = self._step * spec.hop_length
+        ready = self._output[..., :n_ready].copy()
+        self._output = np.concatenate([self._output[..., n_ready:], np.zeros_like(ready)], axis=-1)
+        return ready

@@ -1,0 +1,89 @@
+"""Live separation: a constant delay, the same whatever the blocks, and close to what the whole song gives."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.audio.test_files import read, write
+from tests.helpers.signals import error_db, noise, song
+from unweave import OptionError, Separator
+
+
+def pushed(stream, mixture, size):
+    parts = [stream.push(mixture[:, start : start + size]) for start in range(0, mixture.shape[1], size)]
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in stream.stems}
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("latency", [0.01, 0.03])
+def test_the_stems_are_the_mixture_late(toy, step, latency):
+    # The toy's window is 256 samples of 44.1 kHz; its stems' masks sum to one in every bin that it sees.
+    stream = toy.live(latency_seconds=latency, step_frames=step)
+    mixture = noise(20_000)
+    stems = pushed(stream, mixture, 500)
+    total = sum(stems.values())
+    delay = stream.delay_samples
+    assert stream.latency_samples <= latency * 44100 + 1e-3
+    assert error_db(total[:, delay : delay + 15_000], mixture[:, :15_000]) < -60
+    assert not np.abs(total[:, : delay - 256]).max(initial=0) > 1e-6
+
+
+def test_blocks_do_not_matter(toy):
+    mixture = noise(10_000)
+    first = pushed(toy.live(latency_seconds=0.02), mixture, 100)
+    second = pushed(toy.live(latency_seconds=0.02), mixture, 4096)
+    for name in first:
+        n = min(first[name].shape[1], second[name].shape[1])
+        np.testing.assert_array_equal(first[name][:, :n], second[name][:, :n])
+
+
+def test_more_latency_is_closer_to_the_whole_song(separator):
+    mixture = song(6.0)
+    whole = separator.separate(mixture, 44100)["vocals"]
+    errors = []
+    for latency in (0.1, 0.4):
+        stream = separator.live(latency_seconds=latency, step_frames=1 if latency < 0.2 else 4, stems=["vocals"])
+        vocals = pushed(stream, np.pad(mixture, [(0, 0), (0, stream.latency_samples)]), 4096)["vocals"]
+        vocals = vocals[:, stream.delay_samples :][:, : mixture.shape[1]]
+        errors.append(error_db(vocals[:, 44100:], whole[:, 44100 : vocals.shape[1]]))
+    assert errors[1] < errors[0]
+
+
+def test_latencies_that_cannot_be_had(toy):
+    with pytest.raises(OptionError, match="at least"):
+        toy.live(latency_seconds=0.001)
+    with pytest.raises(OptionError, match="below"):
+        toy.live(latency_seconds=10)
+    with pytest.raises(OptionError, match="expected stems"):
+        toy.live(stems=["tuba"])
+
+
+def command(toy_json, *arguments):
+    return [sys.executable, "-m", "unweave", "live", "-p", toy_json, "--latency", "20", *arguments]
+
+
+def test_files_and_pipes(toy_json, tmp_path):
+    path = write(tmp_path / "song.wav", noise(30_000))
+    out = tmp_path / "out.wav"
+    run = subprocess.run(command(toy_json, "-i", path, "-o", out), capture_output=True, text=True, check=True)
+    assert "latency" in run.stderr
+    assert "too late" in run.stderr
+    direct = read(out)
+    assert direct.shape == (2, 30_000)
+    expected = Separator(str(toy_json)).live(latency_seconds=0.02, step_frames=2, stems=["accompaniment"])
+    stems = pushed(expected, np.pad(read(path), [(0, 0), (0, 4000)]), 512)["accompaniment"][:, expected.delay_samples :]
+    np.testing.assert_allclose(direct, stems[:, :30_000], atol=1e-4)
+    piped = subprocess.run(
+        command(toy_json, "-i", "-", "-o", "-"), input=path.read_bytes(), capture_output=True, check=True
+    )
+    np.testing.assert_array_equal(read(io.BytesIO(piped.stdout)), direct)
+
+
+def test_a_card_and_a_file_do_not_mix(toy_json, tmp_path):
+    path = write(tmp_path / "song.wav", noise(3000))
+    run = subprocess.run(command(toy_json, "-i", path), capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "both" in run.stderr
