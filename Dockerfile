@@ -1,0 +1,15 @@
+# docker build -t unweave . && docker run --rm -v "$PWD:/music" unweave separate song.mp3
+# For CUDA: FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04, install python3-venv and '.[gpu]', run with --gpus all.
+FROM python:3.12-slim AS build
+COPY . /src
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels /src
+
+FROM python:3.12-slim
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir /wheels/*.whl && rm -r /wheels && useradd --create-home unweave
+# The weights of the default model, so that the container needs no network.
+USER unweave
+RUN unweave models fetch 2stems
+WORKDIR /music
+ENTRYPOINT ["unweave"]
+CMD ["--help"]
