@@ -24,6 +24,9 @@ AudioSource: TypeAlias = str | os.PathLike[str] | IO[bytes]
 
 BLOCK_SAMPLES = 1 << 16
 
+# FFmpeg's readers that read one file and nothing else.
+AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,matroska,amr"
+
 # Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
 LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -33,7 +36,8 @@ class AudioReader:
 
     Mono stays one channel, stereo two, surround is downmixed to two. Encoder delay and padding are taken off by the
     decoders, so that lengths are those of the audio that was encoded. ``offset_seconds`` and ``duration_seconds`` cut
-    out a part, to the sample. Use it as a context manager; it can be iterated once.
+    out a part, to the sample. Use it as a context manager; it can be iterated once. ``only_audio`` refuses what is not
+    one of the known kinds of audio file, for files from strangers: playlists, for one, make FFmpeg open other files.
 
     Raises `AudioReadError` for a source that is missing, holds no audio stream, or cannot be decoded at all. Damaged
     packets in between are skipped, and NaN or infinite samples silenced, each with one warning in the log.
@@ -46,13 +50,15 @@ class AudioReader:
         offset_seconds: float = 0.0,
         duration_seconds: float | None = None,
         stream: int = 0,
+        only_audio: bool = False,
     ) -> None:
         self.name = source_name(source)
         self._source = source
         self._start = 0 if isinstance(source, (str, os.PathLike)) else _position(source)
         self._seconds = (offset_seconds, duration_seconds)
         try:
-            self._container = av.open(_openable(source), mode="r", **LENIENT_TAGS)
+            options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
+            self._container = av.open(_openable(source), mode="r", options=options, **LENIENT_TAGS)
         except (OSError, av.FFmpegError, ValueError) as error:
             raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
         n_streams = len(self._container.streams.audio)

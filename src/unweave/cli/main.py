@@ -11,7 +11,9 @@ from unweave.cli import models
 from unweave.cli.batch import batch
 from unweave.cli.evaluate import evaluate
 from unweave.cli.live import live
+from unweave.cli.remix import remix
 from unweave.cli.separate import separate
+from unweave.cli.studio import studio
 from unweave.cli.train import train
 
 app = typer.Typer(
@@ -25,6 +27,8 @@ app.command()(evaluate)
 app.command()(train)
 app.command()(batch)
 app.command()(live)
+app.command()(remix)
+app.command()(studio)
 app.add_typer(models.app, name="models")
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
+from unweave.audio.resample import Resampler
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import load_hybrid_network, load_network
@@ -27,6 +28,7 @@ from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.quality import DEFAULT_QUALITY, find_quality
+from unweave.separation.remix import Mix
 from unweave.separation.residual import RESIDUAL_STEM, Residual, ResidualKeeper
 from unweave.separation.stream import SeparationStream, concatenated
 from unweave.separation.waveform import WaveformSeparator
@@ -178,6 +180,43 @@ class Separator:
                     files.write(part)
                 files.commit()
         return paths
+
+    def parts(
+        self, reader: AudioReader, *, stems: Sequence[str] | None = None, on_progress: OnProgress | None = None
+    ) -> Iterator[Stems]:
+        """The stems of an open file as they become ready, at the file's rate and in its channels.
+
+        Raises `AudioReadError`, and `Cancelled` where ``on_progress`` returns False.
+        """
+        meter = Meter(on_progress, reader.expected_seconds, self._n_passes)
+        engine = self._prepare(reader.again, reader.sample_rate, meter)
+        yield from _run(self._stream(engine, reader.sample_rate, reader.n_channels, stems), reader, meter)
+
+    def remix_file(
+        self,
+        source: str | os.PathLike[str],
+        target: Path,
+        mix: Mix,
+        options: OutputOptions,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Write the song ``source`` with its stems at other levels to ``target``, which appears whole or not at all."""
+        mix.check(self.stems)
+        if Path(target).exists() and Path(target).samefile(source):
+            raise OptionError(f"{target} is the input itself; choose another name")
+        with AudioReader(source) as reader:
+            rate = options.rate_for(reader.sample_rate)
+            resampler = Resampler(reader.sample_rate, rate, reader.n_channels)
+            # One mix is written as a set of one stem.
+            with StemSet(
+                {"mix": Path(target)}, options, sample_rate=rate, n_channels=reader.n_channels, tags=reader.tags
+            ) as files:
+                for part in self.parts(reader, on_progress=on_progress):
+                    if part.n_samples:
+                        files.write(Stems({"mix": resampler.push(mix.apply(part))}, rate))
+                files.write(Stems({"mix": resampler.flush(reader.n_channels)}, rate))
+                files.commit()
 
     def stream(
         self,

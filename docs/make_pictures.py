@@ -1,0 +1,61 @@
+"""The pictures of the studio in docs/pictures, from the studio itself.
+
+    python docs/make_pictures.py SONG [--model spleeter:2stems]
+
+Needs the packages of the extras studio and test, and Chromium.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+PICTURES = Path(__file__).parent / "pictures"
+VIEWS = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1180, "height": 860}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1180, "height": 860}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "is_mobile": True},
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("song", type=Path)
+    parser.add_argument("--model", default="spleeter:2stems")
+    arguments = parser.parse_args()
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        command = [sys.executable, "-m", "unweave", "studio", "--port", "0", "--no-browser", "--folder", folder]
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        address = re.search(r"http://\S+", server.stderr.readline()).group()
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        try:
+            for name, view in VIEWS.items():
+                page = browser.new_context(**view, locale="en-GB").new_page()
+                page.goto(address)
+                if name == "light":
+                    page.wait_for_selector(f"#model option[value='{arguments.model}']", state="attached")
+                    page.select_option("#model", arguments.model)
+                    page.set_input_files("#file", str(arguments.song))
+                    page.wait_for_selector("#strips .strip", timeout=120_000)
+                else:
+                    page.click("#history .open")
+                page.wait_for_selector("#job", state="hidden", timeout=300_000)
+                page.wait_for_timeout(800)
+                page.screenshot(path=PICTURES / f"studio-{name}.png", full_page=name == "phone")
+                if name == "dark":
+                    page.click("#view-spectra")
+                    page.wait_for_timeout(1500)
+                    page.screenshot(path=PICTURES / "studio-spectrogram.png")
+        finally:
+            browser.close()
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()

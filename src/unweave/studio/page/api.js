@@ -1,0 +1,58 @@
+// The server's API, as its openapi.json describes it.
+
+async function answer(response) {
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
+  throw new Error(typeof detail === "string" ? detail : JSON.stringify(detail));
+}
+
+const call = async (path, options) => answer(await fetch(`/api/${path}`, options));
+
+export const models = () => call("models");
+export const qualities = () => call("qualities");
+export const jobs = () => call("jobs");
+export const job = (id) => call(`jobs/${id}`);
+export const cancel = (id) => call(`jobs/${id}/cancel`, { method: "POST" });
+export const retry = (id) => call(`jobs/${id}/retry`, { method: "POST" });
+export const remove = (id) => call(`jobs/${id}`, { method: "DELETE" });
+export const peaks = (id, stem, points) => call(`jobs/${id}/stems/${encodeURIComponent(stem)}/peaks?points=${points}`);
+export const picture = (id, stem) => `/api/jobs/${id}/stems/${encodeURIComponent(stem)}/spectrogram.png`;
+
+export function upload(file, model, quality) {
+  const query = new URLSearchParams({ name: file.name, model, quality });
+  return call(`jobs?${query}`, { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
+}
+
+// Stereo samples from −1 to 1: two Float32Arrays, as long as what is separated so far.
+export async function samples(id, stem, start, count) {
+  const response = await fetch(`/api/jobs/${id}/stems/${encodeURIComponent(stem)}/samples?start=${start}&count=${count}`);
+  if (!response.ok) throw new Error(response.statusText);
+  const packed = new Int16Array(await response.arrayBuffer());
+  const sides = [new Float32Array(packed.length / 2), new Float32Array(packed.length / 2)];
+  for (let i = 0; i < packed.length; i++) sides[i & 1][i >> 1] = packed[i] / 32768;
+  return sides;
+}
+
+export function watch(id, onJob) {
+  const events = new EventSource(`/api/jobs/${id}/events`);
+  events.onmessage = ({ data }) => {
+    const now = JSON.parse(data);
+    onJob(now);
+    if (!["queued", "running"].includes(now.state)) events.close();
+  };
+  events.addEventListener("deleted", () => events.close());
+  return () => events.close();
+}
+
+export function mixAddress(id, mix, format) {
+  const query = new URLSearchParams({ format });
+  for (const [stem, strip] of Object.entries(mix)) {
+    if (strip.gain) query.append("gain", `${stem}:${strip.gain}`);
+    if (strip.pan) query.append("pan", `${stem}:${strip.pan}`);
+    if (strip.mute) query.append("mute", stem);
+    if (strip.solo) query.append("solo", stem);
+  }
+  return `/api/jobs/${id}/mix?${query}`;
+}
+
+export const zipAddress = (id, format) => `/api/jobs/${id}/stems.zip?${new URLSearchParams({ format })}`;

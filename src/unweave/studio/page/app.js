@@ -1,0 +1,245 @@
+// The page: uploads, the job that is open, the list of songs, the keyboard.
+
+import * as api from "./api.js";
+import { Player } from "./player.js";
+import { make, Strips } from "./strips.js";
+import { currentLanguage, say, setLanguage } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const PLAY = "M7 4l14 8-14 8z";
+const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
+
+const player = new Player();
+const strips = new Strips(player, { strips: $("strips"), presets: $("presets"), layers: $("layers") }, showLinks);
+let open = null; // the job on the screen
+let stopWatching = null;
+let built = "";
+let drawnAt = 0;
+let models = [];
+let loopStart = null;
+
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const length = () => open?.seconds || player.length;
+
+function complain(error) {
+  $("message").textContent = error ? error.message : "";
+}
+
+// Jobs
+
+async function send(files) {
+  for (const file of files) {
+    complain(null);
+    try {
+      $("message").textContent = say("uploading");
+      const job = await api.upload(file, $("model").value, $("quality").value);
+      complain(null);
+      show(job);
+    } catch (error) {
+      complain(error);
+    }
+  }
+  list();
+}
+
+function show(job) {
+  if (open?.id !== job.id) {
+    stopWatching?.();
+    built = "";
+    loopStart = null;
+    history.replaceState(null, "", `#${job.id}`);
+    stopWatching = api.watch(job.id, (now) => { update(now); if (!["queued", "running"].includes(now.state)) list(); });
+  }
+  update(job);
+}
+
+function update(job) {
+  open = job;
+  player.open(job);
+  $("player").hidden = false;
+  $("song").textContent = job.name;
+  $("detail").textContent = `${job.model}, ${say(job.quality)}`;
+  const isActive = ["queued", "running"].includes(job.state);
+  $("job").hidden = job.state === "done";
+  $("progress").value = job.progress;
+  const left = isActive && job.seconds_left != null ? `, ${clock(job.seconds_left)} ${say("left")}` : "";
+  $("progress-text").textContent = job.error || `${say(job.state)} ${isActive ? `${Math.round(100 * job.progress)} %` : ""}${left}`;
+  $("cancel").hidden = !isActive;
+  $("retry").hidden = isActive;
+  const shape = `${job.id} ${job.stems} ${job.model} ${currentLanguage()}`;
+  if (job.stems.length && built !== shape) {
+    strips.build(job);
+    built = shape;
+    drawnAt = 0;
+  }
+  if (job.state === "done" || Date.now() - drawnAt > 1500) {
+    drawnAt = Date.now();
+    if (job.stems.length && job.n_samples) strips.draw(job);
+  }
+  if (job.state === "done" && !$("spectra").hidden) strips.pictures(job);
+  $("play").disabled = !job.n_samples;
+  showLinks();
+}
+
+function showLinks() {
+  if (!open) return;
+  const format = $("format").value;
+  $("export-mix").href = api.mixAddress(open.id, player.mix, format);
+  $("export-all").href = api.zipAddress(open.id, format);
+  for (const id of ["export-mix", "export-all"]) $(id).setAttribute("aria-disabled", open.state !== "done");
+  strips.links(open, format);
+}
+
+async function list() {
+  const jobs = await api.jobs().catch(() => []);
+  $("empty").hidden = jobs.length > 0;
+  $("history").replaceChildren(...jobs.map((job) => {
+    const button = make("button", { type: "button", className: "open", textContent: job.name });
+    button.setAttribute("aria-current", job.id === open?.id);
+    button.onclick = () => { show(job); list(); window.scrollTo({ top: 0, behavior: "smooth" }); };
+    const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
+    remove.setAttribute("aria-label", `${say("remove")}: ${job.name}`);
+    remove.onclick = async () => {
+      await api.remove(job.id).catch(complain);
+      if (open?.id === job.id) { player.pause(); stopWatching?.(); open = null; $("player").hidden = true; history.replaceState(null, "", "#"); }
+      list();
+    };
+    return make("li", {}, button, make("span", { className: "note", textContent: `${job.model} · ${say(job.state)}` }), remove);
+  }));
+  return jobs;
+}
+
+// Transport
+
+async function toggle() {
+  if (player.isPlaying) player.pause();
+  else await player.play();
+  showPlaying();
+}
+
+function showPlaying() {
+  $("play-shape").setAttribute("d", player.isPlaying ? PAUSE : PLAY);
+  $("play").setAttribute("aria-label", say(player.isPlaying ? "pause" : "play"));
+}
+
+// First press: from here; second: to here; third: no loop.
+function loop() {
+  if (player.loop) {
+    player.loop = null;
+    loopStart = null;
+    player.seek(player.now);
+  } else if (loopStart === null) {
+    loopStart = player.now;
+  } else if (player.now > loopStart + 0.1) {
+    player.loop = [loopStart, player.now];
+    player.seek(loopStart);
+  } else {
+    loopStart = null;
+  }
+  $("loop").setAttribute("aria-pressed", Boolean(player.loop) || loopStart !== null);
+  $("loop").textContent = say(player.loop ? "loop" : loopStart === null ? "loop" : "loop_to");
+}
+
+function view(spectra) {
+  $("spectra").hidden = !spectra;
+  $("view-waves").setAttribute("aria-pressed", !spectra);
+  $("view-spectra").setAttribute("aria-pressed", spectra);
+  if (spectra && open?.state === "done") strips.pictures(open);
+}
+
+function tick() {
+  if (open) {
+    const seconds = length() || 1;
+    const now = player.now;
+    $("clock").textContent = clock(now);
+    $("length").textContent = clock(length());
+    if (document.activeElement !== $("seek") || player.isPlaying) $("seek").value = now / seconds;
+    strips.tick(now / seconds, player.loop?.map((edge) => edge / seconds));
+  }
+  requestAnimationFrame(tick);
+}
+
+function key(event) {
+  if (event.target.matches("input, select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
+  const digit = /^Digit([1-9])$/.exec(event.code);
+  if (event.code === "Space" && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") toggle();
+  else if (event.code === "ArrowLeft") player.seek(player.now - 5);
+  else if (event.code === "ArrowRight") player.seek(player.now + 5);
+  else if (event.key.toLowerCase() === "l") loop();
+  else if (digit && open.stems[digit[1] - 1]) {
+    const mix = player.mix[open.stems[digit[1] - 1]];
+    if (event.shiftKey) mix.solo = !mix.solo;
+    else mix.mute = !mix.mute;
+    strips.show();
+  } else return;
+  event.preventDefault();
+}
+
+// Beginning
+
+function showLicence() {
+  const model = models.find(({ name }) => name === $("model").value);
+  if (!model) return;
+  const fetched = model.here ? "" : ` · ${model.name} ${say("fetched")}`;
+  $("licence").textContent = `${say("licence")}: ${model.licence}. ${model.notes}${fetched}`;
+}
+
+function speak(language) {
+  setLanguage(language);
+  for (const option of $("quality").options) option.textContent = say(option.value);
+  showLicence();
+  showPlaying();
+  if (open) { built = ""; update(open); }
+  list();
+}
+
+async function begin() {
+  const theme = localStorage.getItem("theme");
+  if (theme) document.documentElement.dataset.theme = theme;
+  $("theme").onclick = () => {
+    const isDark = getComputedStyle(document.documentElement).colorScheme === "dark"
+      || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    const chosen = isDark ? "light" : "dark";
+    document.documentElement.dataset.theme = chosen;
+    localStorage.setItem("theme", chosen);
+  };
+  models = (await api.models()).filter((model) => !model.needs_consent || model.here);
+  $("model").replaceChildren(...models.map(({ name, stems }) => make("option", { value: name, textContent: `${name} (${stems.length})` })));
+  $("quality").replaceChildren(...(await api.qualities()).map((name) => make("option", { value: name, textContent: say(name) })));
+  $("quality").value = "balanced";
+  $("model").onchange = showLicence;
+  $("language").value = currentLanguage();
+  $("language").onchange = () => speak($("language").value);
+  $("file").onchange = () => { send([...$("file").files]); $("file").value = ""; };
+  $("play").onclick = toggle;
+  $("loop").onclick = loop;
+  $("cancel").onclick = () => api.cancel(open.id).catch(complain);
+  $("retry").onclick = async () => {
+    const job = await api.retry(open.id).catch(complain);
+    if (job) { open = null; show(job); list(); }
+  };
+  $("seek").oninput = () => player.seek(Number($("seek").value) * length());
+  $("rate").onchange = () => player.setRate(Number($("rate").value));
+  $("format").onchange = showLinks;
+  $("view-waves").onclick = () => view(false);
+  $("view-spectra").onclick = () => view(true);
+  strips.onSeek = (share) => player.seek(share * length());
+  player.onEnd = showPlaying;
+  document.addEventListener("keydown", key);
+  const drop = $("drop");
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", name === "dragover");
+      if (name === "drop") send([...event.dataTransfer.files]);
+    });
+  }
+  speak(currentLanguage());
+  const jobs = await list();
+  const wanted = jobs.find(({ id }) => id === location.hash.slice(1));
+  if (wanted) show(wanted);
+  requestAnimationFrame(tick);
+  window.unweave = { player };
+}
+
+begin().catch(complain);

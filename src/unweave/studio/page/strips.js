@@ -1,0 +1,166 @@
+// The mixer: one strip per stem, and the presets.
+
+import { mixAddress, peaks, picture } from "./api.js";
+import { say } from "./words.js";
+
+const COLOURS = {
+  vocals: "#56b4e9", drums: "#00a67a", bass: "#e5702a", piano: "#e6a11a", other: "#d184ad", accompaniment: "#9385e0",
+};
+const SPARE = ["#b8b04a", "#6fa3a3", "#c06c6c", "#7f9cf5"];
+const POINTS = 600;
+
+const PRESETS = {
+  all: () => false,
+  karaoke: (stem) => stem === "vocals",
+  a_cappella: (stem) => stem !== "vocals",
+  drumless: (stem) => stem === "drums",
+  practice_bass: (stem) => stem === "bass",
+};
+const NEEDS = { drumless: "drums", practice_bass: "bass", karaoke: "vocals", a_cappella: "vocals" };
+
+export const colourOf = (stem, index) => COLOURS[stem] ?? SPARE[index % SPARE.length];
+
+export function make(tag, properties = {}, ...children) {
+  const { style, ...rest } = properties;
+  const element = Object.assign(document.createElement(tag), rest);
+  for (const [name, value] of Object.entries(style ?? {})) element.style.setProperty(name, value);
+  element.append(...children);
+  return element;
+}
+
+export class Strips {
+  constructor(player, { strips, presets, layers }, onChange) {
+    Object.assign(this, { player, strips, presets, layers, onChange });
+    this.rows = {};
+  }
+
+  build(job) {
+    this.rows = {};
+    this.strips.replaceChildren(...job.stems.map((stem, index) => this.strip(job, stem, index)));
+    const usable = Object.keys(PRESETS).filter((name) => !NEEDS[name] || job.stems.includes(NEEDS[name]));
+    this.presets.replaceChildren(...usable.map((name) => {
+      const button = make("button", { type: "button", textContent: say(name) });
+      button.dataset.preset = name;
+      button.onclick = () => this.preset(name);
+      return button;
+    }));
+    this.show();
+  }
+
+  strip(job, stem, index) {
+    const mix = this.player.mix[stem];
+    const colour = colourOf(stem, index);
+    const toggle = (what) => {
+      const button = make("button", { type: "button", textContent: say(what) });
+      button.dataset.what = what;
+      button.setAttribute("aria-label", `${say(what)}: ${say(stem)}`);
+      button.onclick = () => { mix[what] = !mix[what]; this.show(); };
+      return button;
+    };
+    const slider = (what, low, high, step, show) => {
+      const value = make("output", { textContent: show(mix[what]) });
+      const input = make("input", { type: "range", min: low, max: high, step, value: mix[what] });
+      input.dataset.what = what;
+      input.setAttribute("aria-label", `${say(what)}: ${say(stem)}`);
+      input.oninput = () => { mix[what] = Number(input.value); this.show(); };
+      input.ondblclick = () => { mix[what] = 0; this.show(); };
+      return { what, input, value, show };
+    };
+    const mute = toggle("mute");
+    const solo = toggle("solo");
+    const sliders = [
+      slider("gain", -60, 12, 0.5, (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : ""}${db.toFixed(1)} dB`)),
+      slider("pan", -1, 1, 0.05, (pan) => (pan ? `${pan < 0 ? "L" : "R"} ${Math.round(100 * Math.abs(pan))}` : "C")),
+    ];
+    const canvas = make("canvas", { width: POINTS, height: 64 });
+    canvas.setAttribute("aria-hidden", "true");
+    const cursor = make("div", { className: "cursor" });
+    const region = make("div", { className: "region" });
+    const wave = make("div", { className: "wave" }, canvas, region, cursor);
+    wave.onclick = (event) => this.onSeek?.((event.offsetX / wave.clientWidth));
+    const bar = make("i");
+    const save = make("a", { className: "button quiet", textContent: say("save"), download: "" });
+    save.dataset.what = "save";
+    save.setAttribute("aria-label", `${say("save")}: ${say(stem)}`);
+    const name = make("div", { className: "name" }, make("span", { className: "dot" }), make("span", { textContent: say(stem) }));
+    const row = make("div", { className: "strip", role: "group", style: { "--colour": colour } },
+      make("div", { className: "head" }, name, make("div", { className: "toggles" }, mute, solo, save)),
+      wave,
+      make("div", { className: "controls" },
+        ...sliders.flatMap(({ what, input, value }) => [make("span", { textContent: say(what) }), input, value]),
+        make("div", { className: "meter" }, bar)));
+    row.dataset.stem = stem;
+    row.setAttribute("aria-label", say(stem));
+    this.rows[stem] = { row, mute, solo, sliders, canvas, cursor, region, bar, save, colour, peaks: [] };
+    return row;
+  }
+
+  preset(name) {
+    for (const [stem, mix] of Object.entries(this.player.mix)) {
+      Object.assign(mix, { gain: 0, pan: 0, solo: false, mute: PRESETS[name](stem) });
+    }
+    this.show();
+  }
+
+  // The mixer's state on the screen and in the ears.
+  show() {
+    for (const [stem, { row, mute, solo, sliders }] of Object.entries(this.rows)) {
+      const mix = this.player.mix[stem];
+      mute.setAttribute("aria-pressed", mix.mute);
+      solo.setAttribute("aria-pressed", mix.solo);
+      for (const { what, input, value, show } of sliders) {
+        input.value = mix[what];
+        value.textContent = show(mix[what]);
+      }
+      row.classList.toggle("silent", !this.player.isHeard(stem));
+      this.layerOf?.[stem]?.style.setProperty("opacity", this.player.isHeard(stem) ? 0.95 : 0);
+    }
+    this.player.applyMix();
+    this.onChange();
+  }
+
+  links(job, format) {
+    for (const [stem, { save }] of Object.entries(this.rows)) {
+      save.href = mixAddress(job.id, { [stem]: { solo: true } }, format);
+      save.setAttribute("aria-disabled", job.state !== "done");
+    }
+  }
+
+  async draw(job) {
+    const total = job.seconds ? job.seconds * job.sample_rate : job.n_samples;
+    const share = Math.min(1, job.n_samples / Math.max(total, 1));
+    await Promise.all(Object.entries(this.rows).map(async ([stem, row]) => {
+      row.peaks = await peaks(job.id, stem, Math.max(1, Math.round(POINTS * share))).catch(() => row.peaks);
+      const context = row.canvas.getContext("2d");
+      context.clearRect(0, 0, POINTS, 64);
+      context.fillStyle = row.colour;
+      row.peaks.forEach((peak, x) => {
+        const height = Math.max(1, Math.min(1, peak) * 60);
+        context.fillRect(x, 32 - height / 2, 1, height);
+      });
+    }));
+  }
+
+  pictures(job) {
+    this.layerOf = {};
+    this.layers.replaceChildren(...job.stems.map((stem, index) => {
+      const image = `url("${picture(job.id, stem)}")`;
+      const layer = make("div", { className: "layer", style: { "--colour": colourOf(stem, index), "mask-image": image, "-webkit-mask-image": image } });
+      this.layerOf[stem] = layer;
+      return layer;
+    }), (this.layerCursor = make("div", { className: "cursor" })));
+    this.layers.onclick = (event) => this.onSeek?.(event.offsetX / this.layers.clientWidth);
+    this.show();
+  }
+
+  tick(share, loop) {
+    for (const [stem, { cursor, region, bar }] of Object.entries(this.rows)) {
+      cursor.style.left = `${100 * share}%`;
+      region.style.left = `${100 * (loop?.[0] ?? 0)}%`;
+      region.style.width = `${100 * (loop ? loop[1] - loop[0] : 0)}%`;
+      const db = 20 * Math.log10(this.player.level(stem) + 1e-6);
+      bar.style.transform = `scaleX(${Math.max(0, 1 + db / 60)})`;
+    }
+    if (this.layerCursor) this.layerCursor.style.left = `${100 * share}%`;
+  }
+}

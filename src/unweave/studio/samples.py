@@ -1,0 +1,74 @@
+"""Stems as raw samples on disk: readable while they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from unweave.types import Stems, Waveform
+
+CHANNELS = 2
+BYTES_PER_SAMPLE = 4 * CHANNELS
+
+
+def stem_file(folder: Path, number: int) -> Path:
+    """Where stem ``number`` of a job lies: interleaved 32-bit floats."""
+    return folder / f"stem-{number}.f32"
+
+
+class StemFiles:
+    """Appends to all stems of a job, from the beginning."""
+
+    def __init__(self, folder: Path, n_stems: int) -> None:
+        self._stack = ExitStack()
+        self._files = [
+            self._stack.enter_context(stem_file(folder, number).open("wb", buffering=0)) for number in range(n_stems)
+        ]
+
+    def __enter__(self) -> StemFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def write(self, stems: Stems) -> None:
+        """Append; mono becomes two equal channels."""
+        for file, waveform in zip(self._files, stems.values(), strict=True):
+            stereo = np.broadcast_to(waveform, (CHANNELS, waveform.shape[1]))
+            file.write(np.ascontiguousarray(stereo.T, dtype=np.float32).tobytes())
+
+
+def read_samples(folder: Path, number: int, start: int, count: int) -> Waveform:
+    """(2, up to count) of a stem from sample ``start``, as far as it is written."""
+    with stem_file(folder, number).open("rb") as file:
+        file.seek(start * BYTES_PER_SAMPLE)
+        raw = file.read(count * BYTES_PER_SAMPLE)
+    whole = len(raw) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+    return np.frombuffer(raw[:whole], np.float32).reshape(-1, CHANNELS).T
+
+
+def blocks(folder: Path, names: Mapping[str, int], n_samples: int, sample_rate: int) -> Iterator[Stems]:
+    """The named stems from beginning to end, a few seconds at a time."""
+    for start in range(0, n_samples, 1 << 17):
+        count = min(1 << 17, n_samples - start)
+        parts = {name: read_samples(folder, number, start, count) for name, number in names.items()}
+        yield Stems(parts, sample_rate)
+
+
+def peaks(folder: Path, number: int, n_samples: int, n_points: int) -> npt.NDArray[np.float32]:
+    """The largest magnitude in each of ``n_points`` stretches of the first ``n_samples``: (points,)."""
+    out = np.zeros(n_points, np.float32)
+    edges = np.linspace(0, n_samples, n_points + 1).astype(np.int64)
+    for point in range(n_points):
+        count = int(edges[point + 1] - edges[point])
+        # Of a long stretch a part is enough for a picture.
+        samples = read_samples(folder, number, int(edges[point]), min(count, 4096))
+        out[point] = np.abs(samples).max(initial=0)
+    return out

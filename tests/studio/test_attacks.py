@@ -1,0 +1,172 @@
+"""What is not allowed gets a clear status, and nothing is written outside of the studio's folder."""
+
+import io
+import socket
+import zipfile
+
+import pytest
+
+from tests.audio.test_files import write
+from tests.helpers.signals import noise, tones
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """Everything beside the studio's folder must stay as it is."""
+    before = {path for path in files(tmp_path) if "studio" not in path.parts}
+    yield
+    after = {path for path in files(tmp_path) if "studio" not in path.parts}
+    assert {path for path in after - before if "cache" not in path.parts} == set()
+
+
+@pytest.mark.parametrize("name", ["../../evil.wav", "/etc/evil.wav", "..\\..\\evil.wav", "a\0b.wav", "x" * 900, "", "."])
+def test_names_never_reach_the_file_system(studio, song, outside, name):
+    response = studio.upload(song.read_bytes(), name=name)
+    assert response.status_code == 201
+    job = studio.wait(response.json()["id"])
+    assert "/" not in job["name"]
+    assert len(job["name"]) <= 200
+    assert {path.name for path in (studio.folder / "jobs" / job["id"]).iterdir()} <= {
+        "source", "job.json", "stem-0.f32", "stem-1.f32",
+    }  # fmt: skip
+    disposition = studio.get(f"/api/jobs/{job['id']}/mix").headers["content-disposition"]
+    assert "/" not in disposition.replace("utf-8''", "")
+
+
+@pytest.mark.parametrize("identifier", ["..", "%2e%2e", "..%2f..%2fetc", "0" * 16, "x", "0123456789abcdeg"])
+def test_jobs_that_there_are_not(studio, identifier):
+    for path in ("", "/events", "/stems/vocals/samples", "/mix", "/stems.zip"):
+        assert studio.get(f"/api/jobs/{identifier}{path}").status_code == 404
+    assert studio.request("DELETE", f"/api/jobs/{identifier}").status_code in (404, 405)
+
+
+@pytest.mark.parametrize("path", ["/../app.py", "/..%2fapp.py", "/%2e%2e/app.py", "//etc/passwd"])
+def test_the_page_has_no_way_out(studio, path):
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b"404" in answer.split(b"\r\n")[0]
+
+
+def disguises():
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("song.wav", b"RIFF")
+    return {
+        "a zip": archive.getvalue(),
+        "text": b"hello " * 1000,
+        "a playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "a list of files": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+        "a description of streams": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 96\n",
+        "a header without a song": b"RIFF\xff\xff\xff\xffWAVE",
+    }
+
+
+@pytest.mark.parametrize("name", disguises())
+def test_only_audio_is_decoded(studio, outside, name):
+    response = studio.upload(disguises()[name])
+    assert response.status_code == 415, response.text
+    assert "no audio" in response.json()["detail"]
+    assert studio.get("/api/jobs").json() == []
+    assert not list((studio.folder / "jobs").iterdir())
+
+
+def test_empty_and_oversized_uploads(make_studio, tmp_path):
+    studio = make_studio("--max_upload", 1, "--max_minutes", 0.5)
+    assert studio.upload(b"").status_code == 422
+    big = write(tmp_path / "songs" / "big.wav", noise(10 * 44100))
+    assert studio.upload(big).status_code == 413
+    slow = write(tmp_path / "songs" / "slow.wav", tones(40 * 8000), sample_rate=8000)
+    long = studio.upload(slow)
+    assert long.status_code == 413
+    assert not list((studio.folder / "jobs").iterdir())
+
+
+def test_an_endless_upload_is_cut_off(make_studio):
+    studio = make_studio("--max_upload", 1)
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=20) as connection:
+        connection.sendall(b"POST /api/jobs?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"%x\r\n" % 65536 + b"\0" * 65536 + b"\r\n"
+        answer = b""
+        try:
+            for _ in range(1000):
+                connection.sendall(chunk)
+        except OSError:
+            pass
+        try:
+            answer = connection.recv(65536)
+        except OSError:
+            pass
+    assert b"413" in answer or not answer
+    assert not list((studio.folder / "jobs").iterdir())
+    assert studio.get("/api/jobs").status_code == 200
+
+
+def test_a_full_disk_quota_and_a_full_queue(make_studio, tmp_path, monkeypatch):
+    from unweave.studio.store import Job, JobStore
+
+    folder = tmp_path / "studio"
+    store = JobStore(folder)
+    for _ in range(50):
+        identifier, _ = store.new_folder()
+        store.add(Job(identifier, "x", "toy", "balanced", state="done"))
+    studio = make_studio("--max_disk", 1)
+    (folder / "jobs" / identifier / "source").touch()
+    with (folder / "jobs" / identifier / "source").open("r+b") as file:
+        file.truncate(1 << 30)  # a hole: it counts, and takes nothing
+    assert studio.upload(b"RIFF").status_code == 507
+
+
+def test_requests_from_other_sites_are_refused(studio, song):
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "null"},
+    ):
+        response = studio.request("POST", "/api/jobs", data=song.read_bytes(), headers=headers)
+        assert response.status_code == 403
+    assert studio.get("/api/jobs").json() == []
+    allowed = {"Origin": studio.root, "Sec-Fetch-Site": "same-origin"}
+    parameters = {"model": "toy"}
+    response = studio.request("POST", "/api/jobs", params=parameters, data=song.read_bytes(), headers=allowed)
+    assert response.status_code == 201
+
+
+def test_another_name_for_this_machine_is_refused(studio):
+    assert studio.get("/api/jobs", headers={"Host": "rebound.example"}).status_code == 421
+
+
+def test_a_token_guards_a_server_for_others(make_studio, song):
+    studio = make_studio("--host", "0.0.0.0")
+    token = studio.address.partition("token=")[2]
+    assert len(token) > 16
+    studio.root = f"http://127.0.0.1:{studio.port}"
+    for options in ({}, {"params": {"token": "forged"}}, {"headers": {"Authorization": "Bearer forged"}},
+                    {"cookies": {"unweave_token": token[:-1]}}):  # fmt: skip
+        assert studio.get("/api/jobs", **options).status_code == 401
+        assert studio.get("/", **options).status_code == 401
+    assert studio.get("/api/jobs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    page = studio.get("/", params={"token": token})
+    assert page.status_code == 200
+    assert "httponly" in page.headers["set-cookie"].lower()
+    assert studio.get("/api/jobs", cookies=page.cookies.get_dict()).status_code == 200
+
+
+@pytest.mark.parametrize("model", ["/etc/passwd", "../../x.onnx", "nothing", "toy+/etc/x", "toy*0", ""])
+def test_models_are_names(studio, song, model):
+    assert studio.upload(song, model=model).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "query", ["gain=tuba:3", "gain=vocals:x", "gain=vocals:nan", "gain=vocals:99", "format=exe", "pan=vocals:7",
+              "bit_depth=9", "bitrate=x"]
+)  # fmt: skip
+def test_mixes_that_make_no_sense(studio, song, query):
+    job = studio.wait(studio.upload(song).json()["id"])
+    assert studio.get(f"/api/jobs/{job['id']}/mix?{query}").status_code == 422
+    studio.no_exports_left()
