@@ -159,7 +159,7 @@ def test_a_surround_file_is_downmixed(tmp_path):
     assert 0.1 < stereo[0, 0] < 0.5
 
 
-@pytest.mark.parametrize("extension", [name for name, format in FORMATS.items() if format.layout is None])
+@pytest.mark.parametrize("extension", [name for name, known in FORMATS.items() if known.layout is None])
 def test_nothing_is_left_without_commit(tmp_path, extension):
     rate = FORMATS[extension].sample_rate(44100)
     with AudioWriter(tmp_path / f"x.{extension}", FORMATS[extension], sample_rate=rate, n_channels=2) as writer:

@@ -3,6 +3,7 @@
 import io
 import socket
 import zipfile
+from contextlib import suppress
 
 import pytest
 
@@ -23,7 +24,9 @@ def outside(tmp_path):
     assert {path for path in after - before if "cache" not in path.parts} == set()
 
 
-@pytest.mark.parametrize("name", ["../../evil.wav", "/etc/evil.wav", "..\\..\\evil.wav", "a\0b.wav", "x" * 900, "", "."])
+@pytest.mark.parametrize(
+    "name", ["../../evil.wav", "/etc/evil.wav", "..\\..\\evil.wav", "a\0b.wav", "x" * 900, "", "."]
+)
 def test_names_never_reach_the_file_system(studio, song, outside, name):
     response = studio.upload(song.read_bytes(), name=name)
     assert response.status_code == 201
@@ -61,7 +64,7 @@ def disguises():
         "text": b"hello " * 1000,
         "a playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
         "a list of files": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
-        "a description of streams": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 96\n",
+        "a description of streams": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 96\n",
         "a header without a song": b"RIFF\xff\xff\xff\xffWAVE",
     }
 
@@ -92,15 +95,11 @@ def test_an_endless_upload_is_cut_off(make_studio):
         connection.sendall(b"POST /api/jobs?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"%x\r\n" % 65536 + b"\0" * 65536 + b"\r\n"
         answer = b""
-        try:
+        with suppress(OSError):
             for _ in range(1000):
                 connection.sendall(chunk)
-        except OSError:
-            pass
-        try:
+        with suppress(OSError):
             answer = connection.recv(65536)
-        except OSError:
-            pass
     assert b"413" in answer or not answer
     assert not list((studio.folder / "jobs").iterdir())
     assert studio.get("/api/jobs").status_code == 200

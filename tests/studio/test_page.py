@@ -126,7 +126,10 @@ def test_stems_stay_together_through_seeks_loops_and_rates(page, song):
     page.evaluate("""() => {
         window.starts = [];
         const start = AudioBufferSourceNode.prototype.start;
-        AudioBufferSourceNode.prototype.start = function (...given) { window.starts.push(given); start.apply(this, given); };
+        AudioBufferSourceNode.prototype.start = function (...given) {
+            window.starts.push(given);
+            start.apply(this, given);
+        };
     }""")
     page.click("#play")
     until(page, "window.unweave.player.now > 0.3")

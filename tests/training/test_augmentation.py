@@ -73,7 +73,7 @@ def test_speed_pitch_and_tempo(change, pitch, tempo):
     assert peak_hz(change(tone, [1.25])[0, 0].numpy()[4096:40960]) == pytest.approx(440 * pitch, rel=0.01)
     clicks = torch.zeros(1, 2, 2 * RATE)
     clicks[..., 22050] = 1.0
-    place = int(change(clicks, [1.25])[0, 0, : 30000].abs().argmax())
+    place = int(change(clicks, [1.25])[0, 0, :30000].abs().argmax())
     assert place == pytest.approx(22050 / tempo, abs=600)
 
 

@@ -111,7 +111,7 @@ def test_sigterm_leaves_a_checkpoint(tmp_path, tracks):
     plan = tmp_path / "plan.toml"
     plan.write_text(
         f'output = "out"\n[model]\nstems = {json.dumps(STEMS)}\nwidths = [8, 16]\nn_fft = 512\nhop_length = 128\n'
-        f'n_bins = 256\nn_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 32\n'
+        f"n_bins = 256\nn_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 32\n"
         f'[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 100000\nprecision = "no"\n'
     )
     process = subprocess.Popen(

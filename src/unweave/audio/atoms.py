@@ -5,7 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
+
+
+class Seekable(Protocol):
+    """What is needed of a file that is open for reading and writing."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def read(self, size: int = -1, /) -> bytes: ...
+    def write(self, raw: bytes, /) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class Atom:
     stop: int
 
 
-def read_atoms(file: BinaryIO, start: int = 0, stop: int | None = None) -> Iterator[Atom]:
+def read_atoms(file: Seekable, start: int = 0, stop: int | None = None) -> Iterator[Atom]:
     """The boxes that follow each other from ``start``. Raises ValueError where they do not add up."""
     if stop is None:
         stop = file.seek(0, 2)
@@ -40,7 +48,7 @@ def read_atoms(file: BinaryIO, start: int = 0, stop: int | None = None) -> Itera
         start += size
 
 
-def find_atom(file: BinaryIO, *path: bytes) -> Atom | None:
+def find_atom(file: Seekable, *path: bytes) -> Atom | None:
     """The first box at ``path``, such as ``b"moov", b"udta", b"stem"``."""
     found: Atom | None = None
     for kind in path:
@@ -51,7 +59,7 @@ def find_atom(file: BinaryIO, *path: bytes) -> Atom | None:
     return found
 
 
-def append_to_user_data(file: BinaryIO, kind: bytes, payload: bytes, track: int | None = None) -> None:
+def append_to_user_data(file: Seekable, kind: bytes, payload: bytes, track: int | None = None) -> None:
     """Add a box to the ``udta`` of a finished file, or of its track number ``track``.
 
     The file's ``moov`` must come last, so that no offset changes; ValueError for any other file.
@@ -85,7 +93,7 @@ def text_box(text: str) -> bytes:
     return struct.pack(">HH", len(raw), 0) + raw
 
 
-def _children(file: BinaryIO, atom: Atom) -> Iterator[Atom]:
+def _children(file: Seekable, atom: Atom) -> Iterator[Atom]:
     return read_atoms(file, atom.start + atom.header_bytes, atom.stop)
 
 

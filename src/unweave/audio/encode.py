@@ -63,7 +63,9 @@ def _is_running(process: int) -> bool:
 
 
 class AudioWriter:
-    """Writes one file: `write` blocks of float32 (channels, samples; of all streams below each other), then `finish`, then `commit`.
+    """Writes one file: `write` blocks of float32 (channels, samples), then `finish`, then `commit`.
+
+    A file of several streams takes the channels of all of them below each other.
 
     Until `commit` the samples lie in a hidden temporary file in the same folder; leaving the context without it, for
     whatever reason, removes that file. Integer and lossy formats are clamped to −1 … 1, with the number of clamped
@@ -176,7 +178,9 @@ def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None
 @contextmanager
 def wav_pipe(stream: BinaryIO, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
     """A function that writes stereo samples (2, n) to ``stream`` at once, after a header without a length."""
-    header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 2, sample_rate, 4 * sample_rate, 4, 16)
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 2, sample_rate, 4 * sample_rate, 4, 16
+    )
     stream.write(header + struct.pack("<4sI", b"data", 2**32 - 1))
 
     def write(waveform: Waveform) -> None:

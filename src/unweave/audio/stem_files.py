@@ -1,8 +1,8 @@
 """Files that hold a song as several streams: Native Instruments' ``.stem.mp4`` and VirtualDJ's ``.vdjstems``.
 
-A stem file (Native Instruments, "Stem file specification") is an MP4 whose first stream is the mixture, which any player
-plays, and whose next four are the stems; a JSON in ``moov/udta/stem`` gives their names and colours and the settings of
-the compressor and limiter that a player puts behind them. VirtualDJ's has five titled streams and no mixture.
+A stem file (Native Instruments, "Stem file specification") is an MP4 whose first stream is the mixture, which any
+player plays, and whose next four are the stems; a JSON in ``moov/udta/stem`` gives their names and colours and the
+settings of the compressor and limiter that a player puts behind them. VirtualDJ's has five titled streams and no mixture.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class CoverStream:
 
     def __init__(self, container: av.container.OutputContainer, cover: bytes) -> None:
         self._container = container
-        self._source = av.open(io.BytesIO(cover))
+        self._source = av.open(io.BytesIO(cover), mode="r")
         (stream,) = self._source.streams.video
         self._stream = container.add_stream_from_template(stream)
         self._stream.disposition = Disposition.attached_pic

@@ -34,7 +34,9 @@ def batch(
         typer.Option("--stems", help="Only these stems, separated by commas."),
     ] = None,
     quality: Annotated[str, typer.Option("-q", "--quality", help="exact, fast, balanced or best.")] = "balanced",
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto; cuda takes a graphics card each.")] = "cpu",
+    device: Annotated[
+        str, typer.Option("--device", help="cpu, cuda or auto; cuda takes a graphics card each.")
+    ] = "cpu",
     again: Annotated[bool, typer.Option("--again", help="Also files whose stems are all there.")] = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
@@ -51,8 +53,8 @@ def batch(
         if importlib.util.find_spec("ray") is None or importlib.util.find_spec("fsspec") is None:
             raise OptionError("batch needs: pip install 'unweave[cluster]'")
         from unweave.cluster.places import Place
-        from unweave.cluster.run import Result, run_on_ray, write_lines
-        from unweave.cluster.worker import Work
+        from unweave.cluster.run import run_on_ray, write_lines
+        from unweave.cluster.worker import Result, Work
         from unweave.separation.output import OutputOptions
 
         work = Work(

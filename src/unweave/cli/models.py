@@ -93,7 +93,9 @@ def path(name: Name) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
-    origin: Annotated[Path, typer.Argument(help="What unweave train left, or a checkpoint: a folder, a .tar.gz or a .zip.")],
+    origin: Annotated[
+        Path, typer.Argument(help="What unweave train left, or a checkpoint: a folder, a .tar.gz or a .zip.")
+    ],
     config: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--config", help="Its JSON in Spleeter's format, if it is not inside.", show_default=False),

@@ -27,8 +27,12 @@ def separate(
             help="Path of each stem; fields: {filename}, {foldername}, {instrument} or {stem}, {codec}.",
         ),
     ] = "{filename}/{instrument}.{codec}",
-    codec: Annotated[str, typer.Option("-c", "--codec", help="wav, flac, mp3, ogg, opus, m4a, wma; stem.mp4 or vdjstems.")] = "wav",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Of lossy formats; lossless: ALAC in m4a, stem.mp4, vdjstems.")] = "128k",
+    codec: Annotated[
+        str, typer.Option("-c", "--codec", help="wav, flac, mp3, ogg, opus, m4a, wma; stem.mp4 or vdjstems.")
+    ] = "wav",
+    bitrate: Annotated[
+        str, typer.Option("-b", "--bitrate", help="Of lossy formats; lossless: ALAC in m4a, stem.mp4, vdjstems.")
+    ] = "128k",
     offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
     duration: Annotated[
         Optional[float],  # noqa: UP045 - typer reads it at run time on Python 3.10

@@ -14,9 +14,9 @@ from unweave.cli.failures import failures_shown
 
 def studio(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 8377,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; others than this machine need a token.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than this machine need a token.")
+    ] = ("127.0.0.1"),
     token: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--token", envvar="UNWEAVE_TOKEN", help="What others must know; made up if not given."),
@@ -46,13 +46,12 @@ def studio(
         if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "huey")):
             raise OptionError("the studio needs: pip install 'unweave[studio]'")
         from unweave.studio.server import serve
-        from unweave.studio.settings import LOCAL_HOSTS, Settings
+        from unweave.studio.settings import LOCAL_HOSTS, Settings, default_folder
 
         if token is None and host not in LOCAL_HOSTS:
             token = secrets.token_urlsafe(16)
-        places = {} if folder is None else {"folder": folder}
         settings = Settings(
-            **places,
+            folder=folder or default_folder(),
             host=host,
             port=port,
             token=token,

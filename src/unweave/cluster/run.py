@@ -52,8 +52,8 @@ def run_on_ray(
     summary, started = Summary(), time.monotonic()
     _connect(address)
     try:
-        n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1) // cpus_per_worker))
-        remote = ray.remote(num_cpus=cpus_per_worker, num_gpus=gpus_per_worker)(Worker)
+        n_workers = workers or max(1, int(_processors() // cpus_per_worker))
+        remote: Any = ray.remote(num_cpus=cpus_per_worker, num_gpus=gpus_per_worker)(Worker)
         actors = [remote.remote(work) for _ in range(min(n_workers, len(names)))]
         todo = _missing(names, actors[0], work) if skip_existing else list(names)
         summary.skipped = len(names) - len(todo)
@@ -73,6 +73,11 @@ def run_on_ray(
     finally:
         ray.shutdown()
     return summary
+
+
+def _processors() -> float:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return resources.get("CPU", 1.0)
 
 
 def _connect(address: str | None) -> None:

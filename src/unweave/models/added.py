@@ -40,9 +40,10 @@ def added_model_folder(name: str) -> Path:
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
     """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
 
-    That is a folder that ``unweave train`` left, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the
-    official one where the checkpoint has an official name. The checkpoint is read whole, each checksum verified,
-    before anything is kept. Raises `ModelError` or `CheckpointError`.
+    That is a folder that ``unweave train`` left, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's JSON
+    in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one where the
+    checkpoint has an official name. It is read whole, each checksum verified, before anything is kept. Raises
+    `ModelError` or `CheckpointError`.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
@@ -56,7 +57,9 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
             staged = Path(temporary) / "model"
             _copy(origin, staged)
-            spec = _seal_trained(staged) if (staged / GRAPH).is_file() else _seal_checkpoint(staged, origin, configuration)
+            spec = (
+                _seal_trained(staged) if (staged / GRAPH).is_file() else _seal_checkpoint(staged, origin, configuration)
+            )
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
     except OSError as error:

@@ -40,7 +40,7 @@ class Band:
 
 
 def bands_of(n_bins: int) -> tuple[Band, ...]:
-    """The lowest sixteenth of the bins one by one, the next three by fours, the rest by sixteens: 5/32 as many cells."""
+    """The lowest sixteenth of the bins one by one, three by fours, the rest by sixteens: 5/32 as many cells."""
     sixteenth = n_bins // 16
     return (
         Band(0, sixteenth, 1, 1),
@@ -51,7 +51,7 @@ def bands_of(n_bins: int) -> tuple[Band, ...]:
 
 def frequency_grid(n_levels: int) -> int:
     """The number of bins must be a multiple of this."""
-    return 32 * 2 ** (n_levels - 1)
+    return 32 << (n_levels - 1)
 
 
 class BandNet(nn.Module):
@@ -92,7 +92,7 @@ class BandNet(nn.Module):
         return torch.cat(list(self._masks(x)), dim=-1) * magnitudes
 
     def _masks(self, x: Tensor) -> Iterator[Tensor]:
-        """(segments, width, cells in time, cells in frequency) → each band's (stems, segments, channels, frames, bins)."""
+        """(segments, width, cells in time, in frequency) → each band's (stems, segments, channels, frames, bins)."""
         start = 0
         for join, band in zip(self.join, self.bands, strict=True):
             part = join(x[..., start : start + band.n_cells])
@@ -104,9 +104,7 @@ class BandNet(nn.Module):
             )
             # time: (cells, frames per cell); frequency: (cells, masks per cell, bins per mask)
             masks = masks.permute(1, 0, 2, 5, 3, 6, 4, 7).expand(*[-1] * 7, band.bins_per_mask)
-            yield masks.reshape(
-                self.n_stems, -1, self.n_channels, n_frames * FRAMES_PER_CELL, band.stop - band.start
-            )
+            yield masks.reshape(self.n_stems, -1, self.n_channels, n_frames * FRAMES_PER_CELL, band.stop - band.start)
             start += band.n_cells
 
 

@@ -93,7 +93,7 @@ def count_operations(network: nn.Module, spec: MaskModelSpec) -> float:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network.eval()(segment)
     network.train(was_training)
-    return counter.get_total_flops() * spec.sample_rate / (spec.n_frames * spec.hop_length)
+    return float(counter.get_total_flops()) * spec.sample_rate / (spec.n_frames * spec.hop_length)
 
 
 def _device(network: nn.Module) -> torch.device:

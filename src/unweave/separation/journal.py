@@ -83,7 +83,7 @@ class Journal:
 
 
 def write_report(outcomes: Sequence[Outcome], path: Path) -> None:
-    """What became of each file, as JSON or CSV by the extension of ``path``. Raises `OptionError`, `AudioWriteError`."""
+    """What became of each file, as JSON or CSV by the extension of ``path``; `OptionError` or `AudioWriteError`."""
     rows: list[dict[str, Any]] = [
         {
             "file": str(outcome.source),
@@ -115,6 +115,8 @@ def check_report(path: Path) -> None:
 
 def settings_of(model: str, options: object, **more: object) -> tuple[object, ...]:
     """Everything that the bytes of the stems depend on, besides the source."""
-    given = dataclasses.asdict(options) if dataclasses.is_dataclass(options) and not isinstance(options, type) else options
+    given = (
+        dataclasses.asdict(options) if dataclasses.is_dataclass(options) and not isinstance(options, type) else options
+    )
     kept = {k: v for k, v in given.items() if k not in ("jobs", "skip_existing")} if isinstance(given, dict) else given
     return (model, kept, sorted(more.items()))

@@ -1,8 +1,8 @@
 """Separation while the music plays: each moment is masked with what was heard before it, and a little after.
 
 The networks see a window of frames that slides; of each pass only the masks of the newest frames are used, those that
-have ``lookahead_frames`` after them. A sample leaves when the last frame that covers it is masked, so the latency is the
-window of the transform plus the look-ahead plus the frames that are gathered for one pass.
+have enough after them. A sample leaves when the last frame that covers it is masked, so the latency is the window of
+the transform plus the look-ahead plus the frames that are gathered for one pass.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class LiveStream:
         shortest = (spec.n_fft + (step_frames - 1) * spec.hop_length) / spec.sample_rate
         self._lookahead = int((latency_seconds - shortest) * spec.sample_rate / spec.hop_length + 1e-6)
         if latency_seconds < shortest - 1e-6:
-            raise OptionError(f"expected a latency of at least {shortest:.3f} s for {spec.name}, got {latency_seconds:g}")
+            raise OptionError(
+                f"expected a latency of at least {shortest:.3f} s for {spec.name}, got {latency_seconds:g}"
+            )
         self._lookahead = min(self._lookahead, CONTEXT_FRAMES - step_frames)  # no more fits into the window
         self.stems = spec.stems if stems is None else tuple(stems)
         unknown = [stem for stem in self.stems if stem not in spec.stems]

@@ -56,8 +56,8 @@ class OutputOptions:
     @property
     def format(self) -> OutputFormat:
         """The format behind ``codec``, with its lossless encoder if the bitrate asks for it."""
-        format = find_format(self.codec)
-        return format.lossless() if self.bitrate == LOSSLESS else format
+        known = find_format(self.codec)
+        return known.lossless() if self.bitrate == LOSSLESS else known
 
     def rate_for(self, input_rate: int) -> int:
         """The output's sample rate in Hz for an input of ``input_rate``."""
@@ -67,8 +67,8 @@ class OutputOptions:
 def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: OutputOptions) -> dict[str, Path]:
     """The path of each stem of ``source`` under ``folder``.
 
-    All stems have the same path where the format holds several. Raises `OptionError` for an unknown field in the template, for two stems that would share a path, and for a stem
-    that would overwrite the source.
+    All stems have the same path where the format holds several. Raises `OptionError` for an unknown field in the
+    template, for two stems that would share a path, and for a stem that would overwrite the source.
     """
     paths: dict[str, Path] = {}
     template = options.filename_format

@@ -38,7 +38,8 @@ def _opacities(folder: Path, number: int, n_samples: int, sample_rate: int) -> n
     level_db = 20 * np.log10(levels[:, bins] + 1e-4)
     top = max(float(level_db.max()), 0.0)
     shares = np.clip((level_db - top + RANGE_DB) / RANGE_DB, 0, 1)
-    return (255 * shares.T[::-1] ** 1.5).astype(np.uint8)
+    opacities: npt.NDArray[np.uint8] = (255 * shares.T[::-1] ** 1.5).astype(np.uint8)
+    return opacities
 
 
 def _png(opacity: npt.NDArray[np.uint8]) -> bytes:

@@ -10,11 +10,16 @@ import platformdirs
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def default_folder() -> Path:
+    """Where songs and stems are kept: the user's data folder."""
+    return platformdirs.user_data_path("unweave") / "studio"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Limits and places; the defaults suit one person at one machine."""
 
-    folder: Path = field(default_factory=lambda: platformdirs.user_data_path("unweave") / "studio")
+    folder: Path = field(default_factory=default_folder)
     host: str = "127.0.0.1"
     port: int = 8377
     token: str | None = None  # must be given by whoever is not on this machine

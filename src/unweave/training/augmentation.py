@@ -83,7 +83,7 @@ def _factors(n: int, octaves: float, random: torch.Generator) -> list[float]:
 
 
 def _resampled(x: Tensor, factors: list[float]) -> Tensor:
-    """Played at ``factors`` times the speed: pitch and tempo change together. What is missing at the end is repeated."""
+    """Played at ``factors`` times the speed: pitch and tempo change together. What is missing is repeated."""
     n = x.shape[-1]
     rows = []
     for row, factor in zip(x, factors, strict=True):
@@ -134,7 +134,8 @@ def _fast_length(n: int) -> int:
 def _filtered(x: Tensor, response: Tensor) -> Tensor:
     """Zero-phase filtering by gains over frequency: ``response`` (…, `_fast_length` // 2 + 1), broadcast."""
     n = _fast_length(x.shape[-1])
-    return torch.fft.irfft(torch.fft.rfft(x, n=n) * response, n=n)[..., : x.shape[-1]]
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(x, n=n) * response, n=n)[..., : x.shape[-1]]
+    return filtered
 
 
 def _equalised(x: Tensor, random: torch.Generator) -> Tensor:
@@ -178,14 +179,14 @@ def _coded(x: Tensor, random: torch.Generator) -> Tensor:
 
     A stand-in for MP3 and AAC that runs on the device: their masking thresholds lie 12 to 30 dB below the local level.
     """
-    window = torch.hann_window(CODEC_FFT, device=x.device)
-    flat = x.flatten(0, -2)
-    options = {"n_fft": CODEC_FFT, "hop_length": CODEC_FFT // 2, "window": window}
-    spectrum = torch.stft(flat, return_complex=True, **options).unflatten(0, x.shape[:-1])
+    window, hop = torch.hann_window(CODEC_FFT, device=x.device), CODEC_FFT // 2
+    spectrum = torch.stft(x.flatten(0, -2), CODEC_FFT, hop, window=window, return_complex=True)
+    spectrum = spectrum.view(*x.shape[:-1], *spectrum.shape[-2:])
     magnitude = spectrum.sum(1).abs()  # of the mixture: (segments, channels, bins, frames)
-    local = torch.nn.functional.avg_pool1d(
-        magnitude.movedim(-2, -1).flatten(0, -2)[:, None], 33, 1, 16, count_include_pad=False
-    )[:, 0].unflatten(0, (*magnitude.shape[:2], magnitude.shape[-1])).movedim(-1, -2)  # fmt: skip
+    rows = magnitude.movedim(-2, -1)
+    local = torch.nn.functional.avg_pool1d(rows.flatten(0, -2)[:, None], 33, 1, 16, count_include_pad=False)
+    local = local.view(rows.shape).movedim(-1, -2)
     margin_db = 12 + 18 * torch.rand((len(x), 1, 1, 1), generator=random).to(x.device)
     kept = (magnitude > local * 10 ** (-margin_db / 20))[:, None]
-    return torch.istft((spectrum * kept).flatten(0, -3), length=x.shape[-1], **options).view_as(x)
+    coded = torch.istft((spectrum * kept).flatten(0, -3), CODEC_FFT, hop, window=window, length=x.shape[-1])
+    return coded.view_as(x)

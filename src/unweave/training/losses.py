@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from unweave.training.plan import LossName
 from unweave.training.spectrum import Transform
 
 EPSILON = 1e-8
@@ -95,9 +96,9 @@ def spectrum_sdr(estimate: Estimate) -> Tensor:
 
 
 def si_sdr(estimate: Estimate) -> Tensor:
-    """Minus the scale-invariant SDR in dB (J. Le Roux et al., "SDR – half-baked or well done?", 2019), of audible stems.
+    """Minus the scale-invariant SDR in dB (J. Le Roux et al., "SDR – half-baked or well done?", 2019).
 
-    Channels are projected together.
+    Stems that cannot be heard are left out; channels are projected together.
     """
     true, own = estimate.true_parts.flatten(2), estimate.waveforms.flatten(2)
     energy = true.square().sum(-1)
@@ -125,7 +126,7 @@ def multi_resolution_stft(estimate: Estimate) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
-LOSSES: Mapping[str, Callable[[Estimate], Tensor]] = {
+LOSSES: Mapping[LossName, Callable[[Estimate], Tensor]] = {
     "magnitude_l1": magnitude_l1,
     "spectrum_l1": spectrum_l1,
     "spectrum_sdr": spectrum_sdr,
@@ -135,7 +136,7 @@ LOSSES: Mapping[str, Callable[[Estimate], Tensor]] = {
 }
 
 
-def weighted_loss(estimate: Estimate, weights: Mapping[str, float]) -> Tensor:
+def weighted_loss(estimate: Estimate, weights: Mapping[LossName, float]) -> Tensor:
     """The sum of the named losses, each times its weight."""
     return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()
 

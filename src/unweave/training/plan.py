@@ -133,7 +133,9 @@ class LoopPlan:
     clip_norm: Positive = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16", "fp16"] = "bf16"
-    frozen_norms: bool | None = None  # batch norms as they are, as the original trains; the default: if there is a start
+    frozen_norms: bool | None = (
+        None  # batch norms as they are, as the original trains; the default: if there is a start
+    )
     seed: int = 0
     validate_every_steps: Count = 1000
     patience: Annotated[int, Field(ge=0)] = 0  # validations without a better SDR before it stops; 0: never

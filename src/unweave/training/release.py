@@ -27,9 +27,7 @@ def release(
     return folder
 
 
-def _card(
-    network: nn.Module, spec: MaskModelSpec, shards: Shards, state: TrainingState, command: Sequence[str]
-) -> str:
+def _card(network: nn.Module, spec: MaskModelSpec, shards: Shards, state: TrainingState, command: Sequence[str]) -> str:
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
     kind = "one network over split bands" if spec.network == "bands" else f"{len(spec.stems)} U-Nets"
     lines = [

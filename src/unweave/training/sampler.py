@@ -94,6 +94,8 @@ class Sampler:
 
 def _chances(clips: Sequence[Clip], sample_rate: int) -> npt.NDArray[np.float64]:
     """How likely each clip is drawn: by what can be heard of it, and its weight."""
-    weights = np.array([clip.weight * max(len(clip.active_seconds), clip.n_samples / sample_rate / 20) for clip in clips])
+    weights = np.array(
+        [clip.weight * max(len(clip.active_seconds), clip.n_samples / sample_rate / 20) for clip in clips]
+    )
     chances: npt.NDArray[np.float64] = weights / weights.sum()
     return chances

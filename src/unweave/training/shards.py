@@ -105,7 +105,9 @@ def _fingerprint(tracks: Sequence[TrainingTrack], sample_rate: int) -> str:
         digest.update(f"{track.name} {track.licence} {track.weight}".encode())
         for file in track.files:
             status = file.path.stat()
-            digest.update(f"{file.stem} {file.path.resolve()} {file.stream} {status.st_size} {status.st_mtime_ns}".encode())
+            digest.update(
+                f"{file.stem} {file.path.resolve()} {file.stream} {status.st_size} {status.st_mtime_ns}".encode()
+            )
     return digest.hexdigest()[:16]
 
 
@@ -122,9 +124,7 @@ def _write(
                 writer.write(np.rint(waveform / scale).astype(np.int16))
                 active = tuple(_active_seconds(waveform, sample_rate))
                 n_samples = waveform.shape[1]
-                clips.append(
-                    Clip(track.name, stem, track.licence, track.weight, position, n_samples, scale, active)
-                )
+                clips.append(Clip(track.name, stem, track.licence, track.weight, position, n_samples, scale, active))
                 position += n_samples
     index = {"sample_rate": sample_rate, "clips": [asdict(clip) for clip in clips]}
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")

@@ -88,7 +88,7 @@ def train(
     Raises `OptionError` for a plan that cannot be carried out, `ModelError` for a start that cannot be had.
     """
     watcher = watcher or Watcher()
-    AcceleratorState._reset_state()  # type: ignore[no-untyped-call]  # one process may train in several precisions
+    AcceleratorState._reset_state()  # one process may train in several precisions
     accelerator = Accelerator(mixed_precision=plan.training.precision)
     spec, network = _network(plan, name)
     with accelerator.main_process_first():

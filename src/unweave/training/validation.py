@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +66,9 @@ class Validator:
         leaks: dict[str, list[float]] = {stem: [] for stem in self._spec.stems}
         example = None
         for clips, start in self._windows:
-            references = self._references(clips, start, n_samples)
-            mixture = references.sum(0)
-            estimates = self._transform.whole_part(self._separate(network, mixture)).cpu().numpy()
-            references, mixture = (self._transform.whole_part(x).cpu().numpy() for x in (references, mixture))
+            true = self._references(clips, start, n_samples)
+            estimates = self._whole(self._separate(network, true.sum(0)))
+            references, mixture = self._whole(true), self._whole(true.sum(0))
             for stem, reference, estimate in zip(self._spec.stems, references, estimates, strict=True):
                 if _level_db(reference) > SILENT_DB:
                     scores[stem].append(sdr(reference, estimate))
@@ -80,11 +79,13 @@ class Validator:
         assert example is not None
         return Validation(_medians(scores), _medians(leaks), example)
 
+    def _whole(self, waveforms: Tensor) -> npt.NDArray[np.float32]:
+        return np.asarray(self._transform.whole_part(waveforms).cpu().numpy(), np.float32)
+
     def _references(self, clips: dict[str, Clip], start: int, n_samples: int) -> Tensor:
         silence = np.zeros((self._spec.n_channels, n_samples), np.float32)
         parts = [
-            self._shards.read(clips[stem], start, n_samples) if stem in clips else silence
-            for stem in self._spec.stems
+            self._shards.read(clips[stem], start, n_samples) if stem in clips else silence for stem in self._spec.stems
         ]
         return torch.from_numpy(np.stack(parts)).to(self._device)
 
@@ -107,8 +108,8 @@ def _windows(shards: Shards, n_samples: int, n_segments: int) -> Iterator[tuple[
         for start in range(0, max(1, next(iter(clips.values())).n_samples - n_samples // 2), n_samples)
         if any(clip.active_seconds for clip in clips.values())
     ]
-    chosen: Sequence[int] = np.unique(np.linspace(0, len(places) - 1, min(n_segments, len(places))).astype(int))
-    for index in chosen:
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(n_segments, len(places))).astype(int))
+    for index in chosen.tolist():
         yield places[index]
 
 

@@ -12,21 +12,23 @@ from pathlib import Path
 
 from sources import STEMS
 
-DRUMS = "*KICK* *HAT* *BEAT* *DRUM* *SNARE* *HH* *TOM* *CLAP* *CRASH* *CYMB* *PRC* *PERC* TOPS *BREAK K_&_SN".split()
+DRUMS = "*KICK* *HAT* *BEAT* *DRUM* *SNARE* *HH* *TOM* *CLAP* *CRASH* *CYMB* *PRC* *PERC* TOPS *BREAK K_&_SN"
 # What the synthesizer plays differs from song to song: four fifths below 150 Hz is a bass.
-BASS = "*SY_BASS *BASS_STAB 4.*/PAD_+_BASS 4.*/MINILOGUE_SYNTH 5.*/MINILOGUE_SYNTH".split()
+BASS = "*SY_BASS *BASS_STAB 4.*/PAD_+_BASS 4.*/MINILOGUE_SYNTH 5.*/MINILOGUE_SYNTH"
 # Bass and chords in one file, the finished song, and drums among the melody belong to no stem.
-UNUSED = "*Master* 2.*/MINILOGUE_SYNTH 6.*/MINILOGUE_SYNTH 4.*/MICROCOSM_EFFECT 3.*/MICROCOSM_EFFECT".split()
-UNUSED += "*GLITCH* *FILL_BUILD *MELODY_BREAK".split()
-PIANO = ["*FILL_PIANO"]
-RULES = [("", UNUSED), ("vocals", ["*VOX*"]), ("piano", PIANO), ("bass", BASS), ("drums", DRUMS), ("other", ["*"])]
+UNUSED = (
+    "*Master* 2.*/MINILOGUE_SYNTH 6.*/MINILOGUE_SYNTH 4.*/MICROCOSM_EFFECT 3.*/MICROCOSM_EFFECT *GLITCH* *FILL_BUILD "
+    "*MELODY_BREAK"
+)
+PIANO = "*FILL_PIANO"
+RULES = [("", UNUSED), ("vocals", "*VOX*"), ("piano", PIANO), ("bass", BASS), ("drums", DRUMS), ("other", "*")]
 
 
 def stem_of(song, name):
     """The stem that a file belongs to; empty for none."""
     label = f"{song}/{name}".replace(" ", "_")
     return next(
-        stem for stem, patterns in RULES if any(fnmatch(label, p if "/" in p else f"*/{p}") for p in patterns)
+        stem for stem, patterns in RULES if any(fnmatch(label, p if "/" in p else f"*/{p}") for p in patterns.split())
     )
 
 

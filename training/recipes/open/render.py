@@ -14,6 +14,7 @@ from pathlib import Path
 
 import mido
 import numpy as np
+
 import scores
 from sources import GROOVE, POP909, RENDERED_LICENCE, SOUND_FONTS
 
@@ -30,8 +31,27 @@ def render(song, path, random):
         options = ["-o", f"synth.reverb.room-size={0.2 + 0.7 * random.random():.2f}"]
         options += ["-o", f"synth.reverb.level={wet:.2f}", "-o", f"synth.chorus.level={0.5 * random.random():.2f}"]
         partial = path.with_suffix(".part")
-        command = ["fluidsynth", "-niq", "-g", "0.6", "-r", "44100", "-o", "synth.dynamic-sample-loading=1", *options, "-T", "flac", "-F", partial]
-        subprocess.run([*command, SOUND_FONTS[random.integers(len(SOUND_FONTS))], midi.name], check=True, capture_output=True, timeout=120)
+        command = [
+            "fluidsynth",
+            "-niq",
+            "-g",
+            "0.6",
+            "-r",
+            "44100",
+            "-o",
+            "synth.dynamic-sample-loading=1",
+            *options,
+            "-T",
+            "flac",
+            "-F",
+            partial,
+        ]
+        subprocess.run(
+            [*command, SOUND_FONTS[random.integers(len(SOUND_FONTS))], midi.name],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
     partial.rename(path)
 
 

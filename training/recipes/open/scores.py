@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 
 import mido
+
 from sources import STYLES
 
 DRUM_CHANNEL = 9
-PIANOS = range(0, 6)
+PIANOS = range(6)
 BASSES = range(32, 40)
 UNMUSICAL = range(112, 128)  # percussive and sound effects
 

@@ -135,7 +135,7 @@ export class Strips {
       context.clearRect(0, 0, POINTS, 64);
       context.fillStyle = row.colour;
       row.peaks.forEach((peak, x) => {
-        const height = Math.max(1, Math.min(1, peak) * 60);
+        const height = Math.max(1, Math.min(1, peak) ** 0.6 * 60);
         context.fillRect(x, 32 - height / 2, 1, height);
       });
     }));
