@@ -2,7 +2,8 @@
 
 A stem file (Native Instruments, "Stem file specification") is an MP4 whose first stream is the mixture, which any
 player plays, and whose next four are the stems; a JSON in ``moov/udta/stem`` gives their names and colours and the
-settings of the compressor and limiter that a player puts behind them. VirtualDJ's has five titled streams and no mixture.
+settings of the compressor and limiter that a player puts behind them. VirtualDJ's has five titled streams and no
+mixture.
 """
 
 from __future__ import annotations
