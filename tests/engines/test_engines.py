@@ -36,6 +36,37 @@ def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
     assert error_db(torch_separator.estimate(magnitude), estimates) < -60
 
 
+@pytest.mark.parametrize("works", [True, False])
+@pytest.mark.filterwarnings("ignore")  # the compiler's, about the machine
+def test_a_compiled_network_equals_a_plain_one(monkeypatch, caplog, works):
+    import shutil
+
+    import torch
+
+    from unweave.engines.torch import TorchSeparator
+    from unweave.models.torch_network import new_network
+
+    if works and shutil.which("g++") is None:
+        pytest.skip("compiling for the CPU needs g++")
+
+    def broken(network, **options):
+        def run(magnitudes):
+            raise RuntimeError("no compiler")
+
+        return run
+
+    if not works:
+        monkeypatch.setattr(torch, "compile", broken)
+    torch.manual_seed(0)
+    network = new_network(TOY).eval()
+    segment = noise(TOY.segmentation.length)
+    plain = TorchSeparator(TOY, network, "cpu", "float32").separate(segment, [0, 1], is_first=True)
+    compiled = TorchSeparator(TOY, network, "cpu", "float32", compiled=True)
+    for _ in range(2):
+        assert error_db(compiled.separate(segment, [0, 1], is_first=True), plain) < -60
+    assert ("cannot be compiled" in caplog.text) is not works
+
+
 def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
     from unweave.engines.torch import TorchSeparator
     from unweave.models.torch_network import load_network

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,22 +16,29 @@ from unweave.dsp.stft import hann, synthesis_window
 from unweave.models.spec import MaskModelSpec
 from unweave.types import Magnitude, Waveform
 
+log = logging.getLogger(__name__)
+
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class TorchSeparator:
     """Spectrum, networks, masks and inverse on one device; may be called from several threads at once.
 
-    The networks run in ``precision``, the rest in float32. On a CUDA device every thread has a stream and pinned
-    buffers of its own, so that copies of one segment overlap with the arithmetic of another.
+    The networks run in ``precision``, the rest in float32; on CUDA they are compiled, all segments being of one shape,
+    and every thread has a stream and pinned buffers of its own, so that copies of one segment overlap with the
+    arithmetic of another.
     """
 
-    def __init__(self, spec: MaskModelSpec, network: nn.Module, device: str, precision: str) -> None:
+    def __init__(
+        self, spec: MaskModelSpec, network: nn.Module, device: str, precision: str, *, compiled: bool | None = None
+    ) -> None:
         self._spec = spec
         self._device = torch.device(device)
         self._dtype = DTYPES[precision]
         # Channels last is the layout that the matrix units take; the stubs of `to` do not know it.
         self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compiled if compiled is not None else self._device.type == "cuda":
+            self._network = _Compiled(self._network)
         self._analysis = torch.from_numpy(hann(spec.n_fft).copy()).to(self._device)
         self._synthesis = torch.from_numpy(synthesis_window(spec.n_fft, spec.hop_length).copy()).to(self._device)
         self._lanes = threading.local()
@@ -93,6 +101,31 @@ class TorchSeparator:
         if lane is None or lane.pinned_out.shape[0] != n_stems:
             lane = self._lanes.lane = _Lane(self._device, shape, n_stems)
         return lane
+
+
+class _Compiled(nn.Module):
+    """The network as PyTorch compiles it at its first call; as it was, where there is no compiler."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._plain = network
+        self._network: Callable[[Tensor], Tensor] = torch.compile(network, dynamic=False)
+        self._turn = threading.Lock()
+        self._is_proven = False
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """As the network's."""
+        if self._is_proven:
+            return self._network(magnitudes)
+        with self._turn:  # one thread compiles
+            try:
+                estimates = self._network(magnitudes)
+            except Exception as error:  # whatever its back ends raise
+                log.warning("the network cannot be compiled here: %s", " ".join(str(error).split())[:200])
+                self._network = self._plain
+                estimates = self._network(magnitudes)
+            self._is_proven = True
+            return estimates
 
 
 class _Lane:

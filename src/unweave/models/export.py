@@ -28,7 +28,9 @@ def spec_from_json(text: str) -> MaskModelSpec:
     try:
         fields = json.loads(text)
         fields["stems"] = tuple(fields["stems"])
-        fields["n_filters"] = tuple(fields["n_filters"])
+        for name in ("n_filters", "network_stems"):
+            fields[name] = tuple(fields.get(name, ()))
+        fields["folds"] = tuple((own, target) for own, target in fields.get("folds", ()))
         return MaskModelSpec(**fields)
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"the description inside is not one of unweave's: {error}") from error

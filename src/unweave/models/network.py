@@ -27,7 +27,7 @@ def network_path(spec: MaskModelSpec, location: Path) -> Path:
     as it is. Raises `CheckpointError` for damaged weights and `ModelError` where the cache cannot be written.
     """
     if location.suffix == ".onnx":
-        return location
+        return _folded_path(spec, location) if spec.folds else location
     fields = json.dumps({field: asdict(spec)[field] for field in GRAPH_FIELDS}, sort_keys=True)
     digest = hashlib.sha256(fields.encode())
     digest.update(_identity(location))
@@ -37,6 +37,19 @@ def network_path(spec: MaskModelSpec, location: Path) -> Path:
         return sealed_folder(folder, lambda staged: _convert(spec, location, staged / NETWORK)) / NETWORK
     except OSError as error:
         raise ModelError(f"cannot keep the converted network in {folder.parent}: {error.strerror}") from error
+
+
+def _folded_path(spec: MaskModelSpec, location: Path) -> Path:
+    """The network at ``location`` with stems added up as ``spec`` says, kept in the cache."""
+    from unweave.models.folding import groups_of, write_folded
+
+    groups = groups_of(spec)
+    digest = hashlib.sha256(f"{groups}".encode() + _identity(location)).hexdigest()[:16]
+    folder = graphs_folder() / f"{spec.weights.replace(':', '-')}-{digest}-v{GRAPH_VERSION}"
+    try:
+        return sealed_folder(folder, lambda staged: write_folded(location, groups, staged / NETWORK)) / NETWORK
+    except OSError as error:
+        raise ModelError(f"cannot keep the network in {folder.parent}: {error.strerror}") from error
 
 
 def load_unets(spec: MaskModelSpec, location: Path) -> tuple[UNetWeights, ...]:

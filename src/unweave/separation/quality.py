@@ -26,9 +26,10 @@ class Quality:
             changes["n_bins"] = max(spec.n_bins, min(self.n_bins, spec.n_fft // 2 // 64 * 64))
         if self.overlap_frames is not None:
             changes["overlap_frames"] = min(self.overlap_frames, spec.n_frames // 2)
-        if self.mask_exponent is not None:
+        # A network over split bands gives masks that sum to one, and knows its own upper edge.
+        if self.mask_exponent is not None and spec.network == "unets":
             changes["mask_exponent"] = self.mask_exponent
-        if self.mask_extension is not None:
+        if self.mask_extension is not None and spec.network == "unets":
             changes["mask_extension"] = self.mask_extension
         return dataclasses.replace(spec, **changes)  # type: ignore[arg-type]
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from unweave.errors import CheckpointError, OptionError
+from unweave.models.export import spec_from_json
 from unweave.models.files import replace_file
 
 FILE = "checkpoint.pt"
@@ -53,6 +54,6 @@ def load_checkpoint(folder: Path, description: str) -> TrainingState | None:
         state = TrainingState(**saved)
     except Exception as error:  # whatever a damaged pickle turns into
         raise CheckpointError(f"{path} is damaged: {' '.join(str(error).split())}") from error
-    if known != description:
+    if spec_from_json(known) != spec_from_json(description):
         raise OptionError(f"{path} belongs to another model; choose another output, or begin anew with --restart")
     return state
