@@ -189,3 +189,19 @@ def test_the_learning_rate_rises_and_falls():
     assert learning_rate(100, loop) == 1.0
     assert learning_rate(550, loop) == pytest.approx(0.55)
     assert learning_rate(1000, loop) == pytest.approx(0.1)
+
+
+def test_two_processes_train_together(tmp_path, tracks):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'output = "out"\n[model]\nstems = {json.dumps(STEMS)}\nwidths = [8, 16]\nn_fft = 512\nhop_length = 128\n'
+        f'n_bins = 256\nn_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 32\nheld_out = ["song 0"]\n'
+        f'[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 4\nbatch_size = 2\nprecision = "no"\n'
+        f"validate_every_steps = 2\n"
+    )
+    options = "--cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no -m unweave train"
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), str(plan)]
+    run = subprocess.run(launcher, capture_output=True, text=True, check=False, timeout=150)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert (tmp_path / "out" / GRAPH).is_file()
+    assert run.stderr.count("SDR") == 2  # one process validates

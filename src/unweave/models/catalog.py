@@ -112,47 +112,14 @@ HTDEMUCS_WEIGHTS = Weights(
 )
 
 
-UNWEAVE_FIVE = MaskModelSpec(
-    name="unweave:5stems",
-    weights="open5",
-    stems=("vocals", "drums", "bass", "piano", "other"),
-    network="bands",
-    head="softmax",
-    n_filters=(32, 64, 96, 128),
-    n_bins=1536,
-    mask_exponent=1.0,
-    mask_extension="edge",
-    licence="MIT",
-    notes="trained on open data alone, listed in the model card beside the weights",
-    summary="our own: vocals, drums, bass, piano and other, without a download",
-)
-UNWEAVE_FOUR = dataclasses.replace(
-    UNWEAVE_FIVE,
-    name="unweave:4stems",
-    stems=("vocals", "drums", "bass", "other"),
-    network_stems=UNWEAVE_FIVE.stems,
-    folds=(("piano", "other"),),
-    summary="our own: vocals, drums, bass and other, without a download",
-)
-
-OPEN_WEIGHTS = Weights(
-    "open5",
-    (
-        WeightsFile("model.onnx", "@onnx", 0),
-        WeightsFile("model.safetensors", "@safetensors", 0),
-    ),
-    (Source("package", "weights/open5"),),
-)
-
-
 def specs() -> dict[str, ModelSpec]:
     """Every model of the catalogue, by name."""
-    known: list[ModelSpec] = [*_spleeter_specs(), UNWEAVE_FOUR, UNWEAVE_FIVE, HTDEMUCS]
+    known: list[ModelSpec] = [*_spleeter_specs(), HTDEMUCS]
     return {spec.name: spec for spec in known}
 
 
 def _weights() -> dict[str, Weights]:
-    return {**_spleeter_weights(), OPEN_WEIGHTS.name: OPEN_WEIGHTS, HTDEMUCS_WEIGHTS.name: HTDEMUCS_WEIGHTS}
+    return {**_spleeter_weights(), HTDEMUCS_WEIGHTS.name: HTDEMUCS_WEIGHTS}
 
 
 def find_spec(name: str) -> ModelSpec:

@@ -27,14 +27,8 @@ def is_offline() -> bool:
 
 def is_present(weights: Weights) -> bool:
     """Whether all files lie in their folder, each of its full size."""
-    folder = _packaged(weights) or weights_folder(weights.name)
+    folder = weights_folder(weights.name)
     return all(_has_size(folder / file.name, file.size) for file in weights.files)
-
-
-def _packaged(weights: Weights) -> Path | None:
-    """The folder of weights that come with unweave itself."""
-    source = next((source for source in weights.sources if source.kind == "package"), None)
-    return None if source is None else Path(__file__).parent / source.location
 
 
 def ensure_weights(
@@ -50,7 +44,7 @@ def ensure_weights(
     connection. Raises `DownloadError`, which names every source and why it failed.
     """
     weights = find_weights(name)
-    folder = _packaged(weights) or weights_folder(name)
+    folder = weights_folder(name)
     if is_present(weights):
         return folder
     if _is_foreign(folder, weights):

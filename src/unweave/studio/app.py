@@ -214,7 +214,9 @@ def _add_results(app: FastAPI, store: JobStore) -> None:
         job, folder, number = place(identifier, stem)
         if job.n_samples == 0:
             return []
-        return [round(float(value), 4) for value in samples.peaks(folder, number, job.n_samples, points)]
+        if job.state == "done":
+            return samples.kept_peaks(folder, number, job.n_samples, points)
+        return samples.peaks(folder, number, job.n_samples, points)
 
     @app.get("/api/jobs/{identifier}/stems/{stem}/spectrogram.png")
     def picture(identifier: str, stem: str) -> FileResponse:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
 
+from unweave.models.files import replace_file
 from unweave.types import Stems, Waveform
 
 CHANNELS = 2
@@ -62,13 +63,22 @@ def blocks(folder: Path, names: Mapping[str, int], n_samples: int, sample_rate: 
         yield Stems(parts, sample_rate)
 
 
-def peaks(folder: Path, number: int, n_samples: int, n_points: int) -> npt.NDArray[np.float32]:
-    """The largest magnitude in each of ``n_points`` stretches of the first ``n_samples``: (points,)."""
-    out = np.zeros(n_points, np.float32)
+def peaks(folder: Path, number: int, n_samples: int, n_points: int) -> list[float]:
+    """The largest magnitude in each of ``n_points`` stretches of the first ``n_samples``."""
     edges = np.linspace(0, n_samples, n_points + 1).astype(np.int64)
+    heights = []
     for point in range(n_points):
         count = int(edges[point + 1] - edges[point])
         # Of a long stretch a part is enough for a picture.
-        samples = read_samples(folder, number, int(edges[point]), min(count, 4096))
-        out[point] = np.abs(samples).max(initial=0)
-    return out
+        waveform = read_samples(folder, number, int(edges[point]), min(count, 4096))
+        heights.append(round(float(np.abs(waveform).max(initial=0)), 4))
+    return heights
+
+
+def kept_peaks(folder: Path, number: int, n_samples: int, n_points: int) -> list[float]:
+    """`peaks` of a finished stem, computed once."""
+    path = folder / f"stem-{number}-{n_points}.json"
+    if not path.exists():
+        replace_file(path, json.dumps(peaks(folder, number, n_samples, n_points)).encode())
+    kept: list[float] = json.loads(path.read_text())
+    return kept
