@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from unweave.audio.channels import to_mono, to_stereo
-from unweave.audio.tags import Tags, read_tags
+from unweave.audio.tags import Tags, find_cover_stream, kept_texts, read_cover
 from unweave.errors import AudioReadError
 from unweave.types import Waveform
 
@@ -56,9 +56,10 @@ class AudioReader:
         self._source = source
         self._start = 0 if isinstance(source, (str, os.PathLike)) else _position(source)
         self._seconds = (offset_seconds, duration_seconds)
+        self._only_audio = only_audio
+        self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
         try:
-            options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
-            self._container = av.open(_openable(source), mode="r", options=options, **LENIENT_TAGS)
+            self._container = av.open(_openable(source), mode="r", options=self._options, **LENIENT_TAGS)
         except (OSError, av.FFmpegError, ValueError) as error:
             raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
         n_streams = len(self._container.streams.audio)
@@ -108,7 +109,13 @@ class AudioReader:
                 self._source.seek(self._start)
             except (OSError, ValueError, AttributeError) as error:
                 raise AudioReadError(f"cannot read {self.name} twice: it cannot seek") from error
-        with AudioReader(self._source, offset_seconds=offset, duration_seconds=duration, stream=self._number) as reader:
+        with AudioReader(
+            self._source,
+            offset_seconds=offset,
+            duration_seconds=duration,
+            stream=self._number,
+            only_audio=self._only_audio,
+        ) as reader:
             yield from reader
         if position is not None:
             self._source.seek(position)  # type: ignore[union-attr]
@@ -124,16 +131,17 @@ class AudioReader:
 
     @property
     def tags(self) -> Tags:
-        """What the file says about its music; nothing where it lies in a file object, which is read only once."""
-        texts = {**self._container.metadata, **self._stream.metadata}
-        if not isinstance(self._source, (str, os.PathLike)):
+        """What the file says about its music; no picture where it lies in a file object, which is read only once."""
+        texts = kept_texts({**self._container.metadata, **self._stream.metadata})
+        if not isinstance(self._source, (str, os.PathLike)) or find_cover_stream(self._container) is None:
             return Tags(texts)
         try:
-            with av.open(_openable(self._source), mode="r", **LENIENT_TAGS) as container:
-                return read_tags(container, texts)
+            # A picture is a packet among the others, so that reading it takes an opening of its own.
+            with av.open(_openable(self._source), mode="r", options=self._options, **LENIENT_TAGS) as container:
+                return Tags(texts, read_cover(container))
         except (OSError, av.FFmpegError, ValueError) as error:
-            log.warning("%s: its tags cannot be read: %s", self.name, reason(error))
-            return Tags()
+            log.warning("%s: its picture cannot be read: %s", self.name, reason(error))
+            return Tags(texts)
 
     def __iter__(self) -> Iterator[Waveform]:
         """Blocks of about `BLOCK_SAMPLES` samples, the part that was asked for."""

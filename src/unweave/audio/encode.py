@@ -7,7 +7,7 @@ import os
 import platform
 import struct
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -37,9 +37,10 @@ TEMPORARY_PREFIX = ".unweave-"  # then the host, the process, and random letters
 TEMPORARY_SUFFIX = ".part"
 
 
-def remove_orphans(folder: Path) -> None:
-    """Remove what processes of this machine that were killed have left in ``folder``."""
-    for path in folder.glob(f"{_own_prefix()}*{TEMPORARY_SUFFIX}"):
+def remove_orphans(folders: Iterable[Path]) -> None:
+    """Remove what processes of this machine that were killed have left in ``folders``."""
+    pattern = f"{_own_prefix()}*{TEMPORARY_SUFFIX}"
+    for path in (path for folder in folders for path in folder.glob(pattern)):
         process = path.name.removeprefix(_own_prefix()).partition("-")[0]
         if process.isdigit() and not _is_running(int(process)):
             path.unlink(missing_ok=True)

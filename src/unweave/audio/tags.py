@@ -28,16 +28,24 @@ class Tags:
     cover: bytes | None = None
 
 
-def read_tags(container: av.container.InputContainer, texts: Mapping[str, str]) -> Tags:
-    """The tags of an open file that is read through another container; ``texts`` are all its raw tags."""
-    kept = {key.lower(): value for key, value in texts.items() if key.lower() in KEPT and value.strip()}
-    cover = None
+def kept_texts(texts: Mapping[str, str]) -> dict[str, str]:
+    """Of all tags of a file those that describe the music."""
+    return {key.lower(): value for key, value in texts.items() if key.lower() in KEPT and value.strip()}
+
+
+def find_cover_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The stream of a file that is its cover, if it has one that can be kept."""
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic and stream.codec_context.name in PICTURE_CODECS:
-            packet = next((packet for packet in container.demux(stream) if packet.size), None)
-            cover = bytes(packet) if packet is not None else None
-            break
-    return Tags(kept, cover)
+            return stream
+    return None
+
+
+def read_cover(container: av.container.InputContainer) -> bytes | None:
+    """The cover's bytes; the container cannot be used for anything else then."""
+    stream = find_cover_stream(container)
+    packet = None if stream is None else next((packet for packet in container.demux(stream) if packet.size), None)
+    return None if packet is None else bytes(packet)
 
 
 class CoverStream:

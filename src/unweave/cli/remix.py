@@ -36,9 +36,10 @@ def remix(
         from unweave.cli.progress import make_reporter
         from unweave.separation.ensemble import open_separator
         from unweave.separation.output import OutputOptions
-        from unweave.separation.remix import Mix
+        from unweave.separation.remix import Mix, stem_numbers
 
-        mix = Mix(_numbers(gain, "gain"), tuple(mute or ()), tuple(solo or ()), _numbers(pan, "pan"))
+        gains = stem_numbers(gain or (), "=", "--gain ")
+        mix = Mix(gains, tuple(mute or ()), tuple(solo or ()), stem_numbers(pan or (), "=", "--pan "))
         with make_reporter(as_json=False) as reporter:
             separator = open_separator(
                 model,
@@ -53,17 +54,3 @@ def remix(
                 file, output, mix, options, on_progress=lambda progress: reporter.progress(file, progress)
             )
         print(output)
-
-
-def _numbers(given: list[str] | None, what: str) -> dict[str, float]:
-    """STEM=NUMBER arguments."""
-    from unweave.errors import OptionError
-
-    numbers = {}
-    for text in given or ():
-        stem, _, number = text.partition("=")
-        try:
-            numbers[stem.strip()] = float(number)
-        except ValueError:
-            raise OptionError(f"expected --{what} STEM=NUMBER, got {text!r}") from None
-    return numbers

@@ -47,7 +47,7 @@ def run_training(
 
     if any(importlib.util.find_spec(name) is None for name in ("accelerate", "torch", "pydantic", "tensorboard")):
         raise OptionError("training needs: pip install 'unweave[train]'")
-    from unweave.cli.training_progress import make_watcher
+    from unweave.cli.training_progress import ShownRun
     from unweave.training.trainer import train
 
     plan = _plan(configuration, data)
@@ -56,7 +56,7 @@ def run_training(
     if minutes is not None:
         plan = dataclasses.replace(plan, training=dataclasses.replace(plan.training, max_minutes=minutes))
     command = ["unweave", *sys.argv[1:]]
-    with make_watcher() as watcher, interrupts_deferred():
+    with ShownRun() as watcher, interrupts_deferred():
         result = train(
             plan,
             name=configuration.stem,

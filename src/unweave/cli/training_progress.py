@@ -82,11 +82,6 @@ class ShownRun(Watcher):
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
-def make_watcher() -> ShownRun:
-    """The watcher that fits where stderr leads."""
-    return ShownRun()
-
-
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

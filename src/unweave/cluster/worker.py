@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unweave.audio.encode import remove_orphans
 from unweave.cluster.places import Place
 from unweave.errors import UnweaveError
 from unweave.separation.ensemble import open_separator
-from unweave.separation.output import OutputOptions, remove_orphans, stem_paths
+from unweave.separation.output import OutputOptions, stem_paths
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unweave.dsp.masks import EPSILON, fade_weights
-from unweave.dsp.stft import hann, synthesis_window
+from unweave.engines.torch_transform import TorchTransform
 from unweave.models.spec import MaskModelSpec
 from unweave.types import Magnitude, Waveform
 
@@ -39,8 +39,7 @@ class TorchSeparator:
         self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compiled if compiled is not None else self._device.type == "cuda":
             self._network = _Compiled(self._network)
-        self._analysis = torch.from_numpy(hann(spec.n_fft).copy()).to(self._device)
-        self._synthesis = torch.from_numpy(synthesis_window(spec.n_fft, spec.hop_length).copy()).to(self._device)
+        self._transform = TorchTransform(spec.n_fft, spec.hop_length, self._device)
         self._lanes = threading.local()
         fades = [fade_weights(spec.n_frames, spec.overlap_frames, is_first=is_first) for is_first in (False, True)]
         self._fades = [torch.from_numpy(fade).to(self._device)[:, None] for fade in fades]
@@ -69,8 +68,7 @@ class TorchSeparator:
 
     def _separate(self, samples: Tensor, stems: list[int], is_first: bool) -> Tensor:
         spec = self._spec
-        frames = samples.unfold(-1, spec.n_fft, spec.hop_length)
-        spectrum = torch.fft.rfft(frames * self._analysis)
+        spectrum = self._transform.forward(samples)
         magnitude = spectrum[..., : spec.n_bins].abs()[None]
         network_input = magnitude.to(self._dtype, memory_format=torch.channels_last)
         powers = self._network(network_input)[:, 0].float() ** spec.mask_exponent
@@ -82,19 +80,7 @@ class TorchSeparator:
             masks = torch.cat([masks, fill], dim=-1)
         else:
             spectrum = spectrum[..., : spec.n_bins]
-        return self._overlap_add(
-            torch.fft.irfft(spectrum * (masks * self._fades[is_first]), n=spec.n_fft) * self._synthesis
-        )
-
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        """(stems, channels, frames, n_fft) → (stems, channels, length)."""
-        hop = self._spec.hop_length
-        *lead, n_frames, n_fft = frames.shape
-        parts = frames.reshape(*lead, n_frames, n_fft // hop, hop)
-        hops = frames.new_zeros(*lead, n_frames + n_fft // hop - 1, hop)
-        for part in range(n_fft // hop):
-            hops[..., part : part + n_frames, :] += parts[..., part, :]
-        return hops.reshape(*lead, -1)
+        return self._transform.inverse(spectrum * (masks * self._fades[is_first]))
 
     def _lane(self, shape: tuple[int, ...], n_stems: int) -> _Lane:
         lane: _Lane | None = getattr(self._lanes, "lane", None)

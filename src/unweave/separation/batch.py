@@ -8,11 +8,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unweave.audio.encode import remove_orphans
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError, Cancelled, OptionError, UnweaveError
 from unweave.separation.journal import Journal
 from unweave.separation.outcome import Outcome, Task
-from unweave.separation.output import OutputOptions, remove_orphans, stem_paths
+from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.progress import Progress
 from unweave.separation.separator import Separator
 

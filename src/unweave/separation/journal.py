@@ -10,11 +10,14 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unweave.errors import AudioWriteError, OptionError
 from unweave.models.files import replace_file
 from unweave.separation.outcome import Outcome, Task
+
+if TYPE_CHECKING:
+    from unweave.separation.batch import BatchOptions
 
 FILE = "unweave-journal.jsonl"
 REPORT_FIELDS = ("file", "status", "error", "stems")
@@ -113,10 +116,6 @@ def check_report(path: Path) -> None:
         raise OptionError(f"expected a report that ends in .json or .csv, got {path}")
 
 
-def settings_of(model: str, options: object, **more: object) -> tuple[object, ...]:
+def settings_of(model: str, options: BatchOptions, **more: object) -> tuple[object, ...]:
     """Everything that the bytes of the stems depend on, besides the source."""
-    given = (
-        dataclasses.asdict(options) if dataclasses.is_dataclass(options) and not isinstance(options, type) else options
-    )
-    kept = {k: v for k, v in given.items() if k not in ("jobs", "skip_existing")} if isinstance(given, dict) else given
-    return (model, kept, sorted(more.items()))
+    return (model, dataclasses.replace(options, jobs=1, skip_existing=False), sorted(more.items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from unweave.audio import encode
 from unweave.audio.decode import AudioReader
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import BIT_DEPTHS, LOSSLESS, OutputFormat, find_format, parse_bitrate
@@ -99,12 +98,6 @@ def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: Output
             if path.exists() and os.path.samefile(path, source):
                 raise OptionError(f"{path} is the input itself; choose another folder or template")
     return paths
-
-
-def remove_orphans(folders: Iterable[Path]) -> None:
-    """Remove the unfinished files of processes that were killed."""
-    for folder in folders:
-        encode.remove_orphans(folder)
 
 
 class StemSet:

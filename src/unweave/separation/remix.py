@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from unweave.audio.resample import Resampler
+from unweave.audio.tags import Tags
 from unweave.errors import OptionError
-from unweave.types import Waveform
+from unweave.separation.output import OutputOptions, StemSet
+from unweave.types import Stems, Waveform
 
 SILENCE_DB = -60.0  # what a fader at its lowest means
 LOUDEST_DB = 24.0
@@ -54,3 +58,37 @@ class Mix:
                 sides = [min(1.0, 1 - pan), min(1.0, 1 + pan)] if len(waveform) == 2 else [1.0]
                 total += waveform * np.array(sides, np.float32)[:, None] * np.float32(gain)
         return total
+
+
+def write_mix(
+    parts: Iterable[Stems],
+    mix: Mix,
+    target: Path,
+    options: OutputOptions,
+    *,
+    sample_rate: int,
+    n_channels: int,
+    tags: Tags,
+) -> None:
+    """Write the mix of ``parts``, stems that follow each other, to ``target``, which appears whole or not at all."""
+    rate = options.rate_for(sample_rate)
+    resampler = Resampler(sample_rate, rate, n_channels)
+    # One mix is written as a set of one stem.
+    with StemSet({"mix": target}, options, sample_rate=rate, n_channels=n_channels, tags=tags) as files:
+        for part in parts:
+            if part.n_samples:
+                files.write(Stems({"mix": resampler.push(mix.apply(part))}, rate))
+        files.write(Stems({"mix": resampler.flush(n_channels)}, rate))
+        files.commit()
+
+
+def stem_numbers(given: Iterable[str], separator: str, option: str = "") -> dict[str, float]:
+    """Texts like ``vocals=-6`` as numbers by stem. Raises `OptionError`, which names the ``option`` they came by."""
+    numbers = {}
+    for text in given:
+        stem, _, number = text.rpartition(separator)
+        try:
+            numbers[stem.strip()] = float(number)
+        except ValueError:
+            raise OptionError(f"expected {option}STEM{separator}NUMBER, got {text!r}") from None
+    return numbers

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
-from unweave.audio.resample import Resampler
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import load_hybrid_network, load_network
@@ -28,7 +27,7 @@ from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.quality import DEFAULT_QUALITY, find_quality
-from unweave.separation.remix import Mix
+from unweave.separation.remix import Mix, write_mix
 from unweave.separation.residual import RESIDUAL_STEM, Residual, ResidualKeeper
 from unweave.separation.stream import SeparationStream, concatenated
 from unweave.separation.waveform import WaveformSeparator
@@ -206,17 +205,15 @@ class Separator:
         if Path(target).exists() and Path(target).samefile(source):
             raise OptionError(f"{target} is the input itself; choose another name")
         with AudioReader(source) as reader:
-            rate = options.rate_for(reader.sample_rate)
-            resampler = Resampler(reader.sample_rate, rate, reader.n_channels)
-            # One mix is written as a set of one stem.
-            with StemSet(
-                {"mix": Path(target)}, options, sample_rate=rate, n_channels=reader.n_channels, tags=reader.tags
-            ) as files:
-                for part in self.parts(reader, on_progress=on_progress):
-                    if part.n_samples:
-                        files.write(Stems({"mix": resampler.push(mix.apply(part))}, rate))
-                files.write(Stems({"mix": resampler.flush(reader.n_channels)}, rate))
-                files.commit()
+            write_mix(
+                self.parts(reader, on_progress=on_progress),
+                mix,
+                Path(target),
+                options,
+                sample_rate=reader.sample_rate,
+                n_channels=reader.n_channels,
+                tags=reader.tags,
+            )
 
     def stream(
         self,

@@ -24,7 +24,7 @@ from unweave.models.hub import is_present
 from unweave.models.resolve import resolve
 from unweave.separation.output import OutputOptions
 from unweave.separation.quality import PRESETS
-from unweave.separation.remix import Mix
+from unweave.separation.remix import Mix, stem_numbers
 from unweave.studio import samples
 from unweave.studio.export import export_all, export_mix, safe_name
 from unweave.studio.pictures import spectrogram
@@ -170,8 +170,7 @@ def _add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings
         if known.state in ACTIVE:
             raise HTTPException(409, "the job has not ended yet")
         check_model(model or known.model, quality or known.quality)
-        for path in store.folder(identifier).glob("stem-*"):
-            path.unlink(missing_ok=True)
+        store.forget_stems(identifier)
         job = store.update(
             identifier, state="queued", progress=0.0, n_samples=0, error="", stems=(),
             model=model or known.model, quality=quality or known.quality, attempt=known.attempt + 1,
@@ -252,8 +251,8 @@ def _add_results(app: FastAPI, store: JobStore) -> None:
         """The mix as heard: ``gain=vocals:-6``, ``pan=drums:0.5``, ``mute=…`` and ``solo=…`` may be repeated."""
         options = OutputOptions(format, bitrate, bit_depth)
         job = store.get(identifier)
-        chosen = Mix(_numbers(gain), tuple(mute or ()), tuple(solo or ()), _numbers(pan))
-        chosen.check(job.stems)
+        gains, pans = (stem_numbers(given or (), ":") for given in (gain, pan))
+        chosen = Mix(gains, tuple(mute or ()), tuple(solo or ()), pans)
         heard = " + ".join(stem for stem in job.stems if chosen.is_heard(stem))
         name = f"{safe_name(job.name)} ({heard}).{options.format.extension}"
         folder = store.folder(identifier)
@@ -268,14 +267,3 @@ def _add_results(app: FastAPI, store: JobStore) -> None:
         job = store.get(identifier)
         name, folder = f"{safe_name(job.name)} (stems).zip", store.folder(identifier)
         return exported(identifier, name, tasks, lambda path: export_all(job, folder, options, path))
-
-
-def _numbers(given: list[str] | None) -> dict[str, float]:
-    numbers = {}
-    for text in given or ():
-        stem, _, number = text.rpartition(":")
-        try:
-            numbers[stem] = float(number)
-        except ValueError:
-            raise HTTPException(422, f"expected STEM:NUMBER, got {text!r}") from None
-    return numbers

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from huey import SqliteHuey
 from huey.consumer import Consumer
 
 from unweave.studio.settings import Settings
-from unweave.studio.store import JobStore
+from unweave.studio.store import ACTIVE, JobStore
 from unweave.studio.work import OpenSeparator, run_job
 
 
@@ -32,7 +31,7 @@ class JobQueue:
         """Queue what waits, and begin."""
         self._huey.flush()
         for job in reversed(self._store.all()):
-            if job.state in ("queued", "running"):
+            if job.state in ACTIVE:
                 self._store.update(job.id, state="queued", progress=0.0, n_samples=0)
                 self.submit(job.id)
         self._consumer = _EmbeddedConsumer(self._huey, workers=self._workers, worker_type="thread", periodic=False,
@@ -46,7 +45,7 @@ class JobQueue:
     def stop(self) -> None:
         """End; the job under way is run again at the next start."""
         if self._consumer is not None:
-            self._consumer.stop(graceful=False)
+            self._consumer.stop()
 
 
 class _EmbeddedConsumer(Consumer):  # type: ignore[misc]
@@ -56,11 +55,7 @@ class _EmbeddedConsumer(Consumer):  # type: ignore[misc]
         pass
 
     def stop(self, graceful: bool = False) -> None:
-        self.stop_flag.set()
-        if graceful:
-            for _, thread in self.worker_threads:
-                if isinstance(thread, threading.Thread):
-                    thread.join()
+        self.stop_flag.set()  # what is under way is run again: there is nothing to wait for
 
 
 def _huey(settings: Settings) -> Any:

@@ -115,6 +115,11 @@ class JobStore:
         folder.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
 
+    def forget_stems(self, identifier: str) -> None:
+        """Remove what a job has come to so far, and keep its song."""
+        for path in self.folder(identifier).glob("stem-*"):
+            path.unlink(missing_ok=True)
+
     def discard(self, folder: Path) -> None:
         """Remove a folder that never became a job."""
         shutil.rmtree(folder, ignore_errors=True)

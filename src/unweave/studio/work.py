@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from unweave.audio.decode import AudioReader
 from unweave.errors import Cancelled, UnweaveError
@@ -97,9 +96,7 @@ def _end(store: JobStore, job: Job, state: str, error: str = "") -> None:
     try:
         if store.get(identifier).attempt != job.attempt:
             return
-        folder: Path = store.folder(identifier)
-        for path in folder.glob("stem-*"):
-            path.unlink(missing_ok=True)
+        store.forget_stems(identifier)
         store.update(identifier, state=state, error=" ".join(error.split()), n_samples=0, seconds_left=None)
     except NoSuchJobError:
         pass

@@ -50,7 +50,7 @@ class Estimate:
     @cached_property
     def waveforms(self) -> Tensor:
         """The estimates' waveforms, without the ends of the segment, where frames are missing."""
-        return self.transform.whole_part(self.transform.inverse(self.spectra, self.true_waveforms.shape[-1]))
+        return self.transform.whole_part(self.transform.inverse(self.spectra))
 
     @cached_property
     def true_parts(self) -> Tensor:

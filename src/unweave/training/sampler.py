@@ -41,12 +41,12 @@ class Sampler:
         if missing:
             raise OptionError(f"there is no file of {', '.join(missing)} to train on")
         self._chances = [_chances(clips, shards.sample_rate) for clips in self._by_stem]
-        self._tracks: dict[str, dict[str, Clip]] = {}
+        tracks: dict[str, dict[str, Clip]] = {}
         for clip in shards.clips:
             if clip.n_samples:
-                self._tracks.setdefault(clip.track, {})[clip.stem] = clip
+                tracks.setdefault(clip.track, {})[clip.stem] = clip
         # A track that has one stem only is no mixture; several make one, the others being silent in it.
-        self._whole = [clips for clips in self._tracks.values() if len(clips) > 1]
+        self._whole = [clips for clips in tracks.values() if len(clips) > 1]
 
     def batch(self, step: int) -> npt.NDArray[np.float32]:
         """The stems of step ``step``: (segments, stems, channels, samples)."""

@@ -116,16 +116,16 @@ def _write(
 ) -> None:
     clips: list[Clip] = []
     position = 0
-    with _ShardWriter(folder) as writer:
-        for number, track in enumerate(tracks):
-            on_track(number, len(tracks), track.name)
-            for stem, waveform in _stems(track, sample_rate):
-                scale = max(float(np.abs(waveform).max(initial=0)), 1e-6) / FULL_SCALE
-                writer.write(np.rint(waveform / scale).astype(np.int16))
-                active = tuple(_active_seconds(waveform, sample_rate))
-                n_samples = waveform.shape[1]
-                clips.append(Clip(track.name, stem, track.licence, track.weight, position, n_samples, scale, active))
-                position += n_samples
+    writer = _ShardWriter(folder)
+    for number, track in enumerate(tracks):
+        on_track(number, len(tracks), track.name)
+        for stem, waveform in _stems(track, sample_rate):
+            scale = max(float(np.abs(waveform).max(initial=0)), 1e-6) / FULL_SCALE
+            writer.write(np.rint(waveform / scale).astype(np.int16))
+            active = tuple(_active_seconds(waveform, sample_rate))
+            n_samples = waveform.shape[1]
+            clips.append(Clip(track.name, stem, track.licence, track.weight, position, n_samples, scale, active))
+            position += n_samples
     index = {"sample_rate": sample_rate, "clips": [asdict(clip) for clip in clips]}
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
@@ -164,12 +164,6 @@ class _ShardWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._n_written = 0
-
-    def __enter__(self) -> _ShardWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def write(self, samples: npt.NDArray[np.int16]) -> None:
         """(2, n) more."""

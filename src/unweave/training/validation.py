@@ -94,7 +94,7 @@ class Validator:
         spectrum = self._transform.forward(mixture)
         powers = network(spectrum.abs()[None])[:, 0].float() ** self._spec.mask_exponent
         masks = (powers + EPSILON / len(powers)) / (powers.sum(0) + EPSILON)
-        return self._transform.inverse(masks * spectrum, mixture.shape[-1])
+        return self._transform.inverse(masks * spectrum)
 
 
 def _windows(shards: Shards, n_samples: int, n_segments: int) -> Iterator[tuple[dict[str, Clip], int]]:

@@ -22,7 +22,7 @@ GROOVE = Repository("zharry29/drums-with-llm", "476adbc938a600eaca26bbb02648e612
 STEMS = Repository("ichbinsoftware/everythingisremixed", "HEAD", ".", "CC0-1.0")
 
 # Programs and sound fonts from Debian; what is rendered with them carries the sound fonts' licence.
-DEBIAN = ("mma", "fluidsynth", "fluid-soundfont-gm", "musescore-general-soundfont")
+DEBIAN = "mma fluidsynth fluid-soundfont-gm musescore-general-soundfont"
 SOUND_FONTS = (
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",  # Frank Wen, MIT
     "/usr/share/sounds/sf3/MuseScore_General.sf3",  # S. Christian Collins, MIT
