@@ -98,3 +98,10 @@ def test_compression_narrows_the_dynamics():
     squeezed = augmentation._compressed(loud_and_quiet, torch.Generator().manual_seed(0))
     ratio = [x[..., 4000:20000].std() / x[..., 26000:42000].std() for x in (loud_and_quiet, squeezed)]
     assert ratio[1] < 0.7 * ratio[0]
+
+
+def test_stems_are_taken_as_often_as_planned():
+    plan = dataclasses.replace(NOTHING, taken={"vocals": 0.6})
+    taken = torch.cat([Augmentation(plan, RATE, seed=1).taken(("vocals", "drums"), 8, step) for step in range(100)])
+    assert not taken[:, 1].any()
+    assert float(taken[:, 0].float().mean()) == pytest.approx(0.6, abs=0.06)

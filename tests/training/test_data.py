@@ -137,3 +137,36 @@ def test_a_stem_without_files_is_named(tmp_path, tracks):
     shards = prepare_shards(tracks, tmp_path / "cache", RATE)
     with pytest.raises(OptionError, match="no file of piano"):
         Sampler(shards, ("vocals", "piano"), segment_samples=100, batch_size=1, plan=PLAIN, seed=0)
+
+
+def level_db(samples):
+    return 10 * np.log10(np.mean(samples**2))
+
+
+def test_clips_know_how_loud_they_are(tmp_path, tracks):
+    shards = prepare_shards(tracks, tmp_path / "cache", RATE)
+    for clip in shards.clips:
+        seconds = [shards.read(clip, second * RATE, RATE) for second in clip.active_seconds]
+        assert clip.level_db == pytest.approx(level_db(np.stack(seconds)), abs=0.1)
+
+
+def test_stems_are_brought_to_one_level(tmp_path):
+    for number, gain in enumerate((1.0, 0.1, 0.02)):
+        for stem, waveform in stems(number).items():
+            write_wav(tmp_path / "music" / f"song {number}" / f"{stem}.wav", gain * waveform)
+    found = find_training_tracks(SourcePlan(tmp_path / "music"), STEMS)
+    for remix in (0.0, 1.0):
+        plan = dataclasses.replace(PLAIN, level_db=-20.0, remix=remix)
+        levels = [level_db(sampler(tmp_path, found, plan, segment_samples=4 * RATE).batch(0)[:, index].flatten())
+                  for index in range(len(STEMS))]  # fmt: skip
+        assert levels == pytest.approx([-20.0] * len(STEMS), abs=2.0)
+
+
+def test_layers_are_several_clips_as_loud_as_one(tmp_path, tracks):
+    plan = dataclasses.replace(PLAIN, remix=1.0, level_db=-20.0)
+    one = sampler(tmp_path, tracks, plan, segment_samples=2 * RATE).batch(3)
+    several = sampler(
+        tmp_path, tracks, dataclasses.replace(plan, layers={STEMS[0]: 4}), segment_samples=2 * RATE
+    ).batch(3)
+    assert level_db(several[:, 0]) == pytest.approx(level_db(one[:, 0]), abs=4)
+    assert not np.allclose(several[:, 0], one[:, 0])

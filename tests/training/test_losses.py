@@ -22,7 +22,7 @@ def estimate(error=0.0, scale=1.0):
     true[1] = 0  # so that the mixture's phase is the stem's
     mixture = TRANSFORM.forward(true.sum(0))
     magnitudes = torch.stack([scale * mixture.abs(), error * mixture.abs()])
-    return Estimate(TRANSFORM, magnitudes, mixture, true)
+    return Estimate(TRANSFORM, magnitudes, true, TRANSFORM.forward(true))
 
 
 def test_the_transform_is_that_of_the_rest():
@@ -76,6 +76,24 @@ def test_losses_are_weighted():
 def test_gradients_are_finite_even_for_silence(name):
     magnitudes = torch.zeros(2, 1, 2, 64, 257, requires_grad=True)
     silence = torch.zeros(2, 1, 2, N_SAMPLES)
-    LOSSES[name](Estimate(TRANSFORM, magnitudes, TRANSFORM.forward(silence[0]), silence)).backward()
+    LOSSES[name](Estimate(TRANSFORM, magnitudes, silence, TRANSFORM.forward(silence))).backward()
     assert magnitudes.grad is not None
     assert torch.isfinite(magnitudes.grad).all()
+
+
+def test_spectrum_l2_is_the_relative_error():
+    # The first stem at half its size, the second with a quarter of the mixture too much.
+    assert float(LOSSES["spectrum_l2"](estimate(error=0.25, scale=0.5))) == pytest.approx(0.75, abs=0.01)
+
+
+def test_what_is_taken_is_given_to_the_rest():
+    from unweave.training.trainer import without
+
+    mixture = torch.rand(4, 2, 8, 16) + 0.1
+    shares = torch.softmax(torch.randn(3, 4, 2, 8, 16), 0)
+    taken = torch.tensor([[True, False, False], [False, False, False], [False, True, True], [False, False, True]])
+    given = without(shares * mixture, mixture, taken)
+    torch.testing.assert_close(given.sum(0), mixture)
+    torch.testing.assert_close(given[:, 1], (shares * mixture)[:, 1])
+    assert not given[0, 0].any()
+    torch.testing.assert_close(given[1, 0] / given[2, 0], shares[1, 0] / shares[2, 0])

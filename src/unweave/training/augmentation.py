@@ -49,6 +49,12 @@ class Augmentation:
         stems = _to_some(stems, plan.bandwidth, lambda x: _band_limited(x, rate, random), random)
         return _to_some(stems, plan.codec, lambda x: _coded(x, random), random)
 
+    def taken(self, stems: tuple[str, ...], n_segments: int, step: int) -> Tensor:
+        """Which stems another model has taken away before: (segments, stems), True where it has."""
+        random = torch.Generator().manual_seed((self._seed + step * 1_000_000_007 + 1) % 2**63)
+        shares = torch.tensor([self._plan.taken.get(stem, 0.0) for stem in stems])
+        return torch.rand((n_segments, len(stems)), generator=random) < shares
+
     def _placed(self, stems: Tensor, random: torch.Generator) -> Tensor:
         """Gain, polarity, channel swap and pan."""
         plan, shape = self._plan, (*stems.shape[:2], 1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,30 @@ FLOOR_DB = -30.0  # errors this far below the mixture count no more
 RESOLUTIONS = (512, 1024, 2048, 4096)
 
 
+class Call(Protocol):
+    """How arithmetic on tensors is done."""
+
+    def __call__(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """``function(*tensors)``."""
+
+
+def plainly(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """A `Call` that just calls."""
+    return function(*tensors)
+
+
+def compiled() -> Call:
+    """A `Call` that compiles each function when it is first called: one pass over memory instead of many."""
+    ready: dict[Callable[..., Tensor], Callable[..., Tensor]] = {}
+
+    def call(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        if function not in ready:
+            ready[function] = torch.compile(function)
+        return ready[function](*tensors)
+
+    return call
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Estimated and true stems of a batch, in the form that a loss asks for.
@@ -26,26 +51,30 @@ class Estimate:
 
     transform: Transform
     magnitudes: Tensor  # of the estimates
-    mixture_spectrum: Tensor  # (segments, channels, frames, bins)
     true_waveforms: Tensor
+    true_spectra: Tensor
+    call: Call = plainly
+
+    @cached_property
+    def mixture_spectrum(self) -> Tensor:
+        """(segments, channels, frames, bins)."""
+        return self.true_spectra.sum(0)
+
+    @cached_property
+    def mixture_magnitudes(self) -> Tensor:
+        """(segments, channels, frames, bins)."""
+        return self.mixture_spectrum.abs()
 
     @cached_property
     def spectra(self) -> Tensor:
         """The estimates' spectra, with the mixture's phase."""
-        scale = self.magnitudes / self.mixture_spectrum.abs().clamp_min(EPSILON)
+        scale = self.magnitudes / self.mixture_magnitudes.clamp_min(EPSILON)
         return scale * self.mixture_spectrum
 
     @cached_property
     def in_phase(self) -> Tensor:
         """The true stems' spectra, projected onto the mixture's phase: what real masks can reach."""
-        phase = self.mixture_spectrum / self.mixture_spectrum.abs().clamp_min(EPSILON)
-        projected: Tensor = self.true_spectra.real * phase.real + self.true_spectra.imag * phase.imag
-        return projected
-
-    @cached_property
-    def true_spectra(self) -> Tensor:
-        """The true stems' spectra."""
-        return self.transform.forward(self.true_waveforms)
+        return self.call(_along_phase, torch.view_as_real(self.true_spectra), torch.view_as_real(self.mixture_spectrum))
 
     @cached_property
     def waveforms(self) -> Tensor:
@@ -69,9 +98,16 @@ def spectrum_l1(estimate: Estimate) -> Tensor:
     Linear in the error, so that no stem can become the place where all others leave what they are unsure of, as it does
     with `spectrum_sdr` alone, where an error twice as large costs 3 dB however large it is.
     """
-    axes = (-3, -2, -1)
-    error = (estimate.magnitudes - estimate.in_phase).abs().mean(axes)
-    return (error / (estimate.mixture_spectrum.abs().mean(axes) + EPSILON)).sum(0).mean()
+    return estimate.call(_l1_ratio, estimate.magnitudes, estimate.in_phase, estimate.mixture_magnitudes)
+
+
+def spectrum_l2(estimate: Estimate) -> Tensor:
+    """The error's root mean square along the mixture's phase, relative to the mixture's, summed over the stems.
+
+    Linear in the error as `spectrum_l1`, but led by the loudest bins, as the SDR is; per stem and segment, so that one
+    bad segment does not drown the rest.
+    """
+    return estimate.call(_l2_ratio, estimate.magnitudes, estimate.in_phase, estimate.mixture_magnitudes)
 
 
 def waveform_l1(estimate: Estimate) -> Tensor:
@@ -129,6 +165,7 @@ def multi_resolution_stft(estimate: Estimate) -> Tensor:
 LOSSES: Mapping[LossName, Callable[[Estimate], Tensor]] = {
     "magnitude_l1": magnitude_l1,
     "spectrum_l1": spectrum_l1,
+    "spectrum_l2": spectrum_l2,
     "spectrum_sdr": spectrum_sdr,
     "waveform_l1": waveform_l1,
     "si_sdr": si_sdr,
@@ -139,6 +176,23 @@ LOSSES: Mapping[LossName, Callable[[Estimate], Tensor]] = {
 def weighted_loss(estimate: Estimate, weights: Mapping[LossName, float]) -> Tensor:
     """The sum of the named losses, each times its weight."""
     return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()
+
+
+def _along_phase(spectra: Tensor, mixture: Tensor) -> Tensor:
+    """Both as real and imaginary parts in the last axis, which goes."""
+    magnitude = (mixture.square().sum(-1, keepdim=True) + EPSILON**2).sqrt()
+    return (spectra * (mixture / magnitude)).sum(-1)
+
+
+def _l1_ratio(magnitudes: Tensor, true: Tensor, mixture: Tensor) -> Tensor:
+    axes = (-3, -2, -1)
+    return ((magnitudes - true).abs().mean(axes) / (mixture.mean(axes) + EPSILON)).sum(0).mean()
+
+
+def _l2_ratio(magnitudes: Tensor, true: Tensor, mixture: Tensor) -> Tensor:
+    axes = (-3, -2, -1)
+    error = ((magnitudes - true).square().mean(axes) + EPSILON**2).sqrt()
+    return (error / (mixture.square().mean(axes).sqrt() + EPSILON)).sum(0).mean()
 
 
 def _energy(spectrum: Tensor) -> Tensor:

@@ -23,7 +23,9 @@ STRICT = ConfigDict(extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-LossName = Literal["magnitude_l1", "spectrum_l1", "spectrum_sdr", "waveform_l1", "si_sdr", "multi_resolution_stft"]
+LossName = Literal[
+    "magnitude_l1", "spectrum_l1", "spectrum_l2", "spectrum_sdr", "waveform_l1", "si_sdr", "multi_resolution_stft"
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -56,6 +58,9 @@ class AugmentationPlan:
 
     remix: Share = 0.7  # stems of different songs instead of one song's own
     absent: Share = 0.1  # a stem that is silent
+    taken: dict[str, Share] = field(default_factory=dict)  # stem → how often another model has taken it away before
+    level_db: float | None = None  # bring each stem to this level where it can be heard, before it gets its gain
+    layers: dict[str, Count] = field(default_factory=dict)  # stem → at most so many of it are added up in a remix
     gain_db: tuple[float, float] = (-9.0, 6.0)
     pan: Share = 0.3
     channel_swap: Share = 0.5
@@ -133,6 +138,7 @@ class LoopPlan:
     clip_norm: Positive = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16", "fp16"] = "bf16"
+    compile: bool = False  # network and losses, by torch.compile: takes a minute, and needs a C++ compiler on the CPU
     frozen_norms: bool | None = (
         None  # batch norms as they are, as the original trains; the default: if there is a start
     )

@@ -13,6 +13,7 @@ from unweave.training.plan import AugmentationPlan
 from unweave.training.shards import CHANNELS, Clip, Shards
 
 AUDIBLE = 0.9  # share of segments that begin in a second where the stem can be heard
+LAYER_DB = 12.0  # one of several clips of a stem is at most this much softer than another
 N_AHEAD = 3  # batches that are read while the network computes
 
 
@@ -64,6 +65,23 @@ class Sampler:
                 yield ahead.pop(0).result()
                 step += 1
 
+    def _read(self, clip: Clip, start: int) -> npt.NDArray[np.float32]:
+        samples = self._shards.read(clip, start, self._n_samples)
+        if self._plan.level_db is not None:
+            samples *= np.float32(10 ** ((self._plan.level_db - clip.level_db) / 20))
+        return samples
+
+    def _drawn(self, index: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
+        """One clip of a stem, or several, together as loud as one."""
+        clips, chances = self._by_stem[index], self._chances[index]
+        n_layers = int(random.integers(self._plan.layers.get(self._stems[index], 1))) + 1
+        gains = 10 ** (random.uniform(-LAYER_DB, 0, n_layers) / 20)
+        out = np.zeros((CHANNELS, self._n_samples), np.float32)
+        for gain in gains / np.sqrt(np.sum(gains**2)):
+            clip = clips[random.choice(len(clips), p=chances)]
+            out += np.float32(gain) * self._read(clip, self._start(clip, random))
+        return out
+
     def _segment(self, random: np.random.Generator) -> npt.NDArray[np.float32]:
         """(stems, channels, samples): one song's own stems, or stems of different songs."""
         out = np.zeros((len(self._stems), CHANNELS, self._n_samples), np.float32)
@@ -72,11 +90,10 @@ class Sampler:
             start = self._start(clips[random.choice(sorted(clips))], random)
             for index, stem in enumerate(self._stems):
                 if stem in clips:
-                    out[index] = self._shards.read(clips[stem], start, self._n_samples)
+                    out[index] = self._read(clips[stem], start)
         else:
-            for index, clips_of_stem in enumerate(self._by_stem):
-                clip = clips_of_stem[random.choice(len(clips_of_stem), p=self._chances[index])]
-                out[index] = self._shards.read(clip, self._start(clip, random), self._n_samples)
+            for index in range(len(self._stems)):
+                out[index] = self._drawn(index, random)
         absent = random.random(len(self._stems)) < self._plan.absent
         absent[random.integers(len(self._stems))] = False
         out[absent] = 0

@@ -27,6 +27,7 @@ from unweave.types import Waveform
 SHARD_SAMPLES = 1 << 23  # 32 MiB of stereo
 CHANNELS = 2
 INDEX = "index.json"
+FORMAT = 2  # shards of another format are made anew
 ACTIVE_DB = -50.0  # a second of a stem above this, relative to full scale, is one that can be heard
 FULL_SCALE = 32767
 
@@ -43,6 +44,7 @@ class Clip:
     n_samples: int
     scale: float  # the float value of one step of the integers
     active_seconds: tuple[int, ...]  # in which the stem can be heard
+    level_db: float  # of these seconds together, relative to full scale
 
     @property
     def stop(self) -> int:
@@ -100,7 +102,7 @@ def prepare_shards(
 
 
 def _fingerprint(tracks: Sequence[TrainingTrack], sample_rate: int) -> str:
-    digest = hashlib.sha256(f"{sample_rate} {SHARD_SAMPLES}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {sample_rate} {SHARD_SAMPLES}".encode())
     for track in tracks:
         digest.update(f"{track.name} {track.licence} {track.weight}".encode())
         for file in track.files:
@@ -122,9 +124,11 @@ def _write(
         for stem, waveform in _stems(track, sample_rate):
             scale = max(float(np.abs(waveform).max(initial=0)), 1e-6) / FULL_SCALE
             writer.write(np.rint(waveform / scale).astype(np.int16))
-            active = tuple(_active_seconds(waveform, sample_rate))
+            active, level_db = _heard(waveform, sample_rate)
             n_samples = waveform.shape[1]
-            clips.append(Clip(track.name, stem, track.licence, track.weight, position, n_samples, scale, active))
+            clips.append(
+                Clip(track.name, stem, track.licence, track.weight, position, n_samples, scale, active, level_db)
+            )
             position += n_samples
     index = {"sample_rate": sample_rate, "clips": [asdict(clip) for clip in clips]}
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -151,11 +155,14 @@ def _decode(file: StemFile, sample_rate: int) -> Waveform:
         return np.concatenate([*blocks, resampler.flush(CHANNELS)], axis=1)
 
 
-def _active_seconds(waveform: Waveform, sample_rate: int) -> Iterator[int]:
-    for second in range(waveform.shape[1] // sample_rate):
-        part = waveform[:, second * sample_rate : (second + 1) * sample_rate]
-        if np.sqrt(np.mean(part**2)) > 10 ** (ACTIVE_DB / 20):
-            yield second
+def _heard(waveform: Waveform, sample_rate: int) -> tuple[tuple[int, ...], float]:
+    """The seconds in which the stem can be heard, and their level in dB."""
+    n_seconds = waveform.shape[1] // sample_rate
+    seconds = waveform[:, : n_seconds * sample_rate].reshape(CHANNELS, n_seconds, sample_rate)
+    powers = np.mean(seconds**2, axis=(0, 2))
+    active = np.flatnonzero(powers > 10 ** (ACTIVE_DB / 10))
+    level_db = 10 * np.log10(powers[active].mean()) if len(active) else ACTIVE_DB
+    return tuple(active.tolist()), float(level_db)
 
 
 class _ShardWriter:

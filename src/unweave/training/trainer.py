@@ -24,7 +24,7 @@ from unweave.models.torch_network import count_operations, load_network, new_net
 from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from unweave.training.journal import Journal
-from unweave.training.losses import Estimate, weighted_loss
+from unweave.training.losses import Estimate, compiled, plainly, weighted_loss
 from unweave.training.plan import LoopPlan, Plan
 from unweave.training.release import release
 from unweave.training.sampler import Sampler
@@ -154,6 +154,8 @@ class _Run:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = AveragedModel(network, multi_avg_fn=_averaging(loop.ema_decay)).to(accelerator.device)
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
+        self._compute = torch.compile(self._network) if loop.compile else self._network
+        self._call = compiled() if loop.compile else plainly
         self._transform = Transform(spec, accelerator.device)
         self._sampler = Sampler(
             training,
@@ -231,13 +233,17 @@ class _Run:
             freeze_norms(self._network)
         with torch.no_grad():
             stems = torch.from_numpy(batch).to(self._accelerator.device, non_blocking=True)
-            stems = self._augmentation(stems, state.step)
-            spectrum = self._transform.forward(stems.sum(1))
+            taken = self._augmentation.taken(self.spec.stems, len(stems), state.step).to(stems.device)
+            stems = self._augmentation(stems, state.step) * ~taken[..., None, None]
+            waveforms = stems.transpose(0, 1)
+            spectra = self._transform.forward(waveforms)
+            mixture = spectra.sum(0).abs()
         with self._accelerator.autocast():
-            magnitudes = self._network(spectrum.abs().to(memory_format=torch.channels_last))
-        loss = weighted_loss(
-            Estimate(self._transform, magnitudes.float(), spectrum, stems.transpose(0, 1)), self.plan.loss
-        )
+            magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
+        if self.plan.augmentation.taken:
+            magnitudes = self._call(without, magnitudes, mixture, taken)
+        estimate = Estimate(self._transform, magnitudes, waveforms, spectra, self._call)
+        loss = weighted_loss(estimate, self.plan.loss)
         self._optimizer.zero_grad()
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._network.parameters(), loop.clip_norm)
@@ -348,6 +354,16 @@ def learning_rate(step: int, loop: LoopPlan) -> float:
     share = (step - loop.warm_up_steps) / max(1, loop.steps - loop.warm_up_steps)
     span = loop.learning_rate - loop.final_learning_rate
     return loop.final_learning_rate + span * (1 + math.cos(math.pi * min(1.0, share))) / 2
+
+
+def without(magnitudes: Tensor, mixture: Tensor, taken: Tensor) -> Tensor:
+    """Estimates (stems, segments, …) with the share of stems ``taken`` before (segments, stems) given to the others.
+
+    What is left of a softmax when a stem is struck out of it: a model that gets the mixture without its vocals can be
+    told so, and need not look for any.
+    """
+    kept = magnitudes * ~taken.T[..., None, None, None]
+    return kept * (mixture / (kept.sum(0) + 1e-8))
 
 
 def freeze_norms(network: nn.Module) -> None:
