@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mido
 
+from instruments import Note
 from sources import STYLES
 
 DRUM_CHANNEL = 9
@@ -74,6 +75,63 @@ def parts(song):
     return found
 
 
+def stems(song):
+    """Stem → its channels with their programs."""
+    found = {}
+    for channel, (stem, program) in parts(song).items():
+        found.setdefault(stem, {})[channel] = program
+    return found
+
+
+def notes(song, channel):
+    """The notes of one channel; the sustain pedal holds them."""
+    time, sounding, held, is_down, found = 0.0, {}, [], False, []
+    for message in song:
+        time += message.time
+        if getattr(message, "channel", None) != channel:
+            continue
+        if message.type == "note_on" and message.velocity:
+            sounding[message.note] = (time, message.velocity)
+        elif message.type in ("note_off", "note_on") and message.note in sounding:
+            start, velocity = sounding.pop(message.note)
+            if is_down:
+                held.append((start, message.note, velocity))
+            else:
+                found.append(Note(start, time, message.note, velocity))
+        elif message.type == "control_change" and message.control == 64:
+            is_down = message.value >= 64
+            if not is_down:
+                found += [Note(start, time, key, velocity) for start, key, velocity in held]
+                held = []
+    return found + [Note(start, time, key, velocity) for start, key, velocity in held]
+
+
+def excerpt(song, seconds, random):
+    """``seconds`` of ``song`` from a random beginning: one track, programs and controls as they were by then."""
+    start = random.uniform(0, max(0.0, song.length - seconds))
+    new = mido.MidiFile(type=1, ticks_per_beat=480)
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000, time=0)])
+    new.tracks.append(track)
+    time, written = 0.0, 0
+    for message in song:
+        time += message.time
+        is_note = message.type in ("note_on", "note_off")
+        if message.is_meta or time > start + seconds or (is_note and time < start):
+            continue
+        place = round(960 * max(0.0, time - start))  # 480 ticks per half second
+        track.append(message.copy(time=place - written))
+        written = place
+    sounding = {(m.channel, m.note) for m in track if m.type == "note_on"}
+    track.append(mido.MetaMessage("text", text="", time=max(0, round(960 * seconds) - written)))
+    track.extend(mido.Message("note_off", channel=c, note=n, time=0) for c, n in sorted(sounding))
+    return new
+
+
+def named_channels(song):
+    """The channel of each named track."""
+    return {t.name: m.channel for t in song.tracks for m in t if m.type == "note_on"}
+
+
 def only(song, channels, programs):
     """``song`` with nothing but ``channels``, each played with its program of ``programs``."""
     kept = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_beat)
@@ -90,14 +148,3 @@ def only(song, channels, programs):
     setup.extend(mido.Message("program_change", channel=c, program=programs[c], time=0) for c in channels)
     kept.tracks.insert(1 if len(kept.tracks) > 1 else 0, setup)
     return kept
-
-
-def pop_parts(song):
-    """POP909's tracks (MELODY, BRIDGE, PIANO) as songs of one channel each: name → song."""
-    found = {}
-    for track in song.tracks:
-        if track.name in ("MELODY", "BRIDGE", "PIANO"):
-            single = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_beat)
-            single.tracks.extend([song.tracks[0], track])
-            found[track.name] = single
-    return found

@@ -9,23 +9,52 @@ class Repository:
 
     name: str  # owner/name
     commit: str
-    folder: str
     licence: str
+    folder: str = "."
 
     @property
     def clone_from(self):
         return f"https://github.com/{self.name}"
 
+    def at(self, data):
+        """Its folder among the clones."""
+        return data / self.name.split("/")[1] / self.folder
 
-POP909 = Repository("music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6", "POP909", "MIT")
-GROOVE = Repository("zharry29/drums-with-llm", "476adbc938a600eaca26bbb02648e6127b5eca64", "groove", "CC-BY-4.0")
-STEMS = Repository("ichbinsoftware/everythingisremixed", "HEAD", ".", "CC0-1.0")
 
-# Programs and sound fonts from Debian; what is rendered with them carries the sound fonts' licence.
-DEBIAN = "mma fluidsynth fluid-soundfont-gm musescore-general-soundfont"
+STEMS = Repository("ichbinsoftware/everythingisremixed", "HEAD", "CC0-1.0")
+POP909 = Repository("music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6", "MIT", "POP909")
+GROOVE = Repository("zharry29/drums-with-llm", "476adbc938a600eaca26bbb02648e6127b5eca64", "CC-BY-4.0", "groove")
+FREEDOOM = Repository("freedoom/freedoom", "d14dbbee3b6fbfb2c11cdb65eb61216e86d4ee85", "BSD-3-Clause", "musics")
+INSTRUMENTS = (
+    Repository("freepats/electric-bass-YR", "8dcb7ea9116f417273ef8c030d15e7b3aa654301", "CC0-1.0"),
+    Repository("freepats/spanish-classical-guitar", "6f4eb1b092acc88f5448cea1a0001bd07b971af8", "CC0-1.0"),
+    Repository("freepats/upright-piano-KW", "570f6c60ed2eff67accad3b85d5b452e57a3ad28", "CC0-1.0"),
+    Repository("sfzinstruments/karoryfer.emilyguitar", "b4920dc662fd9cad6dcaccdeecffdd91c8725d8c", "CC0-1.0"),
+    Repository("sfzinstruments/karoryfer.growlybass", "4f483268fc66b5a6d5781d421c0d11b8d08d3fc6", "CC0-1.0"),
+    Repository("sfzinstruments/karoryfer.meatbass", "ac9e859564bda286ab5ec672d00ff1aa2fef2895", "CC0-1.0"),
+    Repository("sfzinstruments/karoryfer.shinyguitar", "57243cca85277dbcc120ce17c6178032f93c80f3", "CC0-1.0"),
+    Repository("sfzinstruments/DrumGizmo.MuldjordKit", "fc165714974aa843125ce88597f341b31376e1d5", "CC-BY-4.0"),
+    Repository("sfzinstruments/BengtNilsson.HeadroomPiano", "2a7df3f7252227a3484202c1d61bc1bfe352a971", "CC-BY-4.0"),
+    Repository("sfzinstruments/SplendidGrandPiano", "1c595d827b7fd7f0be3134aaed0f90b3662a09cf", "public domain"),
+)
+
+# Programs, sound fonts and songs from Debian; what is rendered with a sound font carries its licence.
+DEBIAN = (
+    "mma fluidsynth fluid-soundfont-gm musescore-general-soundfont avldrums.lv2-soundfont "
+    "fretsonfire-songs-muldjord fretsonfire-songs-sectoid"
+)
+PYTHON = "mido pedalboard soundfile soxr"
 SOUND_FONTS = (
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",  # Frank Wen, MIT
     "/usr/share/sounds/sf3/MuseScore_General.sf3",  # S. Christian Collins, MIT
 )
+DRUM_FONTS = (  # Glen MacArthur, CC BY-SA 3.0
+    "/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2",
+    "/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2",
+)
+GUITARS = {  # the guitar's own track of each song
+    "/usr/share/games/fretsonfire/data/songs/muldjord": "CC-BY-SA-3.0",
+    "/usr/share/games/fretsonfire/data/songs/sectoid": "MIT",
+}
 STYLES = "/usr/share/mma/lib"  # accompaniment styles of MMA (GPL-2+; they drive the rendering and are not in it)
-RENDERED_LICENCE = "MIT"
+RENDERED_LICENCE = "CC-BY-SA-3.0"  # the strictest of what rendered parts are made of
