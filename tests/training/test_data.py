@@ -170,3 +170,12 @@ def test_layers_are_several_clips_as_loud_as_one(tmp_path, tracks):
     ).batch(3)
     assert level_db(several[:, 0]) == pytest.approx(level_db(one[:, 0]), abs=4)
     assert not np.allclose(several[:, 0], one[:, 0])
+
+
+def test_rare_stems_are_silent_as_often_as_planned(tmp_path, tracks):
+    plan = dataclasses.replace(PLAIN, rare={STEMS[0]: 0.5})
+    drawn = sampler(tmp_path, tracks, plan, batch_size=64)
+    is_heard = np.abs(np.concatenate([drawn.batch(step) for step in range(4)])).max((2, 3)) > 0
+    # The one stem that is always kept is the rare one in a third of the cases.
+    assert is_heard[:, 0].mean() == pytest.approx(0.5 + 0.5 / 3, abs=0.1)
+    assert is_heard[:, 1:].all()

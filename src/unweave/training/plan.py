@@ -58,6 +58,7 @@ class AugmentationPlan:
 
     remix: Share = 0.7  # stems of different songs instead of one song's own
     absent: Share = 0.1  # a stem that is silent
+    rare: dict[str, Share] = field(default_factory=dict)  # stem → how often it is silent, where not as often as others
     taken: dict[str, Share] = field(default_factory=dict)  # stem → how often another model has taken it away before
     level_db: float | None = None  # bring each stem to this level where it can be heard, before it gets its gain
     layers: dict[str, Count] = field(default_factory=dict)  # stem → at most so many of it are added up in a remix

@@ -41,6 +41,7 @@ class Sampler:
         missing = [stem for stem, clips in zip(stems, self._by_stem, strict=True) if not clips]
         if missing:
             raise OptionError(f"there is no file of {', '.join(missing)} to train on")
+        self._silences = np.array([plan.rare.get(stem, plan.absent) for stem in stems])
         self._chances = [_chances(clips, shards.sample_rate) for clips in self._by_stem]
         tracks: dict[str, dict[str, Clip]] = {}
         for clip in shards.clips:
@@ -94,7 +95,7 @@ class Sampler:
         else:
             for index in range(len(self._stems)):
                 out[index] = self._drawn(index, random)
-        absent = random.random(len(self._stems)) < self._plan.absent
+        absent = random.random(len(self._stems)) < self._silences
         absent[random.integers(len(self._stems))] = False
         out[absent] = 0
         return out

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,9 +122,9 @@ def _write(
     clips: list[Clip] = []
     position = 0
     writer = _ShardWriter(folder)
-    for number, track in enumerate(tracks):
+    for number, (track, stems) in enumerate(_decoded(tracks, sample_rate)):
         on_track(number, len(tracks), track.name)
-        for stem, waveform in _stems(track, sample_rate):
+        for stem, waveform in stems:
             scale = max(float(np.abs(waveform).max(initial=0)), 1e-6) / FULL_SCALE
             writer.write(np.rint(waveform / scale).astype(np.int16))
             active, level_db = _heard(waveform, sample_rate)
@@ -134,7 +137,20 @@ def _write(
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-def _stems(track: TrainingTrack, sample_rate: int) -> Iterator[tuple[str, Waveform]]:
+def _decoded(
+    tracks: Sequence[TrainingTrack], sample_rate: int
+) -> Iterator[tuple[TrainingTrack, list[tuple[str, Waveform]]]]:
+    """The tracks in order with their stems, a few decoded ahead by all processors."""
+    n_threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(n_threads) as pool:
+        ahead: deque[Future[list[tuple[str, Waveform]]]] = deque()
+        for index, track in enumerate(tracks):
+            while len(ahead) <= n_threads and index + len(ahead) < len(tracks):
+                ahead.append(pool.submit(_stems, tracks[index + len(ahead)], sample_rate))
+            yield track, ahead.popleft().result()
+
+
+def _stems(track: TrainingTrack, sample_rate: int) -> list[tuple[str, Waveform]]:
     """Each stem of ``track``, its files added up; all of the length of the longest."""
     parts: dict[str, Waveform] = {}
     for file in track.files:
@@ -144,8 +160,7 @@ def _stems(track: TrainingTrack, sample_rate: int) -> Iterator[tuple[str, Wavefo
         longer[:, : shorter.shape[1]] += shorter
         parts[file.stem] = longer
     n_samples = max((part.shape[1] for part in parts.values()), default=0)
-    for stem, part in parts.items():
-        yield stem, np.pad(part, [(0, 0), (0, n_samples - part.shape[1])])
+    return [(stem, np.pad(part, [(0, 0), (0, n_samples - part.shape[1])])) for stem, part in parts.items()]
 
 
 def _decode(file: StemFile, sample_rate: int) -> Waveform:

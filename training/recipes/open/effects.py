@@ -70,6 +70,10 @@ def chain(kind, random):
         if random.random() < 0.35:
             effects += [Distortion(random.uniform(4, 22)), LowpassFilter(random.uniform(2000, 5000))]
         return [*effects, LowpassFilter(random.uniform(2500, 9000)), *tone(random)]
+    if kind == "voice":
+        effects = [HighpassFilter(random.uniform(80, 180)), *compressor(random), *tone(random)]
+        effects += [Delay(random.uniform(0.2, 0.5), 0.2, random.uniform(0.05, 0.25))] if random.random() < 0.3 else []
+        return effects + room(random, 0.4)
     if kind == "drums":
         effects = tone(random) + (compressor(random) if random.random() < 0.7 else [])
         effects += [Distortion(random.uniform(1, 10))] if random.random() < 0.15 else []

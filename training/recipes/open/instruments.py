@@ -29,12 +29,11 @@ class Note:
 
 @dataclass(frozen=True)
 class Instrument:
-    """Samples in files whose names tell the note: (folder, pattern of names)."""
+    """Samples in files whose paths tell the note: ``pattern`` fits them below ``folder``, without their ending."""
 
     folder: str
     pattern: str
-    stem: str
-    kind: str  # piano, bass, acoustic, electric
+    kind: str  # piano, bass, acoustic, electric, voice
     release: float = 0.12  # seconds in which a released note falls by 60 dB, times five
     lowest: int | None = None  # the key of names without an octave
     octaves: int = 0  # by which names lie below what sounds
@@ -45,19 +44,21 @@ class Instrument:
 
 
 INSTRUMENTS = [
-    Instrument("karoryfer.shinyguitar/Samples/electric", r"([a-g]b?)(\d)_vl\d_rr\d_2", "other", "electric"),
-    Instrument("karoryfer.emilyguitar/notes", r"([a-g]b?)(\d)_[a-z]+_rr\d", "other", "electric"),
-    Instrument("karoryfer.shinyguitar/Samples/acoustic", r"([a-g]b?)(\d)_vl\d_rr\d_1", "other", "acoustic"),
-    Instrument("spanish-classical-guitar/samples", r"([A-G]#?)(\d)", "other", "acoustic", 0.3),
-    Instrument("karoryfer.growlybass/sustain", r"([a-g]b?)(\d)_[a-z]+_rr\d", "bass", "bass", octaves=-1),
-    Instrument("karoryfer.growlybass/staccato", r"([a-g]b?)(\d)_staccato_rr\d", "bass", "bass", octaves=-1),
-    Instrument("karoryfer.meatbass/Samples/pizz", r"([a-g]b?)(\d)_vl\d_rr\d", "bass", "bass"),
-    Instrument("electric-bass-YR/samples/finger", r"([A-G]#?)()", "bass", "bass", lowest=28),
-    Instrument("electric-bass-YR/samples/pick", r"([A-G]#?)()", "bass", "bass", lowest=28),
-    Instrument("SplendidGrandPiano/Samples", r"(?:PP|Mp|Mf|MF|FF) ([A-G]#?)(\d)", "piano", "piano", 0.25, octaves=1),
-    Instrument("BengtNilsson.HeadroomPiano/Samples", r"HEADROOM PIANO LEVEL\d CLOSE ()(\d+)", "piano", "piano", 0.25),
-    Instrument("BengtNilsson.HeadroomPiano/Samples", r"HEADROOM PIANO LEVEL\d DECCA ()(\d+)", "piano", "piano", 0.25),
-    Instrument("upright-piano-KW/samples", r"([A-G]#?)(\d)v[LH]", "piano", "piano", 0.25),
+    Instrument("karoryfer.shinyguitar/Samples/electric", r"([a-g]b?)(\d)_vl\d_rr\d_2", "electric"),
+    Instrument("karoryfer.emilyguitar/notes", r"([a-g]b?)(\d)_[a-z]+_rr\d", "electric"),
+    Instrument("karoryfer.shinyguitar/Samples/acoustic", r"([a-g]b?)(\d)_vl\d_rr\d_1", "acoustic"),
+    Instrument("spanish-classical-guitar/samples", r"([A-G]#?)(\d)", "acoustic", 0.3),
+    Instrument("karoryfer.growlybass/sustain", r"([a-g]b?)(\d)_[a-z]+_rr\d", "bass", octaves=-1),
+    Instrument("karoryfer.growlybass/staccato", r"([a-g]b?)(\d)_staccato_rr\d", "bass", octaves=-1),
+    Instrument("karoryfer.meatbass/Samples/pizz", r"([a-g]b?)(\d)_vl\d_rr\d", "bass"),
+    Instrument("electric-bass-YR/samples/finger", r"([A-G]#?)()", "bass", lowest=28),
+    Instrument("electric-bass-YR/samples/pick", r"([A-G]#?)()", "bass", lowest=28),
+    Instrument("SplendidGrandPiano/Samples", r"(?:PP|Mp|Mf|MF|FF) ([A-G]#?)(\d)", "piano", 0.25, octaves=1),
+    Instrument("BengtNilsson.HeadroomPiano/Samples", r"HEADROOM PIANO LEVEL\d CLOSE ()(\d+)", "piano", 0.25),
+    Instrument("BengtNilsson.HeadroomPiano/Samples", r"HEADROOM PIANO LEVEL\d DECCA ()(\d+)", "piano", 0.25),
+    Instrument("upright-piano-KW/samples", r"([A-G]#?)(\d)v[LH]", "piano", 0.25),
+    Instrument("hitsuboku-kumi-chn", r"([A-D])(\d)/_.*", "voice", 0.05),  # Hitsuboku Kumi, by Cubialpha
+    Instrument("scottpoid-ja", r"([A-G])(\d)/_.*・.*", "voice", 0.05),  # SCOTTPOID, by Scott
 ]
 
 
@@ -72,11 +73,14 @@ def key_of(name, octave, lowest):
 @cache
 def _sorted_samples(root, instrument):
     found = {}
-    for path in sorted((Path(root) / instrument.folder).iterdir()):
-        match = re.fullmatch(instrument.pattern, path.stem)
-        if match:
+    folder = Path(root) / instrument.folder
+    for path in sorted(folder.rglob("*.*")):
+        match = re.fullmatch(instrument.pattern, path.relative_to(folder).with_suffix("").as_posix())
+        if match and path.suffix in (".wav", ".flac"):
             key = key_of(*match.groups(), instrument.lowest) + 12 * instrument.octaves
             found.setdefault(key, []).append(path)
+    if instrument.kind == "voice":
+        return found  # syllables, of which any will do
     return {key: sorted(paths, key=lambda path: np.abs(_read(path)[:, :RATE]).mean()) for key, paths in found.items()}
 
 
@@ -101,6 +105,8 @@ def play(instrument, root, notes, seconds, random):
         key = int(keys[np.argmin(np.abs(keys - note.key))])
         layers = samples[key]
         place = note.velocity / 127 * (len(layers) - 1) + random.normal(0, 0.08 * len(layers))
+        if instrument.kind == "voice":
+            place = random.integers(len(layers))
         sound = _read(layers[int(np.clip(round(place), 0, len(layers) - 1))])
         ratio = 2 ** ((note.key - key + detune) / 12)
         sound = _at_speed(sound, ratio)

@@ -40,7 +40,7 @@ def main():
     trained, target = Path(sys.argv[1]), Path(sys.argv[2])
     name = target.name
     target.mkdir(parents=True, exist_ok=True)
-    spec = dataclasses.replace(read_exported_spec(trained / "model.onnx"), name=name, weights=name, licence="MIT")
+    spec = dataclasses.replace(read_exported_spec(trained / "model.onnx"), name=name, weights=name, licence="CC-BY-SA-4.0")
     description = {METADATA_KEY: spec_to_json(spec)}
     model = halved(onnx.load(trained / "model.onnx"))
     onnx.helper.set_model_props(model, description)

@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,18 @@ from instruments import INSTRUMENTS, RATE, Kit, play
 from sources import DRUM_FONTS, SOUND_FONTS
 
 KITS = [0, 0, 8, 16, 24, 25, 32, 40, 48]
+DOUBLED = {"distorted": 0.6, "electric": 0.2, "voice": 0.3}  # how often two takes are heard, one on each side
 LEADS = [*range(24, 31), *range(40, 44), *range(48, 54), *range(56, 88)]  # guitars, strings, winds, synthesizers
-RECORDED = 0.75  # share of the guitars, basses, pianos and drums that recorded instruments play
 
 
-def perform(song, channels, stem, root, random):
-    """The channels (channel → program) of ``song`` together: (2, samples), as they might sound on a record."""
+def perform(song, channels, stem, root, recorded, random):
+    """The channels (channel → program) of ``song`` together: (2, samples), as they might sound on a record.
+
+    ``recorded`` is the share of guitars, basses, pianos and drums that recorded instruments play.
+    """
     out = np.zeros((2, int(song.length * RATE) + RATE), np.float32)
     for channel, program in channels.items():
-        sound = _part(song, channel, program, stem, root, random)[:, : out.shape[1]]
+        sound = _part(song, channel, program, stem, root, recorded, random)[:, : out.shape[1]]
         level = np.sqrt(np.mean(sound**2)) + 1e-9
         pan = 0.5 if stem in ("drums", "bass") or len(channels) == 1 else random.uniform(0.25, 0.75)
         gains = np.array([[np.cos(pan * np.pi / 2)], [np.sin(pan * np.pi / 2)]]) * np.sqrt(2)
@@ -29,11 +33,11 @@ def perform(song, channels, stem, root, random):
     return out / max(1.0, np.abs(out).max() / 0.9)
 
 
-def _part(song, channel, program, stem, root, random):
+def _part(song, channel, program, stem, root, recorded, random):
     notes = scores.notes(song, channel)
     seconds = song.length + 1
-    kind = {"drums": "drums", "bass": "bass", "piano": "piano"}.get(stem) or _kind_of(program)
-    if kind is None or random.random() > RECORDED:
+    kind = {"vocals": "voice", "drums": "drums", "bass": "bass", "piano": "piano"}.get(stem) or _kind_of(program)
+    if kind is None or (kind != "voice" and random.random() >= recorded):
         sound = synthesized(song, channel, _program_like(stem, program, random), stem, random)
         effects = chain("distorted", random) if kind == "distorted" else []
         return through(effects or (tone(random) + room(random) if random.random() < 0.5 else []), sound)
@@ -43,9 +47,10 @@ def _part(song, channel, program, stem, root, random):
     instruments = [instrument for instrument in INSTRUMENTS if instrument.kind == played]
     instrument = instruments[random.integers(len(instruments))]
     effects = chain(kind, random)
+    if kind == "voice":
+        notes = _in_range(notes, instrument.samples(root))
     sound = play(instrument, root, notes, seconds, random)
-    if kind in ("distorted", "electric") and random.random() < (0.6 if kind == "distorted" else 0.2):
-        # Doubled: two takes, one on each side.
+    if random.random() < DOUBLED.get(kind, 0):
         width = random.uniform(0, 0.3)
         a, b = (
             through(effects, take.mean(0, keepdims=True).repeat(2, 0))[0]
@@ -53,6 +58,13 @@ def _part(song, channel, program, stem, root, random):
         )
         return np.stack([a + width * b, b + width * a])
     return through(effects, sound)
+
+
+def _in_range(notes, samples):
+    """The notes in the octave that suits a voice best."""
+    middle = np.mean([note.key for note in notes]) if notes else 60
+    octaves = round((np.mean(list(samples)) - middle) / 12)
+    return [replace(note, key=note.key + 12 * octaves) for note in notes]
 
 
 def _kind_of(program):

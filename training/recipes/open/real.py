@@ -1,4 +1,5 @@
-"""The list of real stems: seven songs of "Everything is Free" (CC0), each file sorted by ear and by spectrum.
+"""The list of real stems: seven songs of "Everything is Free" (CC0), each file sorted by ear and by spectrum, and the
+guitars of eight rock and metal songs of Frets on Fire.
 
     python real.py FOLDER OUT.csv
 
@@ -10,7 +11,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
-from sources import STEMS
+from sources import GUITARS, STEMS
 
 DRUMS = "*KICK* *HAT* *BEAT* *DRUM* *SNARE* *HH* *TOM* *CLAP* *CRASH* *CYMB* *PRC* *PERC* TOPS *BREAK K_&_SN"
 # What the synthesizer plays differs from song to song: four fifths below 150 Hz is a bass.
@@ -41,6 +42,9 @@ def main():
             stem = stem_of(path.parent.name, path.stem)
             if stem:
                 writer.writerow((path.parent.name, stem, path.resolve(), STEMS.licence, 1))
+        for songs, licence in GUITARS.items():
+            for path in sorted(Path(songs).glob("*/guitar.ogg")):
+                writer.writerow((f"guitar-{path.parent.name}", "other", path, licence, 1.3))
 
 
 if __name__ == "__main__":

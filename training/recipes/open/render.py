@@ -1,6 +1,7 @@
 """Render songs with true stems, as many as are asked for, the same for the same seed.
 
-    python render.py OUT --data CLONES [--songs 100] [--pop 60] [--drummers 120] [--games 224] [--jobs 2]
+    python render.py OUT --data CLONES [--songs 100] [--pop 60] [--singers 60] [--drummers 120] [--games 224]
+        [--recorded 0.75] [--jobs 2]
 
 CLONES holds a folder for each repository of sources.py. Writes flac files and list.csv, which `unweave train` reads.
 What is rendered already is not rendered again.
@@ -44,6 +45,13 @@ def one_pop(number, midi, root, random):
     return f"pop-{number:03}", song, stems
 
 
+def one_singer(number, midi, root, random):
+    """The melody of one song of POP909, sung to syllables without sense."""
+    song = mido.MidiFile(midi)
+    named = scores.named_channels(song)
+    return ("MELODY" in named) and (f"sung-{number:03}", song, {"vocals": {named["MELODY"]: 0}})
+
+
 def one_drummer(number, midi, root, random):
     """One performance of the Groove data set."""
     song = mido.MidiFile(midi)
@@ -59,7 +67,7 @@ def one_game(number, midi, root, random):
 
 def render(task):
     """Rows of the list for one piece of music."""
-    make, number, score, root, out, seed = task
+    make, number, score, root, out, recorded, seed = task
     random = np.random.default_rng((seed, *make.__name__.encode(), number))
     made = make(number, score, root, random)
     if not made:
@@ -71,7 +79,7 @@ def render(task):
         path = out / f"{name.replace('/', '_')}-{stem}.flac"
         if not path.exists() and channels:
             try:
-                sound = perform(song, channels, stem, root, random)
+                sound = perform(song, channels, stem, root, recorded, random)
             except (subprocess.SubprocessError, ValueError):
                 continue
             if np.abs(sound).max(initial=0) < 1e-3:
@@ -87,8 +95,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="the folder of the clones")
-    for name, n in (("songs", 100), ("pop", 60), ("drummers", 120), ("games", 224)):
+    for name, n in (("songs", 100), ("pop", 60), ("singers", 60), ("drummers", 120), ("games", 224)):
         parser.add_argument(f"--{name}", type=int, default=n)
+    parser.add_argument("--recorded", type=float, default=0.75, help="share of parts that recorded instruments play")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
@@ -100,12 +109,14 @@ def main():
         one_drummer: (drummers, arguments.drummers),
         one_game: (sorted(FREEDOOM.at(data).glob("*.mid")), arguments.games),
         one_pop: (sorted(POP909.at(data).glob("*/*.mid")), arguments.pop),
+        one_singer: (sorted(POP909.at(data).glob("*/*.mid")), arguments.singers),
         one_song: (scores.styles(), arguments.songs),
     }
     tasks = []
     for make, (found, n) in scores_of.items():
         order = [index for _ in range(-(-n // len(found))) for index in random.permutation(len(found))][:n]
-        tasks += [(make, number, found[index], data, out, seed) for number, index in enumerate(order)]
+        chosen = [found[index] for index in order]
+        tasks += [(make, number, score, data, out, arguments.recorded, seed) for number, score in enumerate(chosen)]
     tasks = [tasks[index] for index in random.permutation(len(tasks))]  # what there is when it is stopped, is of all
     with ProcessPoolExecutor(arguments.jobs) as pool, (out / "list.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -1,6 +1,14 @@
-"""What the recipe trains on: each source with its licence, and how it is had."""
+"""What the recipe trains on: each source with its licence, and how it is had.
 
+    python sources.py FOLDER
+
+clones the repositories into FOLDER.
+"""
+
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ STEMS = Repository("ichbinsoftware/everythingisremixed", "HEAD", "CC0-1.0")
 POP909 = Repository("music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6", "MIT", "POP909")
 GROOVE = Repository("zharry29/drums-with-llm", "476adbc938a600eaca26bbb02648e6127b5eca64", "CC-BY-4.0", "groove")
 FREEDOOM = Repository("freedoom/freedoom", "d14dbbee3b6fbfb2c11cdb65eb61216e86d4ee85", "BSD-3-Clause", "musics")
+# Their makers' terms of use allow editing, other programs and commercial use, and ask for the voice to be named.
+KUMI, SCOTTPOID = "terms of Hitsuboku Kumi, by Cubialpha", "terms of SCOTTPOID, by Scott"
 INSTRUMENTS = (
     Repository("freepats/electric-bass-YR", "8dcb7ea9116f417273ef8c030d15e7b3aa654301", "CC0-1.0"),
     Repository("freepats/spanish-classical-guitar", "6f4eb1b092acc88f5448cea1a0001bd07b971af8", "CC0-1.0"),
@@ -35,6 +45,8 @@ INSTRUMENTS = (
     Repository("sfzinstruments/karoryfer.shinyguitar", "57243cca85277dbcc120ce17c6178032f93c80f3", "CC0-1.0"),
     Repository("sfzinstruments/DrumGizmo.MuldjordKit", "fc165714974aa843125ce88597f341b31376e1d5", "CC-BY-4.0"),
     Repository("sfzinstruments/BengtNilsson.HeadroomPiano", "2a7df3f7252227a3484202c1d61bc1bfe352a971", "CC-BY-4.0"),
+    Repository("oxygen-dioxide/hitsuboku-kumi-chn", "0b7ff99fe0001f55b6143f8fba8a12d2fdebad58", KUMI),
+    Repository("oxygen-dioxide/scottpoid-ja", "36c13b1ca28c35a739e70ef309ca129dccc08578", SCOTTPOID),
     Repository("sfzinstruments/SplendidGrandPiano", "1c595d827b7fd7f0be3134aaed0f90b3662a09cf", "public domain"),
 )
 
@@ -58,3 +70,16 @@ GUITARS = {  # the guitar's own track of each song
 }
 STYLES = "/usr/share/mma/lib"  # accompaniment styles of MMA (GPL-2+; they drive the rendering and are not in it)
 RENDERED_LICENCE = "CC-BY-SA-3.0"  # the strictest of what rendered parts are made of
+
+
+def clone_all(data):
+    """Clone every repository at its commit into ``data``, those that are there already left alone."""
+    for repository in (POP909, GROOVE, FREEDOOM, *INSTRUMENTS):
+        folder = data / repository.name.split("/")[1]
+        if not folder.exists():
+            subprocess.run(["git", "clone", "--no-checkout", repository.clone_from, folder], check=True)
+            subprocess.run(["git", "-C", folder, "checkout", repository.commit, "--", repository.folder], check=True)
+
+
+if __name__ == "__main__":
+    clone_all(Path(sys.argv[1]))
