@@ -44,8 +44,8 @@ def list_models() -> None:
 def info(name: Name) -> None:
     """Show everything that is known about a model."""
     with failures_shown():
-        from unweave.models.cache import weights_folder
         from unweave.models.catalog import find_weights, specs
+        from unweave.models.hub import home_of
         from unweave.models.resolve import resolve
 
         spec = resolve(name).spec
@@ -54,8 +54,9 @@ def info(name: Name) -> None:
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
             print(f"{field.name:20}{shown}")
         if name in specs():
-            print(f"{'folder':20}{weights_folder(spec.weights)}")
-            for source in find_weights(spec.weights).sources:
+            weights = find_weights(spec.weights)
+            print(f"{'folder':20}{home_of(weights)}")
+            for source in weights.sources:
                 print(f"{'source':20}{source.location}")
 
 

@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 
 from unweave.engines.base import HybridNetwork, Network
+from unweave.engines.cascade import CascadeNetwork
 from unweave.errors import OptionError
 from unweave.models.network import network_path
 from unweave.models.spec import MaskModelSpec
@@ -15,8 +16,19 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
-def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision: str, n_threads: int) -> Network:
-    """The networks of ``spec``, loaded from ``location`` and ready on ``device``.
+Located = tuple[MaskModelSpec, Path]  # a model and the place of its weights
+
+
+def load_network(
+    spec: MaskModelSpec,
+    location: Path,
+    *,
+    device: str,
+    precision: str,
+    n_threads: int,
+    before: Located | None = None,
+) -> Network:
+    """The networks of ``spec``, loaded from ``location`` and ready on ``device``, after those of ``before``.
 
     On the CPU that is ONNX Runtime in float32, or OpenVINO in another precision; on a graphics processor PyTorch, in
     float16 unless ``precision`` says otherwise. Raises `OptionError` for a device or a precision that is not to be had
@@ -28,14 +40,13 @@ def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision:
         raise OptionError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
     if device == "auto":
         device = _best_device()
-    if device == "cpu" and precision in ("auto", "float32"):
-        from unweave.engines.onnx import OnnxNetwork
-
-        return OnnxNetwork(network_path(spec, location))
     if device == "cpu":
-        from unweave.engines.openvino import OpenVinoNetwork
-
-        return OpenVinoNetwork(network_path(spec, location), n_threads, precision)
+        network = _on_cpu(network_path(spec, location), precision, n_threads)
+        if before is None:
+            return network
+        first_spec, first_location = before
+        first = _on_cpu(network_path(first_spec, first_location), precision, n_threads)
+        return CascadeNetwork(first, network, first_spec.mask_exponent)
     if importlib.util.find_spec("torch") is None:
         raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
     from unweave.engines.torch import TorchSeparator, has_device
@@ -43,8 +54,22 @@ def load_network(spec: MaskModelSpec, location: Path, *, device: str, precision:
 
     if not has_device(device):
         raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
-    network = load_torch_network(spec, location)
-    return TorchSeparator(spec, network, device, "float16" if precision == "auto" else precision)
+    module = load_torch_network(spec, location)
+    if before is not None:
+        from unweave.models.cascade import Cascade
+
+        module = Cascade(load_torch_network(*before), module, before[0].mask_exponent)
+    return TorchSeparator(spec, module, device, "float16" if precision == "auto" else precision)
+
+
+def _on_cpu(path: Path, precision: str, n_threads: int) -> Network:
+    if precision in ("auto", "float32"):
+        from unweave.engines.onnx import OnnxNetwork
+
+        return OnnxNetwork(path)
+    from unweave.engines.openvino import OpenVinoNetwork
+
+    return OpenVinoNetwork(path, n_threads, precision)
 
 
 def load_hybrid_network(path: Path, n_threads: int) -> HybridNetwork:

@@ -9,6 +9,7 @@ from unweave.errors import UnknownModelError
 from unweave.models.spec import MaskModelSpec, ModelSpec, Source, WaveformModelSpec, Weights, WeightsFile
 
 DEFAULT_MODEL = "spleeter:2stems"
+SHORT_NAMES = {"4stems": "unweave:4stems", "5stems": "unweave:5stems"}  # what works on any machine
 
 SPLEETER_LICENCE = "MIT"
 SPLEETER_NOTES = "published under the MIT licence of deezer/spleeter; trained on data that was not published"
@@ -91,6 +92,50 @@ def _spleeter_specs() -> list[MaskModelSpec]:
     return specs
 
 
+OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
+OPEN_WEIGHTS = Weights(
+    "open5",
+    (),
+    (Source("package", "weights/open5"),),
+)
+
+
+def _own_specs() -> list[MaskModelSpec]:
+    """Our own network, alone or after Deezer's, which knows vocals better."""
+    five = MaskModelSpec(
+        name="unweave:5stems",
+        weights=OPEN_WEIGHTS.name,
+        stems=OPEN_STEMS,
+        network="bands",
+        head="softmax",
+        n_filters=(32, 64, 96, 128),
+        n_bins=1536,
+        mask_exponent=1.0,
+        mask_extension="edge",
+        licence="CC-BY-SA-4.0",
+        notes="inside the package, with a model card that lists its data, all open; commercial use is allowed",
+        summary="ours: vocals, drums, bass, piano and other, without any download",
+    )
+    four = dataclasses.replace(
+        five,
+        name="unweave:4stems",
+        stems=("vocals", "drums", "bass", "other"),
+        network_stems=OPEN_STEMS,
+        folds=(("piano", "other"),),
+        summary="ours: vocals, drums, bass and other, without any download",
+    )
+    specs = []
+    for spec in (four, five):
+        after = dataclasses.replace(
+            spec,
+            name=f"{spec.name}-cascade",
+            before="spleeter:2stems-16kHz",
+            summary=f"vocals by spleeter:2stems, the rest by {spec.name}: better, and slower",
+        )
+        specs += [spec, after]
+    return specs
+
+
 HTDEMUCS = WaveformModelSpec(
     name="htdemucs",
     weights="htdemucs",
@@ -114,17 +159,18 @@ HTDEMUCS_WEIGHTS = Weights(
 
 def specs() -> dict[str, ModelSpec]:
     """Every model of the catalogue, by name."""
-    known: list[ModelSpec] = [*_spleeter_specs(), HTDEMUCS]
+    known: list[ModelSpec] = [*_spleeter_specs(), *_own_specs(), HTDEMUCS]
     return {spec.name: spec for spec in known}
 
 
 def _weights() -> dict[str, Weights]:
-    return {**_spleeter_weights(), HTDEMUCS_WEIGHTS.name: HTDEMUCS_WEIGHTS}
+    return {**_spleeter_weights(), **{weights.name: weights for weights in (OPEN_WEIGHTS, HTDEMUCS_WEIGHTS)}}
 
 
 def find_spec(name: str) -> ModelSpec:
-    """The model called ``name``. Raises `UnknownModelError` with the names there are."""
+    """The model called ``name``, or by a short name. Raises `UnknownModelError` with the names there are."""
     known = specs()
+    name = SHORT_NAMES.get(name, name)
     if name not in known:
         raise UnknownModelError(f"no model is called {name!r}; there are {', '.join(known)}")
     return known[name]

