@@ -15,6 +15,7 @@ import onnx
 import safetensors.torch
 from onnx import TensorProto, helper, numpy_helper
 
+from sources import all_credits
 from unweave.models.export import METADATA_KEY, read_exported_spec, spec_to_json
 
 LICENCE = "CC-BY-SA-4.0"  # the strictest of the data's
@@ -52,7 +53,9 @@ def main():
     tensors = safetensors.torch.load_file(trained / "model.safetensors")
     halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     (target / f"{name}.safetensors").write_bytes(safetensors.torch.save(halves, metadata=description))
-    (target / "README.md").write_text((trained / "README.md").read_text())
+    rows = [f"| {' | '.join(row)} |" for row in all_credits()]
+    table = "\n".join(["| from | commit | licence | what |", "|---|---|---|---|", *rows])
+    (target / "README.md").write_text(f"{(trained / 'README.md').read_text()}\n## Sources and credits\n\n{table}\n")
     print(spec)
     for path in sorted(target.iterdir()):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -19,6 +19,7 @@ class Repository:
     commit: str
     licence: str
     folder: str = "."
+    gives: str = ""
 
     @property
     def clone_from(self):
@@ -29,47 +30,112 @@ class Repository:
         return data / self.name.split("/")[1] / self.folder
 
 
-STEMS = Repository("ichbinsoftware/everythingisremixed", "HEAD", "CC0-1.0")
-POP909 = Repository("music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6", "MIT", "POP909")
-GROOVE = Repository("zharry29/drums-with-llm", "476adbc938a600eaca26bbb02648e6127b5eca64", "CC-BY-4.0", "groove")
-FREEDOOM = Repository("freedoom/freedoom", "d14dbbee3b6fbfb2c11cdb65eb61216e86d4ee85", "BSD-3-Clause", "musics")
+STEMS = Repository(
+    "ichbinsoftware/everythingisremixed", "HEAD", "CC0-1.0", gives="seven songs as stems, by Software-Entwicklungskit"
+)
+POP909 = Repository(
+    "music-x-lab/POP909-Dataset",
+    "d83e6edba6872a704f5d3b8b32f5cb540088dae6",
+    "MIT",
+    "POP909",
+    "melodies and pianos of 909 songs",
+)
+GROOVE = Repository(
+    "zharry29/drums-with-llm",
+    "476adbc938a600eaca26bbb02648e6127b5eca64",
+    "CC-BY-4.0",
+    "groove",
+    "the Groove MIDI data set",
+)
+FREEDOOM = Repository(
+    "freedoom/freedoom",
+    "d14dbbee3b6fbfb2c11cdb65eb61216e86d4ee85",
+    "BSD-3-Clause",
+    "musics",
+    "112 pieces of a game's music, as notes",
+)
 # Their makers' terms of use allow editing, other programs and commercial use, and ask for the voice to be named.
 KUMI, SCOTTPOID = "terms of Hitsuboku Kumi, by Cubialpha", "terms of SCOTTPOID, by Scott"
 INSTRUMENTS = (
-    Repository("freepats/electric-bass-YR", "8dcb7ea9116f417273ef8c030d15e7b3aa654301", "CC0-1.0"),
-    Repository("freepats/spanish-classical-guitar", "6f4eb1b092acc88f5448cea1a0001bd07b971af8", "CC0-1.0"),
-    Repository("freepats/upright-piano-KW", "570f6c60ed2eff67accad3b85d5b452e57a3ad28", "CC0-1.0"),
-    Repository("sfzinstruments/karoryfer.emilyguitar", "b4920dc662fd9cad6dcaccdeecffdd91c8725d8c", "CC0-1.0"),
-    Repository("sfzinstruments/karoryfer.growlybass", "4f483268fc66b5a6d5781d421c0d11b8d08d3fc6", "CC0-1.0"),
-    Repository("sfzinstruments/karoryfer.meatbass", "ac9e859564bda286ab5ec672d00ff1aa2fef2895", "CC0-1.0"),
-    Repository("sfzinstruments/karoryfer.shinyguitar", "57243cca85277dbcc120ce17c6178032f93c80f3", "CC0-1.0"),
-    Repository("sfzinstruments/DrumGizmo.MuldjordKit", "fc165714974aa843125ce88597f341b31376e1d5", "CC-BY-4.0"),
-    Repository("sfzinstruments/BengtNilsson.HeadroomPiano", "2a7df3f7252227a3484202c1d61bc1bfe352a971", "CC-BY-4.0"),
-    Repository("oxygen-dioxide/hitsuboku-kumi-chn", "0b7ff99fe0001f55b6143f8fba8a12d2fdebad58", KUMI),
-    Repository("oxygen-dioxide/scottpoid-ja", "36c13b1ca28c35a739e70ef309ca129dccc08578", SCOTTPOID),
-    Repository("sfzinstruments/SplendidGrandPiano", "1c595d827b7fd7f0be3134aaed0f90b3662a09cf", "public domain"),
+    Repository("freepats/electric-bass-YR", "8dcb7ea9116f417273ef8c030d15e7b3aa654301", "CC0-1.0", gives="bass guitar"),
+    Repository(
+        "freepats/spanish-classical-guitar",
+        "6f4eb1b092acc88f5448cea1a0001bd07b971af8",
+        "CC0-1.0",
+        gives="classical guitar",
+    ),
+    Repository(
+        "freepats/upright-piano-KW", "570f6c60ed2eff67accad3b85d5b452e57a3ad28", "CC0-1.0", gives="upright piano"
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.emilyguitar",
+        "b4920dc662fd9cad6dcaccdeecffdd91c8725d8c",
+        "CC0-1.0",
+        gives="electric guitar",
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.growlybass",
+        "4f483268fc66b5a6d5781d421c0d11b8d08d3fc6",
+        "CC0-1.0",
+        gives="bass guitar",
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.meatbass", "ac9e859564bda286ab5ec672d00ff1aa2fef2895", "CC0-1.0", gives="double bass"
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.shinyguitar",
+        "57243cca85277dbcc120ce17c6178032f93c80f3",
+        "CC0-1.0",
+        gives="archtop guitar",
+    ),
+    Repository(
+        "sfzinstruments/DrumGizmo.MuldjordKit",
+        "fc165714974aa843125ce88597f341b31376e1d5",
+        "CC-BY-4.0",
+        gives="drum kit, by Lars Muldjord",
+    ),
+    Repository(
+        "sfzinstruments/BengtNilsson.HeadroomPiano",
+        "2a7df3f7252227a3484202c1d61bc1bfe352a971",
+        "CC-BY-4.0",
+        gives="grand piano, by Bengt Nilsson",
+    ),
+    Repository("oxygen-dioxide/hitsuboku-kumi-chn", "0b7ff99fe0001f55b6143f8fba8a12d2fdebad58", KUMI, gives="voice"),
+    Repository("oxygen-dioxide/scottpoid-ja", "36c13b1ca28c35a739e70ef309ca129dccc08578", SCOTTPOID, gives="voice"),
+    Repository(
+        "sfzinstruments/SplendidGrandPiano",
+        "1c595d827b7fd7f0be3134aaed0f90b3662a09cf",
+        "public domain",
+        gives="grand piano, by AKAI",
+    ),
 )
 
 # Programs, sound fonts and songs from Debian; what is rendered with a sound font carries its licence.
-DEBIAN = (
-    "mma fluidsynth fluid-soundfont-gm musescore-general-soundfont avldrums.lv2-soundfont "
-    "fretsonfire-songs-muldjord fretsonfire-songs-sectoid"
-)
 PYTHON = "mido pedalboard soundfile soxr"
-SOUND_FONTS = (
-    "/usr/share/sounds/sf2/FluidR3_GM.sf2",  # Frank Wen, MIT
-    "/usr/share/sounds/sf3/MuseScore_General.sf3",  # S. Christian Collins, MIT
-)
-DRUM_FONTS = (  # Glen MacArthur, CC BY-SA 3.0
-    "/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2",
-    "/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2",
-)
+SOUND_FONTS = ("/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/sounds/sf3/MuseScore_General.sf3")
+DRUM_FONTS = ("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2", "/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2")
 GUITARS = {  # the guitar's own track of each song
     "/usr/share/games/fretsonfire/data/songs/muldjord": "CC-BY-SA-3.0",
     "/usr/share/games/fretsonfire/data/songs/sectoid": "MIT",
 }
+FROM_DEBIAN = (  # package, licence, what it gives
+    ("fluid-soundfont-gm", "MIT", "FluidR3, a sound font by Frank Wen"),
+    ("musescore-general-soundfont", "MIT", "a sound font by S. Christian Collins"),
+    ("avldrums.lv2-soundfont", "CC-BY-SA-3.0", "two drum kits, by Glen MacArthur"),
+    ("fretsonfire-songs-muldjord", "CC-BY-SA-3.0", "the guitars of four songs, by Muldjord"),
+    ("fretsonfire-songs-sectoid", "MIT", "the guitars of four songs, by Carlos Viola Iborra"),
+)
+DEBIAN = " ".join(["mma", "fluidsynth", *(package for package, _, _ in FROM_DEBIAN)])
 STYLES = "/usr/share/mma/lib"  # accompaniment styles of MMA (GPL-2+; they drive the rendering and are not in it)
 RENDERED_LICENCE = "CC-BY-SA-3.0"  # the strictest of what rendered parts are made of
+
+
+def all_credits():
+    """Rows for a model card: where from, at which commit, licence, what."""
+    for source in (STEMS, POP909, GROOVE, FREEDOOM, *INSTRUMENTS):
+        yield source.name, source.commit[:10], source.licence, source.gives
+    for package, licence, gives in FROM_DEBIAN:
+        yield f"Debian: {package}", "", licence, gives
 
 
 def clone_all(data):
