@@ -95,7 +95,10 @@ def _spleeter_specs() -> list[MaskModelSpec]:
 OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
 OPEN_WEIGHTS = Weights(
     "open5",
-    (),
+    (
+        WeightsFile("open5.onnx", "19e4dd5d0c82ba7918850222cf0111a9eaabcd3b40c7b5ce65f997378ededcf1", 2_266_424),
+        WeightsFile("open5.safetensors", "2155438a6042553b9016ef13533ddee96d17cf44f865751afa9f06f9681e6888", 2_085_488),
+    ),
     (Source("package", "weights/open5"),),
 )
 

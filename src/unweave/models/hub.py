@@ -28,7 +28,7 @@ def is_offline() -> bool:
 def home_of(weights: Weights) -> Path:
     """Where the files of ``weights`` lie, or will: in the package itself, or in the cache."""
     own = next((source for source in weights.sources if source.kind == "package"), None)
-    return Path(__file__).with_name(own.location) if own else weights_folder(weights.name)
+    return Path(__file__).parent / own.location if own else weights_folder(weights.name)
 
 
 def is_present(weights: Weights) -> bool:

@@ -56,18 +56,25 @@ class Clip:
 
 
 class Shards:
-    """A folder of shards: stretches of stems by clip. Safe to use from several threads."""
+    """Folders of shards at one sample rate: stretches of stems by clip. Safe to use from several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        self.sample_rate: int = index["sample_rate"]
-        self.clips = [Clip(**{**clip, "active_seconds": tuple(clip["active_seconds"])}) for clip in index["clips"]]
-        self._folder = folder
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+        self.clips: list[Clip] = []
+        self._paths: list[Path] = []
+        for folder in folders:
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            self.sample_rate: int = index["sample_rate"]
+            before = len(self._paths) * SHARD_SAMPLES
+            for clip in index["clips"]:
+                clip["active_seconds"] = tuple(clip["active_seconds"])
+                clip["start"] += before
+                self.clips.append(Clip(**clip))
+            self._paths += sorted(folder.glob("*.i16"))
 
     @cached_property
     def _shards(self) -> list[npt.NDArray[np.int16]]:
-        paths = sorted(self._folder.glob("*.i16"))
-        return [np.memmap(path, np.int16, mode="r").reshape(-1, CHANNELS) for path in paths]
+        return [np.memmap(path, np.int16, mode="r").reshape(-1, CHANNELS) for path in self._paths]
 
     def read(self, clip: Clip, start: int, n_samples: int) -> Waveform:
         """(2, n_samples) of ``clip`` from its sample ``start``, silence beyond its end."""
@@ -101,7 +108,7 @@ def prepare_shards(
         sealed_folder(folder, lambda staged: _write(tracks, staged, sample_rate, on_track))
     except OSError as error:
         raise OptionError(f"cannot keep decoded stems in {cache}: {error.strerror or error}") from error
-    return Shards(folder)
+    return Shards([folder])
 
 
 def _fingerprint(tracks: Sequence[TrainingTrack], sample_rate: int) -> str:

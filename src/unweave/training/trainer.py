@@ -117,16 +117,24 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
 
 def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, Shards | None]:
     """The decoded stems to train on, and those to validate with."""
-    tracks = [track for source in plan.data.sources for track in find_training_tracks(source, spec.stems)]
-    licensed = [track for track in tracks if not plan.data.licences or track.licence in plan.data.licences]
-    if tracks and not licensed:
+    training: list[list[TrainingTrack]] = []
+    held_out = [find_training_tracks(source, spec.stems) for source in plan.data.validation]
+    for source in plan.data.sources:
+        tracks = find_training_tracks(source, spec.stems)
+        licensed = [track for track in tracks if not plan.data.licences or track.licence in plan.data.licences]
+        training.append([track for track in licensed if not _is_held_out(track, plan)])
+        held_out.append([track for track in licensed if _is_held_out(track, plan)])
+    if plan.data.licences and not any(training) and not any(held_out):
         raise OptionError(f"no track is under {', '.join(plan.data.licences)}")
-    held_out = [track for track in licensed if _is_held_out(track, plan)]
-    validation = [track for source in plan.data.validation for track in find_training_tracks(source, spec.stems)]
-    rest = [track for track in licensed if track not in held_out]
-    training = prepare_shards(rest, plan.data.cache, spec.sample_rate, watcher.decoding)
-    held_out += validation
-    return training, prepare_shards(held_out, plan.data.cache, spec.sample_rate, watcher.decoding) if held_out else None
+    if not any(training):
+        raise OptionError("there is nothing to train on: all tracks are held out")
+
+    def prepare(groups: list[list[TrainingTrack]]) -> Shards:
+        """Each source has shards of its own, so that another one costs no more than itself."""
+        parts = [prepare_shards(g, plan.data.cache, spec.sample_rate, watcher.decoding) for g in groups if g]
+        return Shards([folder for part in parts for folder in part.folders])
+
+    return prepare(training), prepare(held_out) if any(held_out) else None
 
 
 def _is_held_out(track: TrainingTrack, plan: Plan) -> bool:

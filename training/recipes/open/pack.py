@@ -2,23 +2,39 @@
 
     python pack.py TRAINED PACKAGE/models/weights/NAME
 
-Prints the lines for the catalogue.
+The weights are the mean of the best ones by validation and the last ones, both averages over many steps already: as
+good as the better of the two for each stem. Prints the lines for the catalogue.
 """
 
 import dataclasses
 import hashlib
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import safetensors.torch
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from sources import all_credits
-from unweave.models.export import METADATA_KEY, read_exported_spec, spec_to_json
+from unweave.models.export import METADATA_KEY, spec_from_json, spec_to_json
+from unweave.models.torch_network import new_network, save_onnx
 
 LICENCE = "CC-BY-SA-4.0"  # the strictest of the data's
+
+
+def mean_network(checkpoint, spec):
+    """The network between the best and the last weights of a run."""
+    best, last = checkpoint["tensors"]["best"], checkpoint["tensors"]["average"]
+    mean = {
+        key: (tensor + last[f"module.{key}"]) / 2 if tensor.is_floating_point() else tensor
+        for key, tensor in best.items()
+    }
+    network = new_network(spec)
+    network.load_state_dict(mean)
+    return network.eval()
 
 
 def halved(model):
@@ -39,27 +55,40 @@ def halved(model):
     return model
 
 
+def card(trained, name, checkpoint):
+    """The card that training wrote, under the model's own name, with every source and its makers."""
+    text = (trained / "README.md").read_text()
+    _, _, rest = text.partition("\n")
+    before, _, after = re.split(r"```sh\n(.*)\n```", rest)
+    best, last = checkpoint["best_step"], checkpoint["step"]
+    text = f"# {name}\n{before}```sh\nmake -C training/recipes/open\n```{after}"
+    text = text.replace("Weights: unknown licence", f"Weights: {LICENCE}, which allows commercial use")
+    text = text.replace(f"those of step {best}.", f"the mean of those of steps {best} and {last}.")
+    rows = [f"| {' | '.join(row)} |" for row in all_credits()]
+    table = "\n".join(["| from | commit | licence | what |", "|---|---|---|---|", *rows])
+    return f"{text}\n## Sources and credits\n\n{table}\n"
+
+
 def main():
     trained, target = Path(sys.argv[1]), Path(sys.argv[2])
     name = target.name
     target.mkdir(parents=True, exist_ok=True)
-    known = read_exported_spec(trained / "model.onnx")
-    spec = dataclasses.replace(known, name=name, weights=name, licence=LICENCE)
+    checkpoint = torch.load(trained / "checkpoint.pt", map_location="cpu", weights_only=True)
+    spec = dataclasses.replace(spec_from_json(checkpoint["model"]), name=name, weights=name, licence=LICENCE)
+    network = mean_network(checkpoint, spec)
     description = {METADATA_KEY: spec_to_json(spec)}
-    model = halved(onnx.load(trained / "model.onnx"))
+    path = target / f"{name}.onnx"
+    save_onnx(network, spec, path)
+    model = halved(onnx.load(path))
     onnx.helper.set_model_props(model, description)
     onnx.checker.check_model(model)
-    (target / f"{name}.onnx").write_bytes(model.SerializeToString())
-    tensors = safetensors.torch.load_file(trained / "model.safetensors")
-    halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
-    (target / f"{name}.safetensors").write_bytes(safetensors.torch.save(halves, metadata=description))
-    rows = [f"| {' | '.join(row)} |" for row in all_credits()]
-    table = "\n".join(["| from | commit | licence | what |", "|---|---|---|---|", *rows])
-    (target / "README.md").write_text(f"{(trained / 'README.md').read_text()}\n## Sources and credits\n\n{table}\n")
-    print(spec)
-    for path in sorted(target.iterdir()):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        print(f'WeightsFile("{path.name}", "{digest}", {path.stat().st_size:_}),')
+    path.write_bytes(model.SerializeToString())
+    halves = {key: t.half() if t.is_floating_point() else t for key, t in network.state_dict().items()}
+    path.with_suffix(".safetensors").write_bytes(safetensors.torch.save(halves, metadata=description))
+    (target / "README.md").write_text(card(trained, name, checkpoint))
+    for file in sorted(target.glob(f"{name}.*")):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        print(f'WeightsFile("{file.name}", "{digest}", {file.stat().st_size:_}),')
 
 
 if __name__ == "__main__":

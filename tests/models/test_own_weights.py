@@ -1,0 +1,68 @@
+"""Our own weights: inside the package, whole, and ready without a network, a cache or a download."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from tests.helpers.signals import error_db, song
+from unweave import DownloadError, Separator
+from unweave.models import hub
+from unweave.models.catalog import find_spec, find_weights
+from unweave.models.export import read_exported_spec
+from unweave.models.hub import ensure_weights, home_of
+from unweave.models.resolve import resolve
+
+RATE = 44100
+
+
+def test_every_file_is_what_the_catalogue_says():
+    weights = find_weights("open5")
+    folder = home_of(weights)
+    for file in weights.files:
+        content = (folder / file.name).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size, file.sha256)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 16e6
+    assert "## Sources and credits" in (folder / "README.md").read_text()
+    assert ensure_weights("open5", offline=True) == folder
+
+
+def test_the_catalogue_describes_the_network_that_is_there():
+    own = find_spec("unweave:5stems")
+    kept = read_exported_spec(resolve("5stems").locate(True, print))
+    for field in ("stems", "network", "n_filters", "n_bins", "n_fft", "hop_length", "mask_exponent", "mask_extension"):
+        assert getattr(kept, field) == getattr(own, field)
+
+
+@pytest.mark.parametrize("name", ["4stems", "5stems"])
+def test_they_separate_offline_with_an_empty_cache(cache, monkeypatch, name):
+    monkeypatch.setenv("UNWEAVE_OFFLINE", "1")
+    mixture = song(4.0)
+    stems = Separator(name, device="cpu").separate(mixture, RATE)
+    assert set(stems) == set(find_spec(name).stems)
+    assert all(np.isfinite(stem).all() for stem in stems.values())
+    assert error_db(sum(stems.values()), mixture) < -90
+
+
+def test_four_stems_are_five_with_the_piano_in_the_rest(cache):
+    mixture = song(3.0)
+    four, five = (Separator(name, device="cpu").separate(mixture, RATE) for name in ("4stems", "5stems"))
+    assert error_db(four["drums"], five["drums"]) < -90
+    assert error_db(four["other"], five["other"] + five["piano"]) < -80
+
+
+def test_pytorch_computes_the_same(cache):
+    from unweave.engines.torch import TorchSeparator
+    from unweave.models.torch_network import load_network
+
+    separator = Separator("4stems", device="cpu")
+    module = load_network(separator.spec, resolve("4stems").locate(True, print))
+    in_torch = TorchSeparator(separator.spec, module, "cpu", "float32")
+    magnitude = np.abs(np.random.default_rng(0).standard_normal((2, 512, 1536))).astype(np.float32)
+    assert error_db(in_torch.estimate(magnitude), separator._network.estimate(magnitude)) < -50
+
+
+def test_a_package_without_them_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(hub, "__file__", str(tmp_path / "hub.py"))
+    with pytest.raises(DownloadError, match="install it again"):
+        ensure_weights("open5")
