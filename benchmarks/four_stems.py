@@ -93,9 +93,9 @@ def main():
         for name, separate in ways.items():
             tasks = []
             for references, rate in loaded:
-                estimates = separate(references, rate)
+                estimates = dict(separate(references, rate))
                 if "accompaniment" in name:
-                    estimates.pop("vocals")
+                    del estimates["vocals"]
                 tasks.append((references, estimates, rate))
             medians = np.nanmedian(list(pool.map(score, tasks)), axis=0)
             rows.append((name, *("" if np.isnan(a) else f"{a:.2f} / {b:.2f}" for a, b in medians)))

@@ -11,7 +11,7 @@ from unweave.models.catalog import specs
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import parse_spleeter_json, write_spleeter_json
 
-MASK_MODELS = [spec for spec in specs().values() if isinstance(spec, MaskModelSpec)]
+MASK_MODELS = [spec for spec in specs().values() if isinstance(spec, MaskModelSpec) and spec.is_classic]
 # As the original ships it for four stems.
 ORIGINAL = {
     "train_csv": "path/to/train.csv", "validation_csv": "path/to/test.csv", "model_dir": "4stems", "mix_name": "mix",
