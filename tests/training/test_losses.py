@@ -8,7 +8,7 @@ import torch
 
 from tests.helpers.toys import TOY
 from unweave.dsp.stft import analyse, synthesise
-from unweave.training.losses import LOSSES, Estimate, weighted_loss
+from unweave.training.losses import LOSSES, Estimate, Truth, weighted_loss
 from unweave.training.spectrum import Transform, segment_samples
 
 SPEC = dataclasses.replace(TOY, n_fft=512, hop_length=128, n_bins=257)
@@ -22,7 +22,7 @@ def estimate(error=0.0, scale=1.0):
     true[1] = 0  # so that the mixture's phase is the stem's
     mixture = TRANSFORM.forward(true.sum(0))
     magnitudes = torch.stack([scale * mixture.abs(), error * mixture.abs()])
-    return Estimate(TRANSFORM, magnitudes, true, TRANSFORM.forward(true))
+    return Estimate(Truth(TRANSFORM, true), magnitudes)
 
 
 def test_the_transform_is_that_of_the_rest():
@@ -46,7 +46,7 @@ def test_right_is_better_than_wrong(name):
 
 def test_magnitude_l1_is_the_original_sum_of_means():
     given = estimate(error=0.25)
-    expected = 0.25 * given.mixture_spectrum.abs().mean()
+    expected = 0.25 * given.truth.mixture.mean()
     torch.testing.assert_close(LOSSES["magnitude_l1"](given), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_spectrum_sdr_in_decibels():
 
 def test_waveform_l1_and_si_sdr():
     given = estimate(scale=0.5)
-    true = given.true_parts[0]
+    true = given.truth.parts[0]
     assert float(LOSSES["waveform_l1"](given)) == pytest.approx(float(true.abs().mean()) / 4, rel=1e-3)
     assert float(LOSSES["si_sdr"](given)) < -60
 
@@ -76,7 +76,7 @@ def test_losses_are_weighted():
 def test_gradients_are_finite_even_for_silence(name):
     magnitudes = torch.zeros(2, 1, 2, 64, 257, requires_grad=True)
     silence = torch.zeros(2, 1, 2, N_SAMPLES)
-    LOSSES[name](Estimate(TRANSFORM, magnitudes, silence, TRANSFORM.forward(silence))).backward()
+    LOSSES[name](Estimate(Truth(TRANSFORM, silence), magnitudes)).backward()
     assert magnitudes.grad is not None
     assert torch.isfinite(magnitudes.grad).all()
 

@@ -43,53 +43,60 @@ def compiled() -> Call:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Estimated and true stems of a batch, in the form that a loss asks for.
+class Truth:
+    """The true stems of a batch and what follows from them, each computed once.
 
     Spectra are (stems, segments, channels, frames, bins), waveforms (stems, segments, channels, samples).
     """
 
     transform: Transform
-    magnitudes: Tensor  # of the estimates
-    true_waveforms: Tensor
-    true_spectra: Tensor
+    waveforms: Tensor
     call: Call = plainly
+
+    @cached_property
+    def spectra(self) -> Tensor:
+        """The stems' spectra."""
+        return self.transform.forward(self.waveforms)
 
     @cached_property
     def mixture_spectrum(self) -> Tensor:
         """(segments, channels, frames, bins)."""
-        return self.true_spectra.sum(0)
+        return self.spectra.sum(0)
 
     @cached_property
-    def mixture_magnitudes(self) -> Tensor:
-        """(segments, channels, frames, bins)."""
+    def mixture(self) -> Tensor:
+        """Its magnitudes, which the network sees."""
         return self.mixture_spectrum.abs()
 
     @cached_property
-    def spectra(self) -> Tensor:
-        """The estimates' spectra, with the mixture's phase."""
-        scale = self.magnitudes / self.mixture_magnitudes.clamp_min(EPSILON)
-        return scale * self.mixture_spectrum
+    def in_phase(self) -> Tensor:
+        """The stems' spectra, projected onto the mixture's phase: what real masks can reach."""
+        return self.call(_along_phase, torch.view_as_real(self.spectra), torch.view_as_real(self.mixture_spectrum))
 
     @cached_property
-    def in_phase(self) -> Tensor:
-        """The true stems' spectra, projected onto the mixture's phase: what real masks can reach."""
-        return self.call(_along_phase, torch.view_as_real(self.true_spectra), torch.view_as_real(self.mixture_spectrum))
+    def parts(self) -> Tensor:
+        """The waveforms without the ends of the segment, where frames are missing."""
+        return self.transform.whole_part(self.waveforms)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated magnitudes of a batch (stems, segments, channels, frames, bins), beside the truth."""
+
+    truth: Truth
+    magnitudes: Tensor
 
     @cached_property
     def waveforms(self) -> Tensor:
-        """The estimates' waveforms, without the ends of the segment, where frames are missing."""
-        return self.transform.whole_part(self.transform.inverse(self.spectra))
-
-    @cached_property
-    def true_parts(self) -> Tensor:
-        """What `waveforms` should be."""
-        return self.transform.whole_part(self.true_waveforms)
+        """The estimates with the mixture's phase, without the ends of the segment."""
+        scale = self.magnitudes / self.truth.mixture.clamp_min(EPSILON)
+        transform = self.truth.transform
+        return transform.whole_part(transform.inverse(scale * self.truth.mixture_spectrum))
 
 
 def magnitude_l1(estimate: Estimate) -> Tensor:
     """The original's: mean absolute difference of magnitudes, summed over the stems (Spleeter's ``L1_mask``)."""
-    return (estimate.magnitudes - estimate.true_spectra.abs()).abs().mean(dim=(1, 2, 3, 4)).sum()
+    return (estimate.magnitudes - estimate.truth.spectra.abs()).abs().mean(dim=(1, 2, 3, 4)).sum()
 
 
 def spectrum_l1(estimate: Estimate) -> Tensor:
@@ -98,7 +105,7 @@ def spectrum_l1(estimate: Estimate) -> Tensor:
     Linear in the error, so that no stem can become the place where all others leave what they are unsure of, as it does
     with `spectrum_sdr` alone, where an error twice as large costs 3 dB however large it is.
     """
-    return estimate.call(_l1_ratio, estimate.magnitudes, estimate.in_phase, estimate.mixture_magnitudes)
+    return estimate.truth.call(_l1_ratio, estimate.magnitudes, estimate.truth.in_phase, estimate.truth.mixture)
 
 
 def spectrum_l2(estimate: Estimate) -> Tensor:
@@ -107,12 +114,12 @@ def spectrum_l2(estimate: Estimate) -> Tensor:
     Linear in the error as `spectrum_l1`, but led by the loudest bins, as the SDR is; per stem and segment, so that one
     bad segment does not drown the rest.
     """
-    return estimate.call(_l2_ratio, estimate.magnitudes, estimate.in_phase, estimate.mixture_magnitudes)
+    return estimate.truth.call(_l2_ratio, estimate.magnitudes, estimate.truth.in_phase, estimate.truth.mixture)
 
 
 def waveform_l1(estimate: Estimate) -> Tensor:
     """Mean absolute difference of samples."""
-    return (estimate.waveforms - estimate.true_parts).abs().mean()
+    return (estimate.waveforms - estimate.truth.parts).abs().mean()
 
 
 def spectrum_sdr(estimate: Estimate) -> Tensor:
@@ -123,10 +130,10 @@ def spectrum_sdr(estimate: Estimate) -> Tensor:
     the source so that a stem that is not there has a bounded loss too (as in "What's all the FUSS about free universal
     sound separation data?", 2021).
     """
-    stem, mixture = _energy(estimate.true_spectra), _energy(estimate.mixture_spectrum)
+    stem, mixture = _energy(estimate.truth.spectra), _energy(estimate.truth.mixture_spectrum)
     # Estimates have the mixture's phase, so that their error has a part along it and a part that no mask changes.
-    fixed = stem - _energy(estimate.in_phase)
-    error = _energy(estimate.magnitudes - estimate.in_phase) + fixed.clamp_min(0)
+    fixed = stem - _energy(estimate.truth.in_phase)
+    error = _energy(estimate.magnitudes - estimate.truth.in_phase) + fixed.clamp_min(0)
     floor = 10 ** (FLOOR_DB / 10) * mixture + EPSILON
     return 10 * (torch.log10(error + floor) - torch.log10(stem + floor)).mean()
 
@@ -136,7 +143,7 @@ def si_sdr(estimate: Estimate) -> Tensor:
 
     Stems that cannot be heard are left out; channels are projected together.
     """
-    true, own = estimate.true_parts.flatten(2), estimate.waveforms.flatten(2)
+    true, own = estimate.truth.parts.flatten(2), estimate.waveforms.flatten(2)
     energy = true.square().sum(-1)
     target = ((own * true).sum(-1) / (energy + EPSILON))[..., None] * true
     error = (own - target).square().sum(-1)
@@ -150,7 +157,7 @@ def multi_resolution_stft(estimate: Estimate) -> Tensor:
 
     R. Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equations 3 to 6.
     """
-    own, true = estimate.waveforms.flatten(0, 2), estimate.true_parts.flatten(0, 2)
+    own, true = estimate.waveforms.flatten(0, 2), estimate.truth.parts.flatten(0, 2)
     total = own.new_zeros(())
     for n_fft in RESOLUTIONS:
         window = torch.hann_window(n_fft, device=own.device)

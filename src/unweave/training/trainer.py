@@ -24,7 +24,7 @@ from unweave.models.torch_network import count_operations, load_network, new_net
 from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from unweave.training.journal import Journal
-from unweave.training.losses import Estimate, compiled, plainly, weighted_loss
+from unweave.training.losses import Estimate, Truth, compiled, plainly, weighted_loss
 from unweave.training.plan import LoopPlan, Plan
 from unweave.training.release import release
 from unweave.training.sampler import Sampler
@@ -117,21 +117,19 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
 
 def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, Shards | None]:
     """The decoded stems to train on, and those to validate with."""
-    training: list[list[TrainingTrack]] = []
-    held_out = [find_training_tracks(source, spec.stems) for source in plan.data.validation]
-    for source in plan.data.sources:
-        tracks = find_training_tracks(source, spec.stems)
-        licensed = [track for track in tracks if not plan.data.licences or track.licence in plan.data.licences]
-        training.append([track for track in licensed if not _is_held_out(track, plan)])
-        held_out.append([track for track in licensed if _is_held_out(track, plan)])
-    if plan.data.licences and not any(training) and not any(held_out):
-        raise OptionError(f"no track is under {', '.join(plan.data.licences)}")
-    if not any(training):
-        raise OptionError("there is nothing to train on: all tracks are held out")
+    sources = [find_training_tracks(source, spec.stems) for source in plan.data.sources]
+    if plan.data.licences:
+        sources = [[track for track in tracks if track.licence in plan.data.licences] for tracks in sources]
+        if not any(sources):
+            raise OptionError(f"no track is under {', '.join(plan.data.licences)}")
+    training = [[track for track in tracks if not _is_held_out(track, plan)] for tracks in sources]
+    held_out = [[track for track in tracks if _is_held_out(track, plan)] for tracks in sources]
+    held_out += [find_training_tracks(source, spec.stems) for source in plan.data.validation]
 
     def prepare(groups: list[list[TrainingTrack]]) -> Shards:
         """Each source has shards of its own, so that another one costs no more than itself."""
-        parts = [prepare_shards(g, plan.data.cache, spec.sample_rate, watcher.decoding) for g in groups if g]
+        groups = [tracks for tracks in groups if any(track.files for track in tracks)] or [[]]
+        parts = [prepare_shards(tracks, plan.data.cache, spec.sample_rate, watcher.decoding) for tracks in groups]
         return Shards([folder for part in parts for folder in part.folders])
 
     return prepare(training), prepare(held_out) if any(held_out) else None
@@ -243,15 +241,13 @@ class _Run:
             stems = torch.from_numpy(batch).to(self._accelerator.device, non_blocking=True)
             taken = self._augmentation.taken(self.spec.stems, len(stems), state.step).to(stems.device)
             stems = self._augmentation(stems, state.step) * ~taken[..., None, None]
-            waveforms = stems.transpose(0, 1)
-            spectra = self._transform.forward(waveforms)
-            mixture = spectra.sum(0).abs()
+            truth = Truth(self._transform, stems.transpose(0, 1), self._call)
+            mixture = truth.mixture
         with self._accelerator.autocast():
             magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
         if self.plan.augmentation.taken:
             magnitudes = self._call(without, magnitudes, mixture, taken)
-        estimate = Estimate(self._transform, magnitudes, waveforms, spectra, self._call)
-        loss = weighted_loss(estimate, self.plan.loss)
+        loss = weighted_loss(Estimate(truth, magnitudes), self.plan.loss)
         self._optimizer.zero_grad()
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._network.parameters(), loop.clip_norm)

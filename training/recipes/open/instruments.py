@@ -115,11 +115,16 @@ def play(instrument, root, notes, seconds, random):
         decay = np.exp(-np.arange(max(0, sound.shape[1] - held)) / (instrument.release * RATE / 1.4))
         gain = (note.velocity / 127) ** 0.6
         start = max(0, int((note.start + random.normal(0, loose)) * RATE))
-        stop = min(out.shape[1], start + sound.shape[1])
         sound = gain * sound
         sound[:, held:] *= decay
-        out[:, start:stop] += sound[:, : max(0, stop - start)]
+        _add(sound, out, start)
     return out[:, : int(seconds * RATE)]
+
+
+def _add(sound, out, start):
+    """Add ``sound`` to ``out`` from ``start`` on, as far as it fits."""
+    stop = min(out.shape[1], start + sound.shape[1])
+    out[:, start:stop] += sound[:, : max(0, stop - start)]
 
 
 def _at_speed(sound, ratio):
@@ -194,8 +199,7 @@ class Kit:
             place = (note.velocity / 127) ** 1.2 * (n_hits - 1) + self.random.normal(0, 0.06 * n_hits)
             sound = self.hit(piece, int(np.clip(round(place), 0, n_hits - 1)) + 1)
             start = max(0, int(note.start * RATE))
-            stop = min(out.shape[1], start + sound.shape[1])
-            out[:, start:stop] += (note.velocity / 127) ** 0.7 * sound[:, : max(0, stop - start)]
+            _add((note.velocity / 127) ** 0.7 * sound, out, start)
         return out[:, : int(seconds * RATE)]
 
 

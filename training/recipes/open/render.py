@@ -26,7 +26,7 @@ from sources import FREEDOOM, GROOVE, POP909, RENDERED_LICENCE
 LONGEST_SECONDS = 40
 
 
-def one_song(number, style, root, random):
+def one_song(number, style, random):
     """All stems of one MMA song: name, then stem → channels with their programs."""
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -36,7 +36,7 @@ def one_song(number, style, root, random):
     return song and (f"mma-{number:04}-{style}", song, scores.stems(song))
 
 
-def one_pop(number, midi, root, random):
+def one_pop(number, midi, random):
     """The piano of one song of POP909 with its melody and bridge on other instruments."""
     song = mido.MidiFile(midi)
     named = scores.named_channels(song)
@@ -45,21 +45,21 @@ def one_pop(number, midi, root, random):
     return f"pop-{number:03}", song, stems
 
 
-def one_singer(number, midi, root, random):
+def one_singer(number, midi, random):
     """The melody of one song of POP909, sung to syllables without sense."""
     song = mido.MidiFile(midi)
     named = scores.named_channels(song)
     return ("MELODY" in named) and (f"sung-{number:03}", song, {"vocals": {named["MELODY"]: 0}})
 
 
-def one_drummer(number, midi, root, random):
+def one_drummer(number, midi, random):
     """One performance of the Groove data set."""
     song = mido.MidiFile(midi)
     channels = {m.channel for track in song.tracks for m in track if m.type == "note_on"}
     return f"groove-{number:04}", song, {"drums": dict.fromkeys(channels, 0)}
 
 
-def one_game(number, midi, root, random):
+def one_game(number, midi, random):
     """A piece of Freedoom's music: rock and metal, mostly."""
     song = mido.MidiFile(midi, clip=True)
     return f"game-{number:04}-{midi.stem}", song, scores.stems(song)
@@ -69,7 +69,7 @@ def render(task):
     """Rows of the list for one piece of music."""
     make, number, score, root, out, recorded, seed = task
     random = np.random.default_rng((seed, *make.__name__.encode(), number))
-    made = make(number, score, root, random)
+    made = make(number, score, random)
     if not made:
         return []
     name, song, stems = made

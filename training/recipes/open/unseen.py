@@ -30,7 +30,7 @@ def main():
     random = np.random.default_rng(99)
     n_done = 0
     for number, style in enumerate(random.permutation(scores.styles())):
-        made = render.one_song(number, str(style), arguments.data, random)
+        made = render.one_song(number, str(style), random)
         if n_done == arguments.songs:
             break
         if not made or not {"piano", "drums", "bass", "other"} <= set(made[2]):
