@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from unweave.models.spec import MaskModelSpec
 
-COMPRESSION = 0.25  # the network sees magnitudes to this power: loud and quiet bins in one range
 FRAMES_PER_CELL = 2
 BOTTLENECK = 8  # how many times fewer numbers than cells lie between the two matrices over frequency
 
@@ -78,7 +77,8 @@ class BandNet(nn.Module):
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """See the class; frames must be a multiple of 2 to the number of levels."""
-        seen = magnitudes.clamp_min(1e-8) ** COMPRESSION * self.gain + self.shift
+        # Fourth roots bring loud and quiet bins into one range; two square roots are faster than a power.
+        seen = magnitudes.clamp_min(1e-8).sqrt().sqrt() * self.gain + self.shift
         x = torch.cat(
             [cut(seen[..., band.start : band.stop]) for cut, band in zip(self.split, self.bands, strict=True)], dim=-1
         )
@@ -89,22 +89,25 @@ class BandNet(nn.Module):
         x = self.encoder[-1](x)
         for up, block, skip in zip(reversed(self.up), reversed(self.decoder), reversed(skips), strict=True):
             x = block(nn.functional.pixel_shuffle(up(x), 2) + skip)
-        return torch.cat(list(self._masks(x)), dim=-1) * magnitudes
+        return torch.cat(list(self._estimates(x, magnitudes)), dim=-1)
 
-    def _masks(self, x: Tensor) -> Iterator[Tensor]:
+    def _estimates(self, x: Tensor, magnitudes: Tensor) -> Iterator[Tensor]:
         """(segments, width, cells in time, in frequency) → each band's (stems, segments, channels, frames, bins)."""
         start = 0
         for join, band in zip(self.join, self.bands, strict=True):
             part = join(x[..., start : start + band.n_cells])
             n_frames, n_masks = x.shape[-2], band.bins_per_cell // band.bins_per_mask
-            part = part.reshape(-1, self.n_stems, self.n_channels * FRAMES_PER_CELL * n_masks, n_frames, band.n_cells)
-            masks = torch.softmax(part.float(), dim=1)
-            masks = masks.reshape(
-                -1, self.n_stems, self.n_channels, FRAMES_PER_CELL, n_masks, n_frames, band.n_cells, 1
+            masks = _softmax(
+                part.reshape(-1, self.n_stems, self.n_channels * FRAMES_PER_CELL * n_masks, n_frames, band.n_cells)
             )
-            # time: (cells, frames per cell); frequency: (cells, masks per cell, bins per mask)
-            masks = masks.permute(1, 0, 2, 5, 3, 6, 4, 7).expand(*[-1] * 7, band.bins_per_mask)
-            yield masks.reshape(self.n_stems, -1, self.n_channels, n_frames * FRAMES_PER_CELL, band.stop - band.start)
+            masks = masks.reshape(-1, self.n_stems, self.n_channels, FRAMES_PER_CELL, n_masks, n_frames, band.n_cells)
+            # time: (cells, frames per cell); frequency: (cells, masks per cell); bins of one mask by broadcasting
+            masks = masks.permute(1, 0, 2, 5, 3, 6, 4).reshape(
+                self.n_stems, -1, self.n_channels, n_frames * FRAMES_PER_CELL, band.n_cells * n_masks, 1
+            )
+            seen = magnitudes[..., band.start : band.stop]
+            bins = seen.reshape(*seen.shape[:-1], band.n_cells * n_masks, band.bins_per_mask)
+            yield (masks * bins).flatten(-2)
             start += band.n_cells
 
 
@@ -128,6 +131,13 @@ class Block(nn.Module):
         x = x + self.local(x)
         mixed: Tensor = x + self.mix(x)
         return mixed
+
+
+def _softmax(x: Tensor) -> Tensor:
+    """Over axis 1, in simple steps: ONNX Runtime's own softmax is slow on all axes but the last."""
+    x = x.float()
+    powers = torch.exp(x - x.amax(1, keepdim=True))
+    return powers / powers.sum(1, keepdim=True)
 
 
 def _cut(band: Band, n_channels: int, width: int) -> nn.Conv2d:
