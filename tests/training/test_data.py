@@ -129,8 +129,24 @@ def test_without_remix_stems_are_of_one_song_and_moment(tmp_path, tracks):
 
 
 def test_absent_stems_are_silent_but_never_all(tmp_path, tracks):
-    batch = sampler(tmp_path, tracks, dataclasses.replace(PLAIN, absent=1.0)).batch(0)
+    batch = sampler(tmp_path, tracks, dataclasses.replace(PLAIN, absent=1.0), segment_samples=3 * RATE).batch(0)
     assert (np.abs(batch).max((2, 3)) > 0).sum(1).tolist() == [1] * 8
+
+
+def test_a_song_that_lacks_stems_keeps_one_that_it_has(tmp_path):
+    folder = write_tracks(tmp_path / "music", 2)
+    (folder / "song 0" / "vocals.wav").unlink()
+    found = find_training_tracks(SourcePlan(folder), STEMS)
+    batch = sampler(tmp_path, found, dataclasses.replace(PLAIN, absent=1.0), segment_samples=3 * RATE).batch(0)
+    assert (np.abs(batch).max((2, 3)) > 0).sum(1).tolist() == [1] * 8
+
+
+def test_songs_are_drawn_as_often_as_they_are_long(tmp_path):
+    for number, seconds in enumerate((2.0, 8.0)):
+        for stem, waveform in stems(number, seconds).items():
+            write_wav(tmp_path / "music" / f"song {number}" / f"{stem}.wav", waveform)
+    drawn = sampler(tmp_path, find_training_tracks(SourcePlan(tmp_path / "music"), STEMS), PLAIN, batch_size=64)
+    assert drawn._whole_chances == pytest.approx([0.2, 0.8], abs=0.03)
 
 
 def test_a_stem_without_files_is_named(tmp_path, tracks):
@@ -174,7 +190,7 @@ def test_layers_are_several_clips_as_loud_as_one(tmp_path, tracks):
 
 def test_rare_stems_are_silent_as_often_as_planned(tmp_path, tracks):
     plan = dataclasses.replace(PLAIN, rare={STEMS[0]: 0.5})
-    drawn = sampler(tmp_path, tracks, plan, batch_size=64)
+    drawn = sampler(tmp_path, tracks, plan, batch_size=64, segment_samples=3 * RATE)  # longer than any gap
     is_heard = np.abs(np.concatenate([drawn.batch(step) for step in range(4)])).max((2, 3)) > 0
     # The one stem that is always kept is the rare one in a third of the cases.
     assert is_heard[:, 0].mean() == pytest.approx(0.5 + 0.5 / 3, abs=0.1)

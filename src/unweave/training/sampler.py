@@ -49,6 +49,8 @@ class Sampler:
                 tracks.setdefault(clip.track, {})[clip.stem] = clip
         # A track that has one stem only is no mixture; several make one, the others being silent in it.
         self._whole = [clips for clips in tracks.values() if len(clips) > 1]
+        longest = [max(clips.values(), key=lambda clip: clip.n_samples) for clips in self._whole]
+        self._whole_chances = _chances(longest, shards.sample_rate) if longest else None
 
     def batch(self, step: int) -> npt.NDArray[np.float32]:
         """The stems of step ``step``: (segments, stems, channels, samples)."""
@@ -86,17 +88,18 @@ class Sampler:
     def _segment(self, random: np.random.Generator) -> npt.NDArray[np.float32]:
         """(stems, channels, samples): one song's own stems, or stems of different songs."""
         out = np.zeros((len(self._stems), CHANNELS, self._n_samples), np.float32)
+        present = list(range(len(self._stems)))
         if self._whole and random.random() >= self._plan.remix:
-            clips = self._whole[random.integers(len(self._whole))]
+            clips = self._whole[random.choice(len(self._whole), p=self._whole_chances)]
             start = self._start(clips[random.choice(sorted(clips))], random)
-            for index, stem in enumerate(self._stems):
-                if stem in clips:
-                    out[index] = self._read(clips[stem], start)
+            present = [index for index, stem in enumerate(self._stems) if stem in clips]
+            for index in present:
+                out[index] = self._read(clips[self._stems[index]], start)
         else:
-            for index in range(len(self._stems)):
+            for index in present:
                 out[index] = self._drawn(index, random)
         absent = random.random(len(self._stems)) < self._silences
-        absent[random.integers(len(self._stems))] = False
+        absent[present[random.integers(len(present))]] = False
         out[absent] = 0
         return out
 
