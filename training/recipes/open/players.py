@@ -9,12 +9,15 @@ import numpy as np
 import soundfile
 
 import scores
+from drums import Kit
 from effects import chain, room, through, tone
-from instruments import INSTRUMENTS, RATE, Kit, play
+from instruments import INSTRUMENTS, RATE, play
 from sources import DRUM_FONTS, SOUND_FONTS
+from synthesizer import play_bass
 
 KITS = [0, 0, 8, 16, 24, 25, 32, 40, 48]
 DOUBLED = {"distorted": 0.6, "electric": 0.2, "voice": 0.3}  # how often two takes are heard, one on each side
+SYNTHESIZED_BASS = 0.35
 LEADS = [*range(24, 31), *range(40, 44), *range(48, 54), *range(56, 88)]  # guitars, strings, winds, synthesizers
 
 
@@ -43,6 +46,8 @@ def _part(song, channel, program, stem, root, recorded, random):
         return through(effects or (tone(random) + room(random) if random.random() < 0.5 else []), sound)
     if kind == "drums":
         return through(chain(kind, random), Kit(root, random).play(notes, seconds))
+    if kind == "bass" and random.random() < SYNTHESIZED_BASS:
+        return through(chain(kind, random), play_bass(notes, seconds, random))
     played = "electric" if kind == "distorted" else kind
     instruments = [instrument for instrument in INSTRUMENTS if instrument.kind == played]
     instrument = instruments[random.integers(len(instruments))]

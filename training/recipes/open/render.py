@@ -1,7 +1,7 @@
 """Render songs with true stems, as many as are asked for, the same for the same seed.
 
-    python render.py OUT --data CLONES [--songs 100] [--pop 60] [--singers 60] [--drummers 120] [--games 224]
-        [--recorded 0.75] [--jobs 2]
+    python render.py OUT --data CLONES [--songs 100] [--pop 60] [--singers 60] [--drummers 120] [--bands 240]
+        [--games 224] [--recorded 0.75] [--jobs 2]
 
 CLONES holds a folder for each repository of sources.py. Writes flac files and list.csv, which `unweave train` reads.
 What is rendered already is not rendered again.
@@ -59,6 +59,12 @@ def one_drummer(number, midi, random):
     return f"groove-{number:04}", song, {"drums": dict.fromkeys(channels, 0)}
 
 
+def one_band(number, midi, random):
+    """A performance of the Groove data set with a band around it."""
+    song = scores.band(mido.MidiFile(midi), random)
+    return f"band-{number:04}", song, scores.stems(song)
+
+
 def one_game(number, midi, random):
     """A piece of Freedoom's music: rock and metal, mostly."""
     song = mido.MidiFile(midi, clip=True)
@@ -95,7 +101,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="the folder of the clones")
-    for name, n in (("songs", 100), ("pop", 60), ("singers", 60), ("drummers", 120), ("games", 224)):
+    for name, n in (("songs", 100), ("pop", 60), ("singers", 60), ("drummers", 120), ("bands", 240), ("games", 224)):
         parser.add_argument(f"--{name}", type=int, default=n)
     parser.add_argument("--recorded", type=float, default=0.75, help="share of parts that recorded instruments play")
     parser.add_argument("--seed", type=int, default=0)
@@ -106,6 +112,7 @@ def main():
     random = np.random.default_rng(seed)
     drummers = sorted(path for path in GROOVE.at(data).rglob("*.mid") if "_beat_" in path.name)
     scores_of = {
+        one_band: (drummers, arguments.bands),
         one_drummer: (drummers, arguments.drummers),
         one_game: (sorted(FREEDOOM.at(data).glob("*.mid")), arguments.games),
         one_pop: (sorted(POP909.at(data).glob("*/*.mid")), arguments.pop),

@@ -1,10 +1,11 @@
-"""Notes to render: MMA's accompaniments over random chords, pop songs of POP909, drummers of the Groove data set."""
+"""Notes to render: MMA's accompaniments over random chords, pop songs of POP909, bands around the Groove's drummers."""
 
 import re
 import subprocess
 from pathlib import Path
 
 import mido
+import numpy as np
 
 from instruments import Note
 from sources import STYLES
@@ -148,3 +149,87 @@ def only(song, channels, programs):
     setup.extend(mido.Message("program_change", channel=c, program=programs[c], time=0) for c in channels)
     kept.tracks.insert(1 if len(kept.tracks) > 1 else 0, setup)
     return kept
+
+
+# Beats at which the parts of a band play, in quarters of a bar of four; the bass can also follow the kick drum.
+BASS_PATTERNS = [None, None, [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5], [0, 1, 2, 3], [0, 1.5, 2, 3.5], [0, 2], [0]]
+GUITAR_PATTERNS = [
+    [0],
+    [0, 2],
+    [0, 1, 2, 3],
+    [0.5, 1.5, 2.5, 3.5],
+    [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5],
+    [0, 0.75, 1.5, 2.5, 3],
+]
+THIRDS = {"m": 3, "m7": 3, "sus4": 5}
+KICKS = (35, 36)
+
+
+def band(drums, random):
+    """A band around a drummer of the Groove data set: bass, guitars and sometimes a piano, on the drummer's beat."""
+    ticks = drums.ticks_per_beat
+    onsets, length = _onsets(drums, KICKS)
+    key, progression = int(random.integers(12)), PROGRESSIONS[random.integers(len(PROGRESSIONS))]
+    bars = [progression[bar % len(progression)] for bar in range(length // (4 * ticks) + 1)]
+    chord_at = [(key + step, THIRDS.get(kind, 4)) for step, kind in bars]
+
+    def root(tick, lowest):
+        return lowest + (chord_at[tick // (4 * ticks)][0] - lowest) % 12
+
+    def third(tick, lowest):
+        return root(tick, lowest) + chord_at[tick // (4 * ticks)][1]
+
+    def on(pattern):
+        return [int((4 * bar + beat) * ticks) for bar in range(len(bars)) for beat in pattern]
+
+    pattern = BASS_PATTERNS[random.integers(len(BASS_PATTERNS))]
+    walks, stops = random.choice([0, 0.15, 0.4]), random.uniform(0.4, 1.0)
+    bass = [
+        (at, [root(at, 28) + (int(random.choice([7, 10, 12])) if random.random() < walks else 0)])
+        for at in (on(pattern or [0]) if pattern or not onsets else onsets)
+    ]
+    new = mido.MidiFile(type=1, ticks_per_beat=ticks)
+    new.tracks += drums.tracks
+    new.tracks.append(_part(0, 33, bass, length, stops, random))
+    for channel in range(1, 2 + int(random.random() < 0.5)):  # one guitar or two
+        is_power = random.random() < 0.4
+        program = int(random.choice([29, 30] if is_power else [25, 26, 27, 28, 48, 50, 81, 89]))
+        pattern = GUITAR_PATTERNS[random.integers(len(GUITAR_PATTERNS))]
+        chords = [(at, [root(at, 40), root(at, 40) + 7] + ([] if is_power else [third(at, 52)])) for at in on(pattern)]
+        new.tracks.append(_part(channel, program, chords, length, random.uniform(0.3, 1.0), random))
+    if random.random() < 0.4:
+        pattern = GUITAR_PATTERNS[random.integers(len(GUITAR_PATTERNS))]
+        chords = [(at, [root(at, 48), third(at, 48), root(at, 48) + 7]) for at in on(pattern)]
+        new.tracks.append(_part(3, 0, chords, length, random.uniform(0.5, 1.0), random))
+    return new
+
+
+def _onsets(song, keys):
+    """The ticks at which ``keys`` are struck, and the song's length in ticks."""
+    found, length = set(), 0
+    for track in song.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            length = max(length, tick)
+            if message.type == "note_on" and message.velocity and message.note in keys:
+                found.add(tick)
+    return sorted(found), length
+
+
+def _part(channel, program, chords, length, stops, random):
+    """A track that plays ``chords`` (tick, keys), each until a share ``stops`` of the time to the next."""
+    events = []
+    chords = [(at, keys) for at, keys in chords if at < length]
+    for (at, keys), (after, _) in zip(chords, [*chords[1:], (length, [])], strict=True):
+        velocity = int(np.clip(random.normal(92, 12), 30, 127))
+        for key in keys:
+            events.append((at, 1, mido.Message("note_on", channel=channel, note=key, velocity=velocity)))
+            stop = at + max(1, int(stops * (after - at)))
+            events.append((stop, 0, mido.Message("note_off", channel=channel, note=key)))
+    track = mido.MidiTrack([mido.Message("program_change", channel=channel, program=program)])
+    now = 0
+    for tick, _, message in sorted(events, key=lambda event: event[:2]):
+        track.append(message.copy(time=tick - now))
+        now = tick
+    return track

@@ -89,6 +89,27 @@ INSTRUMENTS = (
         gives="archtop guitar",
     ),
     Repository(
+        "sfzinstruments/dsmolken.double-bass",
+        "c2985eb647109d2a8f30a70071e3e163339d7396",
+        "CC0-1.0",
+        "pizz",
+        "double bass",
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.gogodze-phu-vol-ii",
+        "69a0274cdc39c99c3098cde1bc3789690de86d62",
+        "CC0-1.0",
+        "Samples",
+        "drum kit",
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.frankensnare",
+        "9151c2d79fcbb73c65d63f78918d4ba7abc91a81",
+        "CC0-1.0",
+        "Samples",
+        "snare drums",
+    ),
+    Repository(
         "sfzinstruments/DrumGizmo.MuldjordKit",
         "fc165714974aa843125ce88597f341b31376e1d5",
         "CC-BY-4.0",
@@ -114,6 +135,7 @@ INSTRUMENTS = (
 PYTHON = "mido pedalboard soundfile soxr"
 SOUND_FONTS = ("/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/sounds/sf3/MuseScore_General.sf3")
 DRUM_FONTS = ("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2", "/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2")
+HYDROGEN, SONIC_PI = "/usr/share/hydrogen/data/drumkits", "/usr/share/sonic-pi/samples"
 GUITARS = {  # the guitar's own track of each song
     "/usr/share/games/fretsonfire/data/songs/muldjord": "CC-BY-SA-3.0",
     "/usr/share/games/fretsonfire/data/songs/sectoid": "MIT",
@@ -122,10 +144,19 @@ FROM_DEBIAN = (  # package, licence, what it gives
     ("fluid-soundfont-gm", "MIT", "FluidR3, a sound font by Frank Wen"),
     ("musescore-general-soundfont", "MIT", "a sound font by S. Christian Collins"),
     ("avldrums.lv2-soundfont", "CC-BY-SA-3.0", "two drum kits, by Glen MacArthur"),
+    # Of Hydrogen's kits only those whose makers leave the sounds free for compositions; no others are read.
+    ("hydrogen-drumkits", "CC-BY-SA-3.0", "the drum kit BJA_Pacific, by Luc Tunguay"),
+    (
+        "hydrogen-drumkits",
+        "GPL-2+ with an exception for compositions",
+        "ColomboAcousticDrumkit, by Marcos Guglielmetti",
+    ),
+    ("hydrogen-drumkits", "all rights granted", "ElectricEmpireKit, HardElectro1 and VariBreaks, by Artemiy Pavlov"),
+    ("sonic-pi-samples", "CC0-1.0", "drum sounds"),
     ("fretsonfire-songs-muldjord", "CC-BY-SA-3.0", "the guitars of four songs, by Muldjord"),
     ("fretsonfire-songs-sectoid", "MIT", "the guitars of four songs, by Carlos Viola Iborra"),
 )
-DEBIAN = " ".join(["mma", "fluidsynth", *(package for package, _, _ in FROM_DEBIAN)])
+DEBIAN = " ".join(["mma", "fluidsynth", *dict.fromkeys(package for package, _, _ in FROM_DEBIAN)])
 STYLES = "/usr/share/mma/lib"  # accompaniment styles of MMA (GPL-2+; they drive the rendering and are not in it)
 RENDERED_LICENCE = "CC-BY-SA-3.0"  # the strictest of what rendered parts are made of
 
