@@ -21,6 +21,7 @@ from unweave.models.export import spec_to_json
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
 from unweave.models.torch_network import count_operations, load_network, new_network
+from unweave.training.allocation import keep_freed_memory
 from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from unweave.training.journal import Journal
@@ -86,7 +87,9 @@ def train(
 
     ``should_stop`` is asked after each step; if it says so, a checkpoint is written and the result is not finished.
     Raises `OptionError` for a plan that cannot be carried out, `ModelError` for a start that cannot be had.
+    From here on the process keeps the memory that it frees (`keep_freed_memory`).
     """
+    keep_freed_memory()
     watcher = watcher or Watcher()
     AcceleratorState._reset_state()  # one process may train in several precisions
     accelerator = Accelerator(mixed_precision=plan.training.precision)

@@ -50,12 +50,13 @@ def main():
     sources = plan.data.sources
     for left_out in (None, *sources):
         kept = tuple(source for source in sources if source is not left_out)
-        data = dataclasses.replace(plan.data, sources=kept, held_out=())
+        data = dataclasses.replace(plan.data, sources=kept)
         with tempfile.TemporaryDirectory() as folder:
             short = dataclasses.replace(plan, data=data, training=loop, output=Path(folder))
             train(short)
             name = left_out.path if left_out else "nothing"
-            print("without", name, {k: round(v, 2) for k, v in scores(Path(folder) / "model.onnx", tracks).items()})
+            found = scores(Path(folder) / "model.onnx", tracks)
+            print("without", name, {stem: round(value, 2) for stem, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":
