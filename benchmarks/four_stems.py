@@ -7,6 +7,8 @@ would reach behind a perfect separation of the vocals.
 """
 
 import argparse
+import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -89,7 +91,8 @@ def main():
         _, references, rate = track.load()
         loaded.append(({name: references[name] for name in STEMS}, rate))
     rows = []
-    with ProcessPoolExecutor(arguments.jobs) as pool:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes that score, which are as many as there are cores
+    with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
         for name, separate in ways.items():
             tasks = []
             for references, rate in loaded:

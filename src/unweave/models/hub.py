@@ -129,5 +129,6 @@ def _explain(weights: Weights, failures: list[str]) -> str:
     return (
         f"the weights {weights.name} could not be fetched ({'; '.join(failures)}). "
         f"To bring them by hand: download {archive} on any machine, then run "
-        f"'unweave models fetch {weights.name} --from {archive.rpartition('/')[2]}'"
+        f"'unweave models fetch {weights.name} --from {archive.rpartition('/')[2]}'. "
+        "The models 4stems and 5stems need no network: they are in the package."
     )
