@@ -96,8 +96,8 @@ OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
 OPEN_WEIGHTS = Weights(
     "open5",
     (
-        WeightsFile("open5.onnx", "19e4dd5d0c82ba7918850222cf0111a9eaabcd3b40c7b5ce65f997378ededcf1", 2_266_424),
-        WeightsFile("open5.safetensors", "2155438a6042553b9016ef13533ddee96d17cf44f865751afa9f06f9681e6888", 2_085_488),
+        WeightsFile("open5.onnx", "2a01cae1b8c774a5cbac1c93fcbcea96137b2de99f2693455a86f413daafb09f", 2_279_685),
+        WeightsFile("open5.safetensors", "42f0fb5755ab75ec4ee6cc39c8d022e1e385c006f950abcb7615f155108db7e3", 2_085_488),
     ),
     (Source("package", "weights/open5"),),
 )

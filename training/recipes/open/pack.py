@@ -63,7 +63,8 @@ def card(trained, name, checkpoint):
     best, last = checkpoint["best_step"], checkpoint["step"]
     text = f"# {name}\n{before}```sh\nmake -C training/recipes/open\n```{after}"
     text = text.replace("Weights: unknown licence", f"Weights: {LICENCE}, which allows commercial use")
-    text = text.replace(f"those of step {best}.", f"the mean of those of steps {best} and {last}.")
+    if best != last:
+        text = text.replace(f"those of step {best}.", f"the mean of those of steps {best} and {last}.")
     rows = [f"| {' | '.join(row)} |" for row in all_credits()]
     table = "\n".join(["| from | commit | licence | what |", "|---|---|---|---|", *rows])
     return f"{text}\n## Sources and credits\n\n{table}\n"
