@@ -1,7 +1,7 @@
 """Render songs with true stems, as many as are asked for, the same for the same seed.
 
     python render.py OUT --data CLONES [--songs 100] [--pop 60] [--singers 60] [--drummers 120] [--bands 240]
-        [--games 224] [--recorded 0.75] [--jobs 2]
+        [--games 224] [--limit N] [--recorded 0.75] [--jobs 2]
 
 CLONES holds a folder for each repository of sources.py. Writes flac files and list.csv, which `unweave train` reads.
 What is rendered already is not rendered again.
@@ -103,6 +103,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="the folder of the clones")
     for name, n in (("songs", 100), ("pop", 60), ("singers", 60), ("drummers", 120), ("bands", 240), ("games", 224)):
         parser.add_argument(f"--{name}", type=int, default=n)
+    parser.add_argument("--limit", type=int, default=10**6, help="at most so many of each kind")
     parser.add_argument("--recorded", type=float, default=0.75, help="share of parts that recorded instruments play")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
@@ -120,18 +121,21 @@ def main():
         one_song: (scores.styles(), arguments.songs),
     }
     tasks = []
-    for make, (found, n) in scores_of.items():
+    for make, (found, asked) in scores_of.items():
+        n = min(asked, arguments.limit)
         order = [index for _ in range(-(-n // len(found))) for index in random.permutation(len(found))][:n]
         chosen = [found[index] for index in order]
         tasks += [(make, number, score, data, out, arguments.recorded, seed) for number, score in enumerate(chosen)]
     tasks = [tasks[index] for index in random.permutation(len(tasks))]  # what there is when it is stopped, is of all
-    with ProcessPoolExecutor(arguments.jobs) as pool, (out / "list.csv").open("w", newline="") as file:
+    partial = out / "list.csv.part"
+    with ProcessPoolExecutor(arguments.jobs) as pool, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("track", "stem", "path", "licence", "weight"))
         for done, rows in enumerate(pool.map(render, tasks)):
             writer.writerows(rows)
             file.flush()
             print(f"{done + 1} of {len(tasks)}", flush=True)
+    partial.rename(out / "list.csv")
 
 
 if __name__ == "__main__":
