@@ -178,10 +178,7 @@ SINGLE = [
         SONIC_PI,
         "{0}",
         {
-            "kick": [
-                f"bd_{name}"
-                for name in ["808", "ada", "boom", "fat", "gas", "haus", "klub", "pure", "sone", "tek", "zome", "zum"]
-            ]
+            "kick": [f"bd_{name}" for name in BASS_DRUMS]
             + [r"drum_bass_(?P<hit>.*)", "drum_heavy_kick", "elec_hollow_kick", "elec_soft_kick"],
             "snare": [f"sn_{name}" for name in ("dolf", "dub", "generic", "zome")]
             + [r"drum_snare_(?P<hit>.*)", "elec_snare", "elec_hi_snare", "elec_mid_snare", "elec_lo_snare"],
@@ -198,17 +195,7 @@ SINGLE = [
 ELECTRONIC = SINGLE[2:]
 SNARES = [
     Hits("karoryfer.frankensnare/Samples", rf"{name}_basic/(?P<mic>top|btm|oh)/sn_(?P<hit>vl\d+_rr\d+)")
-    for name in [
-        "10_basic",
-        "12_basic",
-        "13b_basic",
-        "14a_basic",
-        "14d_basic",
-        "14p_basic",
-        "14s_basic",
-        "14t_basic",
-        "16_basic",
-    ]
+    for name in ("10", "12", "13b", "14a", "14d", "14p", "14s", "14t", "16")
 ]
 
 
@@ -248,10 +235,7 @@ class Kit:
         if random.random() < machine or (machine and not kits):
             self.chosen[piece] = None
             return
-        kits = kits or [kit for kit in (*WHOLE, *SINGLE) if piece in kit]
-        if not kits:
-            self.chosen[piece] = None
-            return
+        kits = kits or [kit for kit in (*WHOLE, *SINGLE) if piece in kit]  # some kit has each piece
         choices = kits[random.integers(len(kits))][piece]
         self.chosen[piece] = choices[random.integers(len(choices))]
 
@@ -262,7 +246,7 @@ class Kit:
             tuning = 2 ** random.normal(0, 0.12)
             length = random.uniform(0.08, 0.4) if self.is_short or random.random() < 0.1 else None
             gain = 10 ** (random.normal(0, 2) / 20)
-            if chosen is None or len(_mics(self.root, chosen)) < 3:
+            if chosen is None or len(chosen.sounds(self.root)[0]) < 3:
                 gain *= 10 ** (LEVELS.get(piece, TOMS_DB if "tom" in piece else 0) / 20)
             self.settings[piece] = tuning, gain, length, None if chosen else machine(piece, random)
         return self.settings[piece]
@@ -289,7 +273,7 @@ class Kit:
         """All microphones of one hit together."""
         sounds = []
         for mic, path in mics.items():
-            sound = read(path)[:, : 2 * RATE] if len(mics) == 1 else read(path, trimmed=False)[:, : 2 * RATE]
+            sound = read(path, trimmed=len(mics) == 1)[:, : 2 * RATE]
             gain, pan = self._place(mic) if len(mics) > 1 else (1.0, 0.5)
             if len(sound) == 1:
                 sound = np.sqrt(2) * np.concatenate([np.cos(pan * np.pi / 2) * sound, np.sin(pan * np.pi / 2) * sound])
@@ -321,10 +305,6 @@ class Kit:
                 loudness = note.velocity / 127
                 add(loudness**0.7 * self.hit(PIECES[note.key], loudness), out, max(0, int(note.start * RATE)))
         return out[:, : int(seconds * RATE)]
-
-
-def _mics(root, hits):
-    return hits.sounds(root)[0]
 
 
 def machine(piece, random):

@@ -30,9 +30,9 @@ def main():
     random = np.random.default_rng(99)
     n_done = 0
     for number, style in enumerate(random.permutation(scores.styles())):
-        made = render.one_song(number, str(style), random)
         if n_done == arguments.songs:
             break
+        made = render.one_song(number, str(style), random)
         if not made or not {"piano", "drums", "bass", "other"} <= set(made[2]):
             continue
         name, song, stems = made
