@@ -31,7 +31,8 @@ def test_nothing_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "name", ["speed", "pitch", "tempo", "equaliser", "compression", "bandwidth", "codec", "pan", "polarity"]
+    "name",
+    ["speed", "pitch", "tempo", "equaliser", "compression", "saturation", "bandwidth", "codec", "pan", "polarity"],
 )
 def test_changes_are_reproducible_and_spare_the_rest(name):
     stems = batch()
@@ -98,6 +99,14 @@ def test_compression_narrows_the_dynamics():
     squeezed = augmentation._compressed(loud_and_quiet, torch.Generator().manual_seed(0))
     ratio = [x[..., 4000:20000].std() / x[..., 26000:42000].std() for x in (loud_and_quiet, squeezed)]
     assert ratio[1] < 0.7 * ratio[0]
+
+
+def test_saturation_rounds_the_peaks_and_keeps_the_level():
+    stems = batch()
+    driven = augmented(stems, saturation=1.0)
+    torch.testing.assert_close(driven.square().mean((2, 3)), stems.square().mean((2, 3)), rtol=1e-3, atol=0)
+    assert (driven.abs().amax((2, 3)) < 0.999 * stems.abs().amax((2, 3))).all()
+    assert driven.abs().amax((2, 3)).min() < 0.5 * stems.abs().amax((2, 3)).min()
 
 
 def test_stems_are_taken_as_often_as_planned():

@@ -39,6 +39,7 @@ class Augmentation:
             (plan.pitch, lambda x: _pitched(x, _factors(len(x), octaves, random))),
             (plan.equaliser, lambda x: _equalised(x, random)),
             (plan.compression, lambda x: _compressed(x, random)),
+            (plan.saturation, lambda x: _saturated(x, random)),
         ]
         flat = stems.flatten(0, 1)
         for share, change in changes:
@@ -170,6 +171,14 @@ def _compressed(x: Tensor, random: torch.Generator) -> Tensor:
     squeezed = x * 10 ** (gain_db / 20)
     loudness = [signal.square().mean((1, 2), keepdim=True) for signal in (x, squeezed)]
     return squeezed * (loudness[0] / (loudness[1] + 1e-12)).clamp_max(16).sqrt()
+
+
+def _saturated(x: Tensor, random: torch.Generator) -> Tensor:
+    """Driven into a hyperbolic tangent, and as loud as before: its limit is 18 dB above the level to 12 dB below it."""
+    loudness = x.square().mean((1, 2), keepdim=True).sqrt() + 1e-6
+    limit_db = (18 - 30 * torch.rand((len(x), 1, 1), generator=random)).to(x.device)
+    driven = torch.tanh(x / (loudness * 10 ** (limit_db / 20)))
+    return driven * loudness / (driven.square().mean((1, 2), keepdim=True).sqrt() + 1e-6)
 
 
 def _band_limited(x: Tensor, sample_rate: int, random: torch.Generator) -> Tensor:
