@@ -52,6 +52,11 @@ INSTRUMENTS = [
     Instrument("karoryfer.growlybass/staccato", r"([a-g]b?)(\d)_staccato_rr\d", "bass", octaves=-1),
     Instrument("karoryfer.meatbass/Samples/pizz", r"([a-g]b?)(\d)_vl\d_rr\d", "bass"),
     Instrument("dsmolken.double-bass/pizz", r"pizz_([a-g]b?)(\d)_[fmp][a-d]", "bass"),
+    *(
+        Instrument(f"karoryfer.pastabass/samples/{strings}", r"([a-g]b?)(\d)_vl\d_rr\d", "bass", octaves=-1)
+        for strings in ("fetuccine", "linguine", "spaghetti", "tagliatelle")
+    ),
+    Instrument("karoryfer.swagbass/notes", r"([a-g]b?)(\d)_[fp]+_rr\d", "bass", octaves=-1),
     Instrument("electric-bass-YR/samples/finger", r"([A-G]#?)()", "bass", lowest=28),
     Instrument("electric-bass-YR/samples/pick", r"([A-G]#?)()", "bass", lowest=28),
     Instrument("SplendidGrandPiano/Samples", r"(?:PP|Mp|Mf|MF|FF) ([A-G]#?)(\d)", "piano", 0.25, octaves=1),

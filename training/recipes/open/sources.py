@@ -80,6 +80,20 @@ INSTRUMENTS = (
         gives="bass guitar",
     ),
     Repository(
+        "sfzinstruments/karoryfer.pastabass",
+        "90135cd026db5d4fa0fe538240b4203f085f5244",
+        "CC0-1.0",
+        "samples",
+        "bass guitar, four ways to play it",
+    ),
+    Repository(
+        "sfzinstruments/karoryfer.swagbass",
+        "9d10fcae71af1975988ddecd5af1c95d372c7355",
+        "CC0-1.0",
+        "notes",
+        "bass guitar",
+    ),
+    Repository(
         "sfzinstruments/karoryfer.meatbass", "ac9e859564bda286ab5ec672d00ff1aa2fef2895", "CC0-1.0", gives="double bass"
     ),
     Repository(
@@ -108,6 +122,19 @@ INSTRUMENTS = (
         "CC0-1.0",
         "Samples",
         "snare drums",
+    ),
+    Repository(
+        "oramics/sampled",
+        "84d3405e107ad52986e7ca99af6a4ed3efe205de",
+        "CC-BY-3.0",
+        "DRUMS/pearl-master-studio",
+        "the drum kit Pearl Master Studio, by enoe",
+    ),
+    Repository(
+        "smpldsnds/drum-machines",
+        "a894cb8c72abe15b05e7b4fd4b8ee561c0f9e960",
+        "public domain",
+        gives="drum machines",
     ),
     Repository(
         "sfzinstruments/DrumGizmo.MuldjordKit",
