@@ -168,17 +168,20 @@ def _compressed(x: Tensor, random: torch.Generator) -> Tensor:
     power = ((sums[..., width:] - sums[..., :-width]) / width).to(x.dtype)
     level_db = 10 * torch.log10(power + 1e-8)
     gain_db = (threshold_db - level_db).clamp_max(0) * (1 - 1 / ratio)
-    squeezed = x * 10 ** (gain_db / 20)
-    loudness = [signal.square().mean((1, 2), keepdim=True) for signal in (x, squeezed)]
-    return squeezed * (loudness[0] / (loudness[1] + 1e-12)).clamp_max(16).sqrt()
+    return _as_loud(x * 10 ** (gain_db / 20), x, most=16)
 
 
 def _saturated(x: Tensor, random: torch.Generator) -> Tensor:
     """Driven into a hyperbolic tangent, and as loud as before: its limit is 18 dB above the level to 12 dB below it."""
-    loudness = x.square().mean((1, 2), keepdim=True).sqrt() + 1e-6
     limit_db = (18 - 30 * torch.rand((len(x), 1, 1), generator=random)).to(x.device)
-    driven = torch.tanh(x / (loudness * 10 ** (limit_db / 20)))
-    return driven * loudness / (driven.square().mean((1, 2), keepdim=True).sqrt() + 1e-6)
+    limit = (x.square().mean((1, 2), keepdim=True).sqrt() + 1e-6) * 10 ** (limit_db / 20)
+    return _as_loud(limit * torch.tanh(x / limit), x)
+
+
+def _as_loud(changed: Tensor, x: Tensor, most: float = math.inf) -> Tensor:
+    """``changed`` with the power of ``x``, or ``most`` times its own if that is less."""
+    power, changed_power = (signal.square().mean((1, 2), keepdim=True) for signal in (x, changed))
+    return changed * (power / (changed_power + 1e-12)).clamp_max(most).sqrt()
 
 
 def _band_limited(x: Tensor, sample_rate: int, random: torch.Generator) -> Tensor:

@@ -103,7 +103,7 @@ WHOLE = [
         },
     ),
 ]
-SINGLE = [
+ACOUSTIC = [
     _kit(
         f"{HYDROGEN}/BJA_Pacific",
         r"{0}_(?P<hit>\d+)",
@@ -151,6 +151,8 @@ SINGLE = [
             "ride": ["ride-01", "ride-02"],
         },
     ),
+]
+PROGRAMMED = [
     _kit(
         f"{HYDROGEN}/VariBreaks",
         "VP {0}",
@@ -207,61 +209,46 @@ SINGLE = [
         },
     ),
 ]
-# Drum machines, of which any sound goes with any.
+# Several machines, of which any sound goes with any.
 MACHINES = _kit(
     "drum-machines",
     "{0}",
     {
-        "kick": [
-            *(f"{machine}/kick" for machine in ("808-mini", "Casio-RZ1", "Casio-SK1", "MFB-512", "Roland-CR-8000")),
-            *(f"TR-808/kick/bd{tuning}" for tuning in ("0025", "1050", "2575", "5010", "7550")),
-            *("LM-2/kick", "LM-2/kick-alt", "Sequential-Circuits-Drumtraks/DT_Kick", "Yamaha-MR10/kick1?"),
-        ],
-        "snare": [
-            *(f"{machine}/snare" for machine in ("Casio-RZ1", "Casio-SK1", "MFB-512", "Roland-CR-8000", "Yamaha-MR10")),
-            *(f"TR-808/snare/sd{tuning}" for tuning in ("0025", "1050", "2575", "5010", "7550")),
-            *("808-mini/snare-1", "808-mini/snare-2", "808-mini/snare-3", "LM-2/snare-h", "LM-2/snare-m"),
-            *("Micro-Rhythmer-12/univox-sd", "Sequential-Circuits-Drumtraks/DT_Snare", "Yamaha-MR10/shortsn"),
-        ],
+        "kick": [f"{name}/kick" for name in ("808-mini", "Casio-RZ1", "Casio-SK1", "MFB-512", "Roland-CR-8000")]
+        + [f"TR-808/kick/bd{tuning}" for tuning in ("0025", "1050", "2575", "5010", "7550")]
+        + ["LM-2/kick", "LM-2/kick-alt", "Sequential-Circuits-Drumtraks/DT_Kick", "Yamaha-MR10/kick1"],
+        "snare": [f"{name}/snare" for name in ("Casio-RZ1", "Casio-SK1", "MFB-512", "Roland-CR-8000", "Yamaha-MR10")]
+        + [f"TR-808/snare/sd{tuning}" for tuning in ("0025", "1050", "2575", "5010", "7550")]
+        + ["808-mini/snare-1", "808-mini/snare-2", "808-mini/snare-3", "LM-2/snare-h", "LM-2/snare-m"]
+        + ["Micro-Rhythmer-12/univox-sd", "Sequential-Circuits-Drumtraks/DT_Snare", "Yamaha-MR10/shortsn"],
         "rim": [
             "LM-2/stick-m",
             "Roland-CR-8000/rimshot",
             "Sequential-Circuits-Drumtraks/DT_Rimshot",
             "TR-808/rimshot/rs",
         ],
-        "clap": [
-            *(f"{machine}/clap" for machine in ("Casio-RZ1", "LM-2", "MFB-512", "Roland-CR-8000")),
-            *("Sequential-Circuits-Drumtraks/DT_Clap", "TR-808/clap/cp"),
-        ],
-        "low tom": [
-            *(f"{machine}/tom-low" for machine in ("808-mini", "Casio-SK1", "MFB-512", "Roland-CR-8000")),
-            *("Casio-RZ1/tom-3", "LM-2/tom-ll", "TR-808/tom-low/lt50", "Yamaha-MR10/lowtom"),
-        ],
+        "clap": [f"{name}/clap" for name in ("Casio-RZ1", "LM-2", "MFB-512", "Roland-CR-8000")]
+        + ["Sequential-Circuits-Drumtraks/DT_Clap", "TR-808/clap/cp"],
+        "low tom": [f"{name}/tom-low" for name in ("808-mini", "Casio-SK1", "MFB-512", "Roland-CR-8000")]
+        + ["Casio-RZ1/tom-3", "LM-2/tom-ll", "TR-808/tom-low/lt50", "Yamaha-MR10/lowtom"],
         "mid tom": ["808-mini/tom-mid", "Casio-RZ1/tom-2", "LM-2/tom-m", "MFB-512/tom-mid", "TR-808/mid-tom/mt50"],
-        "high tom": [
-            *("808-mini/tom-high", "Casio-RZ1/tom-1", "LM-2/tom-h", "TR-808/tom-hi/ht50", "Yamaha-MR10/hitom"),
-        ],
-        "closed hat": [
-            *(f"{machine}/hihat-closed" for machine in ("Casio-RZ1", "MFB-512", "Roland-CR-8000")),
-            *("808-mini/hhclosed-1", "LM-2/hhclosed-short", "LM-2/hhclosed", "Micro-Rhythmer-12/univox-ch"),
-            *("Casio-SK1/hithat", "Sequential-Circuits-Drumtraks/DT_Closedhat", "TR-808/hihat-close/ch"),
-            *("Yamaha-MR10/chihat", "Yamaha-MR10/shorthi"),
-        ],
-        "open hat": [
-            *(f"{machine}/hihat-open" for machine in ("Casio-RZ1", "Casio-SK1", "MFB-512", "Roland-CR-8000")),
-            *("808-mini/hhopen-1", "LM-2/hhopen", "Micro-Rhythmer-12/univox-oh", "TR-808/hihat-open/oh25"),
-            *("Sequential-Circuits-Drumtraks/DT_Openhat", "Yamaha-MR10/ohihat"),
-        ],
-        "crash": [
-            *("808-mini/crash", "Casio-RZ1/crash", "LM-2/crash", "MFB-512/cymbal", "Roland-CR-8000/cymball"),
-            *("Sequential-Circuits-Drumtraks/DT_Crash", "TR-808/cymbal/cy5025", "Yamaha-MR10/crash"),
-        ],
+        "high tom": ["808-mini/tom-high", "Casio-RZ1/tom-1", "LM-2/tom-h", "TR-808/tom-hi/ht50", "Yamaha-MR10/hitom"],
+        "closed hat": [f"{name}/hihat-closed" for name in ("Casio-RZ1", "MFB-512", "Roland-CR-8000")]
+        + ["808-mini/hhclosed-1", "LM-2/hhclosed-short", "LM-2/hhclosed", "Micro-Rhythmer-12/univox-ch"]
+        + ["Casio-SK1/hithat", "Sequential-Circuits-Drumtraks/DT_Closedhat", "TR-808/hihat-close/ch"]
+        + ["Yamaha-MR10/chihat", "Yamaha-MR10/shorthi"],
+        "open hat": [f"{name}/hihat-open" for name in ("Casio-RZ1", "Casio-SK1", "MFB-512", "Roland-CR-8000")]
+        + ["808-mini/hhopen-1", "LM-2/hhopen", "Micro-Rhythmer-12/univox-oh", "TR-808/hihat-open/oh25"]
+        + ["Sequential-Circuits-Drumtraks/DT_Openhat", "Yamaha-MR10/ohihat"],
+        "crash": [f"{name}/crash" for name in ("808-mini", "Casio-RZ1", "LM-2")]
+        + ["MFB-512/cymbal", "Roland-CR-8000/cymball"]
+        + ["Sequential-Circuits-Drumtraks/DT_Crash", "TR-808/cymbal/cy5025", "Yamaha-MR10/crash"],
         "ride": ["808-mini/ride", "Casio-RZ1/ride", "LM-2/ride", "Sequential-Circuits-Drumtraks/DT_Ride"],
         "bell": ["Casio-RZ1/cowbell", "LM-2/cowbell", "Roland-CR-8000/cowbell", "TR-808/cowbell/cb"],
     },
 )
-SINGLE.append(MACHINES)
-ACOUSTIC, ELECTRONIC = SINGLE[:3], [*SINGLE[3:], MACHINES]
+SINGLE = [*ACOUSTIC, *PROGRAMMED, MACHINES]
+ELECTRONIC = [*PROGRAMMED, MACHINES, MACHINES]  # the machines are many, and drawn twice as often as one kit
 SNARES = [
     Hits("karoryfer.frankensnare/Samples", rf"{name}_basic/(?P<mic>top|btm|oh)/sn_(?P<hit>vl\d+_rr\d+)")
     for name in ("10", "12", "13b", "14a", "14d", "14p", "14s", "14t", "16")
