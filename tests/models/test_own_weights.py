@@ -34,6 +34,19 @@ def test_the_catalogue_describes_the_network_that_is_there():
         assert getattr(kept, field) == getattr(own, field)
 
 
+def test_soft_music_is_separated_as_loud_music_is():
+    separator = Separator("unweave:4stems", device="cpu")
+    loud = separator.separate(song(4.0), RATE)
+    soft = separator.separate(0.01 * song(4.0), RATE)
+    for stem in loud:
+        assert error_db(100 * soft[stem], loud[stem]) < -50
+
+
+def test_silence_gives_silence():
+    stems = Separator("unweave:4stems", device="cpu").separate(np.zeros((2, RATE), np.float32), RATE)
+    assert all(not stem.any() for stem in stems.values())
+
+
 @pytest.mark.parametrize("name", ["4stems", "5stems"])
 def test_they_separate_offline_with_an_empty_cache(cache, monkeypatch, name):
     monkeypatch.setenv("UNWEAVE_OFFLINE", "1")

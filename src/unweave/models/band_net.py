@@ -5,7 +5,8 @@ coarsely, as in SCNet (W. Tong et al., "SCNet: sparse compression network for mu
 Every level mixes all frequencies at once by two small matrices, the "time-distributed fully-connected" block of W. Choi
 et al., "Investigating U-Nets with various intermediate blocks for spectrogram-based singing voice separation", ISMIR
 2020, which DTTNet (arXiv 2309.08684) and Moises-Light (arXiv 2510.06785) keep. The stems compete in a softmax, so that
-their masks sum to one and a stem that is not there can be silent.
+their masks sum to one and a stem that is not there can be silent. All segments are heard at one level, so that soft
+music is separated as loud music is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from unweave.models.spec import MaskModelSpec
 
 FRAMES_PER_CELL = 2
+SOFTEST = 1e-4  # level of a segment below which it is not raised further; 16 bits of dither are at 1e-3
 BOTTLENECK = 8  # how many times fewer numbers than cells lie between the two matrices over frequency
 
 
@@ -78,7 +80,8 @@ class BandNet(nn.Module):
     def forward(self, magnitudes: Tensor) -> Tensor:
         """See the class; frames must be a multiple of 2 to the number of levels."""
         # Fourth roots bring loud and quiet bins into one range; two square roots are faster than a power.
-        seen = magnitudes.clamp_min(1e-8).sqrt().sqrt() * self.gain + self.shift
+        heard = magnitudes / _level(magnitudes).to(magnitudes.dtype)
+        seen = heard.clamp_min(1e-8).sqrt().sqrt() * self.gain + self.shift
         x = torch.cat(
             [cut(seen[..., band.start : band.stop]) for cut, band in zip(self.split, self.bands, strict=True)], dim=-1
         )
@@ -131,6 +134,13 @@ class Block(nn.Module):
         x = x + self.local(x)
         mixed: Tensor = x + self.mix(x)
         return mixed
+
+
+def _level(magnitudes: Tensor) -> Tensor:
+    """(segments, 1, 1, 1): each segment's root mean square, frames weighted by power, so that pauses do not count."""
+    power = magnitudes.float().square().mean((1, 3), keepdim=True)
+    weighted = power.square().sum(2, keepdim=True) / power.sum(2, keepdim=True).clamp_min(SOFTEST**2)
+    return weighted.sqrt().clamp_min(SOFTEST)
 
 
 def _softmax(x: Tensor) -> Tensor:

@@ -96,8 +96,8 @@ OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
 OPEN_WEIGHTS = Weights(
     "open5",
     (
-        WeightsFile("open5.onnx", "2a01cae1b8c774a5cbac1c93fcbcea96137b2de99f2693455a86f413daafb09f", 2_279_685),
-        WeightsFile("open5.safetensors", "42f0fb5755ab75ec4ee6cc39c8d022e1e385c006f950abcb7615f155108db7e3", 2_085_488),
+        WeightsFile("open5.onnx", "b7afeea66fb6f402c3bf12101c6a99d5b18d19417c1f45aded14866b34534580", 2_286_203),
+        WeightsFile("open5.safetensors", "53fbb6d9c480a658822fe0193107577bad3186792ec890984910b288b769085b", 2_085_488),
     ),
     (Source("package", "weights/open5"),),
 )

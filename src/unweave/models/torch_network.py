@@ -46,9 +46,10 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
     network = new_network(spec)
     try:
         network.load_state_dict({name: t.float() for name, t in safetensors.torch.load_file(location).items()})
-    except (safetensors.SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {reason}") from error
+    except RuntimeError as error:  # which PyTorch tells tensor by tensor
+        raise CheckpointError(f"{location} does not hold the weights of {spec.name}, but another network's") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {error}") from error
     return network.eval()
 
 

@@ -7,7 +7,7 @@ CPU, so that they do not depend on the device.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,10 +20,13 @@ STRETCH_FFT = 2048
 
 
 class Augmentation:
-    """Applies a plan's changes."""
+    """Applies a plan's changes to ``stems``."""
 
-    def __init__(self, plan: AugmentationPlan, sample_rate: int, seed: int, process: int = 0) -> None:
+    def __init__(
+        self, plan: AugmentationPlan, stems: Sequence[str], sample_rate: int, seed: int, process: int = 0
+    ) -> None:
         self._plan = plan
+        self._stems = tuple(stems)
         self._sample_rate = sample_rate
         self._seed = seed * 1_000_003 + process * 7_919
 
@@ -33,13 +36,13 @@ class Augmentation:
         random = torch.Generator().manual_seed((self._seed + step * 1_000_000_007) % 2**63)
         rate = self._sample_rate
         octaves = plan.semitones / 12
-        changes: list[tuple[float, Callable[[Tensor], Tensor]]] = [
+        changes: list[tuple[float | Tensor, Callable[[Tensor], Tensor]]] = [
             (plan.speed, lambda x: _resampled(x, _factors(len(x), octaves, random))),
             (plan.tempo, lambda x: _stretched(x, _factors(len(x), octaves, random))),
             (plan.pitch, lambda x: _pitched(x, _factors(len(x), octaves, random))),
             (plan.equaliser, lambda x: _equalised(x, random)),
             (plan.compression, lambda x: _compressed(x, random)),
-            (plan.saturation, lambda x: _saturated(x, random)),
+            (self._share(plan.saturation).repeat(len(stems)), lambda x: _saturated(x, random)),
         ]
         flat = stems.flatten(0, 1)
         for share, change in changes:
@@ -50,11 +53,14 @@ class Augmentation:
         stems = _to_some(stems, plan.bandwidth, lambda x: _band_limited(x, rate, random), random)
         return _to_some(stems, plan.codec, lambda x: _coded(x, random), random)
 
-    def taken(self, stems: tuple[str, ...], n_segments: int, step: int) -> Tensor:
+    def taken(self, n_segments: int, step: int) -> Tensor:
         """Which stems another model has taken away before: (segments, stems), True where it has."""
         random = torch.Generator().manual_seed((self._seed + step * 1_000_000_007 + 1) % 2**63)
-        shares = torch.tensor([self._plan.taken.get(stem, 0.0) for stem in stems])
-        return torch.rand((n_segments, len(stems)), generator=random) < shares
+        return _chosen((n_segments, len(self._stems)), self._share(self._plan.taken), random)
+
+    def _share(self, shares: dict[str, float]) -> Tensor:
+        """(stems,): the share of each stem."""
+        return torch.tensor([shares.get(stem, 0.0) for stem in self._stems])
 
     def _placed(self, stems: Tensor, random: torch.Generator) -> Tensor:
         """Gain, polarity, channel swap and pan."""
@@ -70,14 +76,12 @@ class Augmentation:
         return torch.where(swap, stems.flip(2), stems) * gain.to(stems.device)
 
 
-def _chosen(shape: tuple[int, ...], share: float, random: torch.Generator) -> Tensor:
+def _chosen(shape: tuple[int, ...], share: float | Tensor, random: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=random) < share
 
 
-def _to_some(x: Tensor, share: float, change: Callable[[Tensor], Tensor], random: torch.Generator) -> Tensor:
+def _to_some(x: Tensor, share: float | Tensor, change: Callable[[Tensor], Tensor], random: torch.Generator) -> Tensor:
     """``change`` applied to a random share of the first axis."""
-    if share <= 0:
-        return x
     indices = _chosen((len(x),), share, random).nonzero()[:, 0].to(x.device)
     if not len(indices):
         return x

@@ -72,7 +72,7 @@ class AugmentationPlan:
     semitones: Positive = 4.0  # the most that speed, pitch and tempo change
     equaliser: Share = 0.2
     compression: Share = 0.1
-    saturation: Share = 0.0
+    saturation: dict[str, Share] = field(default_factory=dict)  # stem → how often it is driven into distortion
     bandwidth: Share = 0.05  # of the whole mixture and its stems
     codec: Share = 0.05  # likewise
 

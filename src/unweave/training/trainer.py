@@ -175,7 +175,7 @@ class _Run:
             seed=loop.seed,
             process=process,
         )
-        self._augmentation = Augmentation(plan.augmentation, spec.sample_rate, loop.seed, process)
+        self._augmentation = Augmentation(plan.augmentation, spec.stems, spec.sample_rate, loop.seed, process)
         validator = None
         if held_out is not None and accelerator.is_main_process:
             validator = Validator(held_out, spec, plan.data.validation_segments, accelerator.device)
@@ -242,7 +242,7 @@ class _Run:
             freeze_norms(self._network)
         with torch.no_grad():
             stems = torch.from_numpy(batch).to(self._accelerator.device, non_blocking=True)
-            taken = self._augmentation.taken(self.spec.stems, len(stems), state.step).to(stems.device)
+            taken = self._augmentation.taken(len(stems), state.step).to(stems.device)
             stems = self._augmentation(stems, state.step) * ~taken[..., None, None]
             truth = Truth(self._transform, stems.transpose(0, 1), self._call)
             mixture = truth.mixture
