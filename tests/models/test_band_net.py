@@ -2,13 +2,14 @@
 
 import dataclasses
 
+import onnx
 import pytest
 import torch
 
 from unweave.errors import CheckpointError
 from unweave.models.band_net import BandNet, _level
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network, new_network, save_network
+from unweave.models.torch_network import load_network, new_network, save_network, save_onnx
 
 SPEC = MaskModelSpec(
     name="toy", weights="toy", stems=("drums", "other"), network="bands", n_filters=(4, 8), n_bins=256, n_frames=32
@@ -43,3 +44,9 @@ def test_weights_of_another_network_are_refused_in_a_few_words(tmp_path):
     save_network(new_network(other), other, path)
     with pytest.raises(CheckpointError, match=r"weights of toy, but another network's$"):
         load_network(SPEC, path)
+
+
+def test_an_exported_network_does_not_name_the_lines_of_its_code(tmp_path):
+    save_onnx(new_network(SPEC), SPEC, tmp_path / "model.onnx")
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes()
+    onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)

@@ -100,8 +100,15 @@ def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
             output_names=["estimates"],
         )
     model = program.model_proto
+    _forget_origins(model.graph)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
     write_file(path, model.SerializeToString())
+
+
+def _forget_origins(graph: Any) -> None:
+    """Drop the exporter's notes on the Python lines that each node comes from."""
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
 
 
 def count_operations(network: nn.Module, spec: MaskModelSpec) -> float:
