@@ -96,7 +96,7 @@ OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
 OPEN_WEIGHTS = Weights(
     "open5",
     (
-        WeightsFile("open5.onnx", "b7afeea66fb6f402c3bf12101c6a99d5b18d19417c1f45aded14866b34534580", 2_286_203),
+        WeightsFile("open5.onnx", "2508a184829e3987254abe7286470c0d0107ee53af76a0f9b36213ff75092029", 2_102_948),
         WeightsFile("open5.safetensors", "53fbb6d9c480a658822fe0193107577bad3186792ec890984910b288b769085b", 2_085_488),
     ),
     (Source("package", "weights/open5"),),
