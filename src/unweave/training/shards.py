@@ -153,11 +153,11 @@ def _decoded(
         ahead: deque[Future[list[tuple[str, Waveform]]]] = deque()
         for index, track in enumerate(tracks):
             while len(ahead) <= n_threads and index + len(ahead) < len(tracks):
-                ahead.append(pool.submit(_stems, tracks[index + len(ahead)], sample_rate))
+                ahead.append(pool.submit(decoded_stems, tracks[index + len(ahead)], sample_rate))
             yield track, ahead.popleft().result()
 
 
-def _stems(track: TrainingTrack, sample_rate: int) -> list[tuple[str, Waveform]]:
+def decoded_stems(track: TrainingTrack, sample_rate: int) -> list[tuple[str, Waveform]]:
     """Each stem of ``track``, its files added up; all of the length of the longest."""
     parts: dict[str, Waveform] = {}
     for file in track.files:
