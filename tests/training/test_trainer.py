@@ -73,11 +73,13 @@ def test_what_comes_out_is_the_same_in_onnx_and_pytorch(tmp_path, tracks, cache)
         assert error_db(in_torch.separate(segment, [0, 1, 2], is_first=True), expected) < -60
 
 
-def test_stopped_and_resumed_equals_unbroken(tmp_path, tracks):
-    plan = small_plan(tmp_path, tracks, steps=6)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_stopped_and_resumed_equals_unbroken(tmp_path, tracks, optimizer):
+    settings = {"steps": 6, "optimizer": optimizer}
+    plan = small_plan(tmp_path, tracks, **settings)
     unbroken = train(plan).state
     counted = iter(range(100))
-    broken = changed(small_plan(tmp_path / "broken", tracks, steps=6), "data", cache=plan.data.cache)
+    broken = changed(small_plan(tmp_path / "broken", tracks, **settings), "data", cache=plan.data.cache)
     first = train(broken, should_stop=lambda: next(counted) == 3)
     assert not first.is_finished
     assert first.state.step == 4

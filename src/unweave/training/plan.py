@@ -135,7 +135,7 @@ class LoopPlan:
     learning_rate: Positive = 1e-3
     warm_up_steps: Annotated[int, Field(ge=0)] = 500
     final_learning_rate: Annotated[float, Field(ge=0)] = 1e-5  # at the end of the cosine
-    optimizer: Literal["adam", "adamw", "sgd", "adadelta"] = "adamw"
+    optimizer: Literal["adam", "adamw", "muon", "sgd", "adadelta"] = "adamw"
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     clip_norm: Positive = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999

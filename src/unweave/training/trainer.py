@@ -26,6 +26,7 @@ from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from unweave.training.journal import Journal
 from unweave.training.losses import Estimate, Truth, compiled, plainly, weighted_loss
+from unweave.training.muon import Muon
 from unweave.training.plan import LoopPlan, Plan
 from unweave.training.release import release
 from unweave.training.sampler import Sampler
@@ -386,6 +387,8 @@ def _optimizer(network: nn.Module, loop: LoopPlan) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, loop.learning_rate)
     if loop.optimizer == "adamw":
         return torch.optim.AdamW(parameters, loop.learning_rate, weight_decay=loop.weight_decay)
+    if loop.optimizer == "muon":
+        return Muon(parameters, loop.learning_rate, loop.weight_decay)
     if loop.optimizer == "sgd":
         return torch.optim.SGD(parameters, loop.learning_rate)
     return torch.optim.Adadelta(parameters, loop.learning_rate)
