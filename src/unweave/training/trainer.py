@@ -126,8 +126,8 @@ def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, 
         sources = [[track for track in tracks if track.licence in plan.data.licences] for tracks in sources]
         if not any(sources):
             raise OptionError(f"no track is under {', '.join(plan.data.licences)}")
-    training = [[track for track in tracks if not _is_held_out(track, plan)] for tracks in sources]
-    held_out = [[track for track in tracks if _is_held_out(track, plan)] for tracks in sources]
+    training = [[track for track in tracks if not is_held_out(track, plan)] for tracks in sources]
+    held_out = [[track for track in tracks if is_held_out(track, plan)] for tracks in sources]
     held_out += [find_training_tracks(source, spec.stems) for source in plan.data.validation]
 
     def prepare(groups: list[list[TrainingTrack]]) -> Shards:
@@ -139,7 +139,8 @@ def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, 
     return prepare(training), prepare(held_out) if any(held_out) else None
 
 
-def _is_held_out(track: TrainingTrack, plan: Plan) -> bool:
+def is_held_out(track: TrainingTrack, plan: Plan) -> bool:
+    """Whether ``plan`` keeps ``track`` to validate with."""
     return any(fnmatch(track.name, pattern) for pattern in plan.data.held_out)
 
 

@@ -20,20 +20,17 @@ import math
 import random
 import re
 import shutil
-import signal
 import tarfile
 import tempfile
-import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
 
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import find_format
-from unweave.cli.failures import failures_shown
+from unweave.cli.failures import failures_shown, interrupted, interrupts_deferred
 from unweave.cli.training_progress import ShownRun
 from unweave.errors import OptionError
 from unweave.models.files import replace_file
@@ -41,13 +38,12 @@ from unweave.training.checkpoint import FILE
 from unweave.training.plan import SourcePlan, read_plan
 from unweave.training.shards import decoded_stems
 from unweave.training.tracks import find_training_tracks
-from unweave.training.trainer import train
+from unweave.training.trainer import is_held_out, train
 
 MIB = 1 << 20
 SAMPLE_RATE = 44100
 BITRATE = 128_000  # nominal; stems with pauses and few partials take less
 LIST = "list.csv"
-HEADER = ("track", "stem", "path", "licence", "weight")
 
 
 def main():
@@ -100,13 +96,12 @@ def in_order(plan, generator):
     songs = [song for source in plan.data.sources for song in find_training_tracks(source, plan.model.stems)]
     # Exponential keys: P. Efraimidis and P. Spirakis, "Weighted random sampling with a reservoir", 2006.
     keys = {id(song): generator.expovariate(song.weight) for song in songs}
-    held_out = {id(song) for song in songs if any(fnmatch(song.name, pattern) for pattern in plan.data.held_out)}
-    return sorted(songs, key=lambda song: (id(song) not in held_out, keys[id(song)]))
+    return sorted(songs, key=lambda song: (not is_held_out(song, plan), keys[id(song)]))
 
 
 def fill(folder, songs, limit):
     """Encode songs into ``folder`` until the next would be too many; returns that one, or None when all are in."""
-    rows, size = [], 0
+    rows, size, left = [], 0, None
     with ThreadPoolExecutor() as pool:
         for song in songs:
             files = encode(song, folder / f"{len(rows):05}", pool)
@@ -116,13 +111,16 @@ def fill(folder, songs, limit):
                 shutil.rmtree(folder / f"{len(rows):05}")
                 if not rows:
                     raise OptionError(f"{song.name} alone is larger than a piece")
-                write_list(folder / LIST, rows)
-                return song
+                left = song
+                break
             size += needed
             for stem, path in files:
                 rows.append((song.name, stem, path.relative_to(folder).as_posix(), song.licence, song.weight))
-    write_list(folder / LIST, rows)
-    return None
+    with (folder / LIST).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("track", "stem", "path", "licence", "weight"))
+        writer.writerows(rows)
+    return left
 
 
 def encode(song, folder, pool):
@@ -140,14 +138,6 @@ def encode(song, folder, pool):
     stems = decoded_stems(song, SAMPLE_RATE)
     # Some mixes of stems pass full scale; in training their level is drawn anew.
     return list(pool.map(lambda pair: write(pair[0], pair[1] / max(1.0, abs(pair[1]).max(initial=0))), stems))
-
-
-def write_list(path, rows):
-    """What `unweave.training.tracks` reads."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(HEADER)
-        writer.writerows(rows)
 
 
 def train_here(arguments):
@@ -172,10 +162,8 @@ def train_here(arguments):
             **{name: value for name, value in changes.items() if value is not None},
         ),
     )
-    asked = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
-    with ShownRun() as watcher:
-        result = train(plan, name=arguments.plan.stem, watcher=watcher, should_stop=asked.is_set)
+    with ShownRun() as watcher, interrupts_deferred():
+        result = train(plan, name=arguments.plan.stem, watcher=watcher, should_stop=interrupted.is_set)
     split(output / FILE, arguments.run, result.state.step, int(arguments.part_mib * MIB))
     if result.is_finished:
         for name in ("model.safetensors", "model.onnx", "README.md"):
