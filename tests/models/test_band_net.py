@@ -3,6 +3,7 @@
 import dataclasses
 
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -50,3 +51,37 @@ def test_an_exported_network_does_not_name_the_lines_of_its_code(tmp_path):
     save_onnx(new_network(SPEC), SPEC, tmp_path / "model.onnx")
     assert b".py" not in (tmp_path / "model.onnx").read_bytes()
     onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
+
+
+def test_without_training_attention_changes_nothing(magnitudes):
+    plain, attending = BandNet(SPEC).eval(), BandNet(dataclasses.replace(SPEC, time_attention=True)).eval()
+    attending.load_state_dict(plain.state_dict(), strict=False)
+    with torch.inference_mode():
+        torch.testing.assert_close(attending(magnitudes), plain(magnitudes), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("attends", [False, True])
+def test_with_attention_the_last_frame_hears_the_first(attends):
+    """Two frames change places, which leaves the segment's level as it is."""
+    network = BandNet(dataclasses.replace(SPEC, time_attention=attends)).eval()
+    if attends:
+        torch.nn.init.normal_(network.attention.out.weight, generator=torch.Generator().manual_seed(1))
+    before = torch.rand((1, 2, 128, 256), generator=torch.Generator().manual_seed(0))
+    after = before[:, :, [2, 1, 0, *range(3, 128)]]
+    with torch.inference_mode():
+        change = (network(after) - network(before))[..., -1, :].abs().max()
+    assert (change > 1e-4) == attends
+
+
+def test_an_ensemble_gives_the_mean_in_every_form(tmp_path, magnitudes):
+    spec = dataclasses.replace(SPEC, ensemble=2, time_attention=True)
+    network = new_network(spec).eval()
+    one = magnitudes[:1]
+    with torch.inference_mode():
+        expected = (network.networks[0](one) + network.networks[1](one)) / 2
+    save_network(network, spec, tmp_path / "model.safetensors")
+    save_onnx(network, spec, tmp_path / "model.onnx")
+    with torch.inference_mode():
+        torch.testing.assert_close(load_network(spec, tmp_path / "model.safetensors")(one), expected)
+    (estimates,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"magnitudes": one.numpy()})
+    torch.testing.assert_close(torch.from_numpy(estimates), expected, rtol=1e-3, atol=1e-5)

@@ -13,7 +13,7 @@ import torch
 
 from tests.helpers.band import RATE, STEMS, changed, small_plan, stems, write_tracks
 from tests.helpers.signals import error_db
-from unweave import OptionError, Separator
+from unweave import ModelError, OptionError, Separator
 from unweave.evaluation.metrics import sdr
 from unweave.models.added import add_model
 from unweave.training.plan import LoopPlan
@@ -157,20 +157,34 @@ def test_the_classic_network_and_its_options(tmp_path, tracks, cache, options):
     assert set(estimates) == set(STEMS)
 
 
-def test_fine_tuning_starts_from_given_weights_and_keeps_the_norms(tmp_path, tracks, cache):
+@pytest.mark.parametrize("attends", [False, True])
+def test_fine_tuning_starts_from_given_weights_and_keeps_the_norms(tmp_path, tracks, cache, attends):
     first = train(small_plan(tmp_path / "first", tracks, steps=2))
     plan = changed(
         small_plan(tmp_path / "second", tracks, steps=1, learning_rate=1e-12, weight_decay=0),
         "model",
         start=str(first.folder / WEIGHTS),
+        time_attention=attends,
     )
     second = train(plan)
-    for name, tensor in second.state.tensors["network"].items():
-        before = first.state.tensors["best"][name]
+    after = second.state.tensors["network"]
+    assert any(name.startswith("attention.") for name in after) == attends
+    for name, before in first.state.tensors["best"].items():
+        tensor = after[name]
         if "running" in name or "num_batches" in name:
             torch.testing.assert_close(tensor, before, rtol=0, atol=0)
         else:
             torch.testing.assert_close(tensor, before, rtol=0, atol=1e-6)
+
+
+def test_u_nets_have_no_place_for_attention_over_time(tmp_path, tracks):
+    from tests.helpers.toys import TOY
+    from unweave.models.torch_network import new_network, save_network
+
+    save_network(new_network(TOY), TOY, tmp_path / WEIGHTS)
+    plan = changed(small_plan(tmp_path, tracks), "model", start=str(tmp_path / WEIGHTS), time_attention=True)
+    with pytest.raises(ModelError, match="no place for attention over time"):
+        train(plan)
 
 
 def test_freezing_reaches_every_norm():

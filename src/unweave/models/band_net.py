@@ -6,7 +6,8 @@ Every level mixes all frequencies at once by two small matrices, the "time-distr
 et al., "Investigating U-Nets with various intermediate blocks for spectrogram-based singing voice separation", ISMIR
 2020, which DTTNet (arXiv 2309.08684) and Moises-Light (arXiv 2510.06785) keep. The stems compete in a softmax, so that
 their masks sum to one and a stem that is not there can be silent. All segments are heard at one level, so that soft
-music is separated as loud music is.
+music is separated as loud music is. On the lowest level each frame may attend to all others, the full-band attention of
+TF-GridNet (Z.-Q. Wang et al., arXiv 2211.12433), so that a hit or a note can be told by those like it seconds away.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from unweave.models.spec import MaskModelSpec
 
 FRAMES_PER_CELL = 2
 SOFTEST = 1e-4  # level of a segment below which it is not raised further; 16 bits of dither are at 1e-3
+N_HEADS = 4
+QUERY_WIDTH = 8  # numbers per head and cell by which frames are compared
 BOTTLENECK = 8  # how many times fewer numbers than cells lie between the two matrices over frequency
 
 
@@ -69,6 +72,7 @@ class BandNet(nn.Module):
         self.shift = nn.Parameter(torch.zeros(spec.n_bins))
         self.split = nn.ModuleList(_cut(band, spec.n_channels, widths[0]) for band in self.bands)
         self.encoder = nn.ModuleList(Block(width, n) for width, n in zip(widths, cells, strict=True))
+        self.attention = TimeAttention(widths[-1], cells[-1]) if spec.time_attention else nn.Identity()
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
         self.decoder = nn.ModuleList(Block(width, n) for width, n in zip(widths[:-1], cells[:-1], strict=True))
@@ -89,7 +93,7 @@ class BandNet(nn.Module):
         for block, down in zip(self.encoder[:-1], self.down, strict=True):
             skips.append(block(x))
             x = down(skips[-1])
-        x = self.encoder[-1](x)
+        x = self.attention(self.encoder[-1](x))
         for up, block, skip in zip(reversed(self.up), reversed(self.decoder), reversed(skips), strict=True):
             x = block(nn.functional.pixel_shuffle(up(x), 2) + skip)
         return torch.cat(list(self._estimates(x, magnitudes)), dim=-1)
@@ -134,6 +138,41 @@ class Block(nn.Module):
         x = x + self.local(x)
         mixed: Tensor = x + self.mix(x)
         return mixed
+
+
+class TimeAttention(nn.Module):
+    """Attention over time, each frame with all its frequencies one token, added to its input; at first it adds nothing.
+
+    No position is told: segments of any length will do.
+    """
+
+    def __init__(self, width: int, n_cells: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(width, N_HEADS * QUERY_WIDTH, 1)
+        self.key = nn.Conv2d(width, N_HEADS * QUERY_WIDTH, 1)
+        self.value = nn.Conv2d(width, width, 1)
+        self.query_norm = nn.LayerNorm(QUERY_WIDTH * n_cells)
+        self.key_norm = nn.LayerNorm(QUERY_WIDTH * n_cells)
+        self.out = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(segments, width, cells in time, cells in frequency), the same shape out."""
+        query, key = self.query_norm(_tokens(self.query(x))), self.key_norm(_tokens(self.key(x)))
+        value = _tokens(self.value(x))
+        scores = query.float() @ key.float().transpose(-2, -1) / query.shape[-1] ** 0.5
+        heard = torch.softmax(scores, dim=-1).to(value.dtype) @ value
+        n_segments, width, n_frames, n_cells = x.shape
+        heard = heard.reshape(n_segments, N_HEADS, n_frames, width // N_HEADS, n_cells)
+        attended: Tensor = x + self.out(heard.transpose(2, 3).flatten(1, 2))
+        return attended
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(segments, heads · width, frames, cells) → (segments, heads, frames, width · cells)."""
+    n_segments, width, n_frames, n_cells = x.shape
+    return x.reshape(n_segments, N_HEADS, width // N_HEADS, n_frames, n_cells).transpose(2, 3).flatten(3)
 
 
 def _level(magnitudes: Tensor) -> Tensor:

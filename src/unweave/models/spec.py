@@ -30,6 +30,8 @@ class MaskModelSpec:
     n_filters: tuple[int, ...] = (16, 32, 64, 128, 256, 512)  # of the encoder's layers; the decoder mirrors them
     attention_gates: bool = False  # U-Nets: skips weighted by what the decoder knows
     residual_blocks: bool = False  # U-Nets: one more convolution per layer of the encoder, added to its input
+    time_attention: bool = False  # bands: frames of a segment attend to each other
+    ensemble: int = 1  # bands: so many networks, whose estimates are averaged
     sample_rate: int = 44100  # Hz
     n_channels: int = 2
     n_fft: int = 4096  # samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from unweave.models.unet import UNets, unets_from_weights, unets_to_weights
 
 def new_network(spec: MaskModelSpec) -> nn.Module:
     """The network of ``spec`` with fresh weights: magnitudes (segments, channels, frames, bins) → (stems, …)."""
-    return BandNet(spec) if spec.network == "bands" else UNets(spec)
+    if spec.network == "unets":
+        return UNets(spec)
+    return BandNet(spec) if spec.ensemble == 1 else Ensemble([BandNet(spec) for _ in range(spec.ensemble)])
 
 
 def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
@@ -51,6 +54,29 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {error}") from error
     return network.eval()
+
+
+def with_time_attention(network: nn.Module, spec: MaskModelSpec) -> nn.Module:
+    """The network of ``spec`` with attention over time besides, which changes nothing until it is trained."""
+    if spec.network != "bands":
+        raise ModelError(f"{spec.name} has no place for attention over time: its network is not of bands")
+    attending = new_network(replace(spec, time_attention=True))
+    attending.load_state_dict(network.state_dict(), strict=False)
+    return attending.train(network.training)
+
+
+class Ensemble(nn.Module):
+    """Networks that were trained apart: what each gets wrong in its own way, their mean gets less wrong."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes (segments, channels, frames, bins) → (stems, …), the mean of all networks' estimates."""
+        estimates = [network(magnitudes) for network in self.networks]
+        total: Tensor = sum(estimates[1:], estimates[0])
+        return total / len(estimates)
 
 
 class Folded(nn.Module):

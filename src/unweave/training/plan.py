@@ -88,6 +88,7 @@ class ModelPlan:
     activation: Literal["leaky_relu", "elu"] = "leaky_relu"  # of U-Nets
     attention_gates: bool = False
     residual_blocks: bool = False
+    time_attention: bool = False  # of bands; a start that has none is given it, and separates at first as before
     n_fft: Count = 4096
     hop_length: Count = 1024
     n_bins: Count | None = None
@@ -116,6 +117,7 @@ class ModelPlan:
             n_filters=widths,
             attention_gates=self.attention_gates,
             residual_blocks=self.residual_blocks,
+            time_attention=self.time_attention,
             sample_rate=self.sample_rate,
             n_fft=self.n_fft,
             hop_length=self.hop_length,

@@ -20,7 +20,7 @@ from unweave.errors import OptionError
 from unweave.models.export import spec_to_json
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import count_operations, load_network, new_network
+from unweave.models.torch_network import count_operations, load_network, new_network, with_time_attention
 from unweave.training.allocation import keep_freed_memory
 from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -116,7 +116,11 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
     if not isinstance(model.spec, MaskModelSpec):
         raise OptionError(f"{plan.model.start} cannot be trained: it is a graph without its making")
     spec = replace(model.spec, name=name, weights=name)
-    return spec, load_network(model.spec, model.locate(False, lambda done, total, label: None))
+    network = load_network(model.spec, model.locate(False, lambda done, total, label: None))
+    if plan.model.time_attention and not spec.time_attention:
+        torch.manual_seed(plan.training.seed)
+        network, spec = with_time_attention(network, spec), replace(spec, time_attention=True)
+    return spec, network
 
 
 def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, Shards | None]:

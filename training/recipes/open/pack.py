@@ -1,9 +1,10 @@
-"""Put a trained model into the package, in half precision: its network as ONNX, its weights for PyTorch, its card.
+"""Put trained models into the package, in half precision: their network as ONNX, its weights for PyTorch, its card.
 
-    python pack.py TRAINED PACKAGE/models/weights/NAME
+    python pack.py TRAINED [TRAINED ...] PACKAGE/models/weights/NAME
 
-The weights are the mean of the best ones by validation and the last ones, both averages over many steps already: as
-good as the better of the two for each stem. Prints the lines for the catalogue.
+TRAINED is the folder of a run. Its weights are the mean of the best ones by validation and the last ones, both averages
+over many steps already: as good as the better of the two for each stem. Or it is a packed .safetensors file, to go on
+from. Several make an ensemble, whose estimates are averaged. Prints the lines for the catalogue.
 """
 
 import dataclasses
@@ -19,10 +20,41 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from sources import all_credits
-from unweave.models.export import METADATA_KEY, spec_from_json, spec_to_json
-from unweave.models.torch_network import new_network, save_onnx
+from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_json, spec_to_json
+from unweave.models.torch_network import (
+    Ensemble,
+    count_operations,
+    load_network,
+    new_network,
+    save_onnx,
+    with_time_attention,
+)
 
 LICENCE = "CC-BY-SA-4.0"  # the strictest of the data's
+CREDITS = "\n## Sources and credits\n"
+
+
+@dataclasses.dataclass
+class Member:
+    """One trained network, with what its card says below the title."""
+
+    spec: object
+    network: torch.nn.Module
+    card: str
+
+
+def read_member(path):
+    """The network of a run's folder or of a packed file."""
+    if path.suffix == ".safetensors":
+        spec = read_exported_spec(path)
+        return Member(spec, load_network(spec, path), body((path.parent / "README.md").read_text()))
+    checkpoint = torch.load(path / "checkpoint.pt", map_location="cpu", weights_only=True)
+    spec = spec_from_json(checkpoint["model"])
+    best, last = checkpoint["best_step"], checkpoint["step"]
+    text = body((path / "README.md").read_text())
+    if best != last:
+        text = text.replace(f"those of step {best}.", f"the mean of those of steps {best} and {last}.")
+    return Member(spec, mean_network(checkpoint, spec), text)
 
 
 def mean_network(checkpoint, spec):
@@ -35,6 +67,22 @@ def mean_network(checkpoint, spec):
     network = new_network(spec)
     network.load_state_dict(mean)
     return network.eval()
+
+
+def together(members):
+    """The network of all members, and its description; one alone stays as it is."""
+    first = members[0]
+    if len(members) == 1:
+        return first.network, first.spec
+    attends = any(member.spec.time_attention for member in members)
+    networks = [
+        with_time_attention(member.network, member.spec)
+        if attends and not member.spec.time_attention
+        else member.network
+        for member in members
+    ]
+    spec = dataclasses.replace(first.spec, time_attention=attends, ensemble=len(networks))
+    return Ensemble(networks).eval(), spec
 
 
 def halved(model):
@@ -55,28 +103,38 @@ def halved(model):
     return model
 
 
-def card(trained, name, checkpoint):
-    """The card that training wrote, under the model's own name, with every source and its makers."""
-    text = (trained / "README.md").read_text()
-    _, _, rest = text.partition("\n")
-    before, _, after = re.split(r"```sh\n(.*)\n```", rest)
-    best, last = checkpoint["best_step"], checkpoint["step"]
-    text = f"# {name}\n{before}```sh\nmake -C training/recipes/open\n```{after}"
-    text = text.replace("Weights: unknown licence", f"Weights: {LICENCE}, which allows commercial use")
-    if best != last:
-        text = text.replace(f"those of step {best}.", f"the mean of those of steps {best} and {last}.")
+def body(text):
+    """A card without its title, its credits and the command, which is the recipe's."""
+    text = text.partition(CREDITS)[0].partition("\n")[2]
+    return re.sub(r"```sh\n.*\n```", "```sh\nmake -C training/recipes/open\n```", text)
+
+
+def card(name, network, spec, members):
+    """The cards that training wrote, under the model's own name, with every source and its makers."""
+    if len(members) == 1:
+        text = members[0].card.replace("Weights: unknown licence", f"Weights: {LICENCE}, which allows commercial use")
+    else:
+        millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+        gigaflops = count_operations(network, spec) / 1e9
+        text = (
+            f"\nSeparates music into {', '.join(spec.stems)}: {len(members)} networks over split bands, "
+            f"whose estimates are averaged; {millions:.2f} million parameters, {gigaflops:.2f} GFLOP per second of "
+            f"audio at {spec.sample_rate} Hz. Weights: {LICENCE}, which allows commercial use.\n"
+        )
+        for number, member in enumerate(members, 1):
+            own = re.sub(r"^#", "##", member.card.strip(), flags=re.MULTILINE)
+            text += f"\n## Network {number}\n\n{re.sub(r' Weights: .*', '', own)}\n"
     rows = [f"| {' | '.join(row)} |" for row in all_credits()]
     table = "\n".join(["| from | commit | licence | what |", "|---|---|---|---|", *rows])
-    return f"{text}\n## Sources and credits\n\n{table}\n"
+    return f"# {name}\n{text}{CREDITS}\n{table}\n"
 
 
 def main():
-    trained, target = Path(sys.argv[1]), Path(sys.argv[2])
+    members, target = [read_member(Path(path)) for path in sys.argv[1:-1]], Path(sys.argv[-1])
     name = target.name
     target.mkdir(parents=True, exist_ok=True)
-    checkpoint = torch.load(trained / "checkpoint.pt", map_location="cpu", weights_only=True)
-    spec = dataclasses.replace(spec_from_json(checkpoint["model"]), name=name, weights=name, licence=LICENCE)
-    network = mean_network(checkpoint, spec)
+    network, spec = together(members)
+    spec = dataclasses.replace(spec, name=name, weights=name, licence=LICENCE)
     description = {METADATA_KEY: spec_to_json(spec)}
     path = target / f"{name}.onnx"
     save_onnx(network, spec, path)
@@ -86,7 +144,7 @@ def main():
     path.write_bytes(model.SerializeToString())
     halves = {key: t.half() if t.is_floating_point() else t for key, t in network.state_dict().items()}
     path.with_suffix(".safetensors").write_bytes(safetensors.torch.save(halves, metadata=description))
-    (target / "README.md").write_text(card(trained, name, checkpoint))
+    (target / "README.md").write_text(card(name, network, spec, members))
     for file in sorted(target.glob(f"{name}.*")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         print(f'WeightsFile("{file.name}", "{digest}", {file.stat().st_size:_}),')
