@@ -25,6 +25,14 @@ def test_paths_start_at_the_plan(tmp_path):
     assert plan.data.sources[0].path == tmp_path / "music"
     assert plan.data.cache == tmp_path / "cache"
     assert plan.output == tmp_path / "trained"
+    started = read_plan(written(tmp_path, MINIMAL + 'root = "stems"\n[model]\nstart = "first/model.safetensors"\n'))
+    assert started.data.sources[0].root == tmp_path / "stems"
+    assert started.model.start == str(tmp_path / "first/model.safetensors")
+
+
+def test_a_start_may_be_a_name(tmp_path):
+    plan = read_plan(written(tmp_path, MINIMAL + '[model]\nstart = "spleeter:2stems"\n'))
+    assert plan.model.start == "spleeter:2stems"
 
 
 @pytest.mark.parametrize(

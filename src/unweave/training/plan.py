@@ -19,6 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+MODEL_FILES = (".json", ".onnx", ".safetensors")  # a start that ends so is a path, any other a name
 STRICT = ConfigDict(extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -193,7 +194,14 @@ def _resolved(plan: Plan, folder: Path) -> Plan:
     import dataclasses
 
     def sources(given: tuple[SourcePlan, ...]) -> tuple[SourcePlan, ...]:
-        return tuple(dataclasses.replace(source, path=folder / source.path.expanduser()) for source in given)
+        return tuple(
+            dataclasses.replace(
+                source,
+                path=folder / source.path.expanduser(),
+                root=None if source.root is None else folder / source.root.expanduser(),
+            )
+            for source in given
+        )
 
     data = dataclasses.replace(
         plan.data,
@@ -201,4 +209,7 @@ def _resolved(plan: Plan, folder: Path) -> Plan:
         validation=sources(plan.data.validation),
         cache=folder / plan.data.cache.expanduser(),
     )
-    return dataclasses.replace(plan, data=data, output=folder / plan.output.expanduser())
+    model = plan.model
+    if model.start is not None and Path(model.start).suffix in MODEL_FILES:
+        model = dataclasses.replace(model, start=str(folder / Path(model.start).expanduser()))
+    return dataclasses.replace(plan, data=data, model=model, output=folder / plan.output.expanduser())
