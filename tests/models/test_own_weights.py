@@ -30,7 +30,8 @@ def test_every_file_is_what_the_catalogue_says():
 def test_the_catalogue_describes_the_network_that_is_there():
     own = find_spec("unweave:5stems")
     kept = read_exported_spec(resolve("5stems").locate(True, print))
-    for field in ("stems", "network", "n_filters", "n_bins", "n_fft", "hop_length", "mask_exponent", "mask_extension"):
+    shape = ("stems", "network", "n_filters", "time_attention", "ensemble", "n_bins", "n_fft", "hop_length")
+    for field in (*shape, "mask_exponent", "mask_extension"):
         assert getattr(kept, field) == getattr(own, field)
 
 

@@ -169,6 +169,7 @@ def test_fine_tuning_starts_from_given_weights_and_keeps_the_norms(tmp_path, tra
     second = train(plan)
     after = second.state.tensors["network"]
     assert any(name.startswith("attention.") for name in after) == attends
+    assert f", from the weights of {first.folder.name}, with" in (second.folder / "README.md").read_text()
     for name, before in first.state.tensors["best"].items():
         tensor = after[name]
         if "running" in name or "num_batches" in name:

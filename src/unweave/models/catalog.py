@@ -96,8 +96,8 @@ OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
 OPEN_WEIGHTS = Weights(
     "open5",
     (
-        WeightsFile("open5.onnx", "2508a184829e3987254abe7286470c0d0107ee53af76a0f9b36213ff75092029", 2_102_948),
-        WeightsFile("open5.safetensors", "53fbb6d9c480a658822fe0193107577bad3186792ec890984910b288b769085b", 2_085_488),
+        WeightsFile("open5.onnx", "925de1deea8491169e22f9cf4bcd55d176d0c987146e41cf517f355e62964af6", 4_392_973),
+        WeightsFile("open5.safetensors", "ddca3ac7e487515a3f1c73c262e05863a452bbd9a50d5ef86733f73afcb4d1d7", 4_346_280),
     ),
     (Source("package", "weights/open5"),),
 )
@@ -112,6 +112,8 @@ def _own_specs() -> list[MaskModelSpec]:
         network="bands",
         head="softmax",
         n_filters=(32, 64, 96, 128),
+        time_attention=True,
+        ensemble=2,
         n_bins=1536,
         mask_exponent=1.0,
         mask_extension="edge",

@@ -17,19 +17,37 @@ from unweave.training.shards import Shards
 
 
 def release(
-    network: nn.Module, spec: MaskModelSpec, shards: Shards, state: TrainingState, folder: Path, command: Sequence[str]
+    network: nn.Module,
+    spec: MaskModelSpec,
+    shards: Shards,
+    state: TrainingState,
+    folder: Path,
+    command: Sequence[str],
+    start: str | None = None,
 ) -> Path:
-    """Write weights, graph and card into ``folder``; `unweave.models.added.add_model` takes it."""
+    """Write weights, graph and card into ``folder``; `unweave.models.added.add_model` takes it.
+
+    ``start`` is the model whose weights the training began with.
+    """
     network = network.cpu().float().eval()
     save_network(network, spec, folder / WEIGHTS)
     save_onnx(network, spec, folder / GRAPH)
-    write_file(folder / CARD, _card(network, spec, shards, state, command).encode())
+    write_file(folder / CARD, _card(network, spec, shards, state, command, start).encode())
     return folder
 
 
-def _card(network: nn.Module, spec: MaskModelSpec, shards: Shards, state: TrainingState, command: Sequence[str]) -> str:
+def _card(
+    network: nn.Module,
+    spec: MaskModelSpec,
+    shards: Shards,
+    state: TrainingState,
+    command: Sequence[str],
+    start: str | None,
+) -> str:
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
     kind = "one network over split bands" if spec.network == "bands" else f"{len(spec.stems)} U-Nets"
+    # A start in a file is known by its folder.
+    origin = f", from the weights of {Path(start).parent.name or start}" if start else ""
     lines = [
         f"# {spec.name}",
         "",
@@ -37,7 +55,7 @@ def _card(network: nn.Module, spec: MaskModelSpec, shards: Shards, state: Traini
         f"{count_operations(network, spec) / 1e9:.2f} GFLOP per second of audio at {spec.sample_rate} Hz. "
         f"Weights: {spec.licence} licence.",
         "",
-        f"Trained for {state.step} steps, {state.seconds / 60:.0f} minutes, with",
+        f"Trained for {state.step} steps, {state.seconds / 60:.0f} minutes{origin}, with",
         "",
         "```sh",
         " ".join(command),

@@ -102,7 +102,7 @@ def train(
         run.resume()
     is_finished = run.go(should_stop)
     if accelerator.is_main_process and is_finished:
-        release(run.best_network(), spec, training, run.state, plan.output, command)
+        release(run.best_network(), spec, training, run.state, plan.output, command, plan.model.start)
     accelerator.end_training()
     return Result(run.state, plan.output, is_finished)
 
