@@ -52,6 +52,32 @@ def test_export_and_load_again(run, toy_json, tmp_path, extension):
         np.testing.assert_array_equal(again.separate(mixture, 44100)[name], stem)
 
 
+@pytest.mark.parametrize("name", ["unweave:4stems", "unweave:5stems"])
+def test_our_own_network_is_exported_as_it_runs(run, tmp_path, name):
+    path = tmp_path / "own.onnx"
+    assert run("models", "export", name, path).exit_code == 0
+    again, first = Separator(str(path), device="cpu"), Separator(name, device="cpu")
+    mixture = noise(20_000)
+    expected = first.separate(mixture, 44100)
+    assert again.stems == first.stems
+    for stem, waveform in again.separate(mixture, 44100).items():
+        np.testing.assert_array_equal(waveform, expected[stem])
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "message"),
+    [
+        ("unweave:4stems-cascade", "x.onnx", "runs spleeter:2stems-16kHz first"),
+        ("unweave:5stems", "x.safetensors", "open5.safetensors already"),
+    ],
+)
+def test_what_cannot_be_exported_says_why(run, tmp_path, name, file, message):
+    result = run("models", "export", name, tmp_path / file, "--to", file.partition(".")[2])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / file).exists()
+
+
 def test_export_to_another_extension(run, toy_json, tmp_path):
     result = run("models", "export", toy_json, tmp_path / "x.bin")
     assert result.exit_code == 2

@@ -127,8 +127,8 @@ def export(
     with failures_shown():
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
-        from unweave.models.export import export_onnx, export_safetensors
-        from unweave.models.network import load_unets
+        from unweave.models.export import export_graph, export_onnx, export_safetensors
+        from unweave.models.network import load_unets, network_path
         from unweave.models.resolve import resolve
         from unweave.models.spec import MaskModelSpec
 
@@ -139,6 +139,13 @@ def export(
             raise OptionError(f"{name} is an ONNX file already: see 'unweave models path {name}'")
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)
-        writer = export_onnx if to is ExportFormat.onnx else export_safetensors
-        writer(load_unets(model.spec, location), model.spec, path)
+        if location.suffix == ".onnx":
+            if model.before is not None:
+                raise OptionError(f"{name} runs {model.before.spec.name} first, and a file holds one model")
+            if to is not ExportFormat.onnx:
+                raise OptionError(f"the weights of {name} are in {location.with_suffix('.safetensors')} already")
+            export_graph(network_path(model.spec, location), model.spec, path)
+        else:
+            writer = export_onnx if to is ExportFormat.onnx else export_safetensors
+            writer(load_unets(model.spec, location), model.spec, path)
         print(path)

@@ -47,6 +47,16 @@ def export_onnx(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -
     write_file(path, model.SerializeToString())
 
 
+def export_graph(graph: Path, spec: MaskModelSpec, path: Path) -> None:
+    """Write the network in the ONNX file ``graph``, whose stems are those of ``spec``, with its description."""
+    import onnx
+
+    model = onnx.load(graph)
+    described = dataclasses.replace(spec, network_stems=(), folds=())
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(described)})
+    write_file(path, model.SerializeToString())
+
+
 def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
     """Write the weights as safetensors, each array named after its stem, layer and part."""
     import safetensors.numpy
