@@ -137,11 +137,11 @@ def export(
         model = resolve(name)
         if not isinstance(model.spec, MaskModelSpec):
             raise OptionError(f"{name} is an ONNX file already: see 'unweave models path {name}'")
+        if model.before is not None:
+            raise OptionError(f"{name} runs {model.before.spec.name} first, and a file holds one model")
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)
         if location.suffix == ".onnx":
-            if model.before is not None:
-                raise OptionError(f"{name} runs {model.before.spec.name} first, and a file holds one model")
             if to is not ExportFormat.onnx:
                 raise OptionError(f"the weights of {name} are in {location.with_suffix('.safetensors')} already")
             export_graph(network_path(model.spec, location), model.spec, path)

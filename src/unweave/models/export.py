@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,22 +39,23 @@ def spec_from_json(text: str) -> MaskModelSpec:
 
 def export_onnx(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
     """Write the network as ONNX: magnitudes (segments, channels, frames, bins) → (stems, …) magnitudes."""
-    import onnx
-
     from unweave.models.onnx_graph import build_graph
 
-    model = build_graph(unets, spec)
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
-    write_file(path, model.SerializeToString())
+    write_graph(build_graph(unets, spec), spec, path)
 
 
 def export_graph(graph: Path, spec: MaskModelSpec, path: Path) -> None:
     """Write the network in the ONNX file ``graph``, whose stems are those of ``spec``, with its description."""
     import onnx
 
-    model = onnx.load(graph)
-    described = dataclasses.replace(spec, network_stems=(), folds=())
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(described)})
+    write_graph(onnx.load(graph), dataclasses.replace(spec, network_stems=(), folds=()), path)
+
+
+def write_graph(model: Any, spec: MaskModelSpec, path: Path) -> None:
+    """Write the ONNX ``model`` with its description."""
+    import onnx
+
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
     write_file(path, model.SerializeToString())
 
 

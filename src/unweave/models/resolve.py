@@ -22,6 +22,8 @@ from unweave.models.network import has_checkpoint
 from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
+MODEL_FILES = (".json", ".onnx", ".safetensors")  # what ends so is the path of a model, where none is called so
+
 
 @dataclass(frozen=True)
 class ResolvedModel:
@@ -45,7 +47,7 @@ def resolve(model: str) -> ResolvedModel:
     path = Path(model).expanduser()
     if path.suffix == ".json":
         return _configured(path)
-    if path.suffix in (".onnx", ".safetensors"):
+    if path.suffix in MODEL_FILES:
         return ResolvedModel(read_exported_spec(path), lambda offline, progress: path)
     known = ", ".join([*specs(), *added_names()])
     raise UnknownModelError(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unweave.errors import CheckpointError, ModelError
 from unweave.models.band_net import BandNet
-from unweave.models.export import METADATA_KEY, export_onnx, export_safetensors, spec_to_json, write_file
+from unweave.models.export import METADATA_KEY, export_onnx, export_safetensors, spec_to_json, write_file, write_graph
 from unweave.models.folding import groups_of
 from unweave.models.network import load_unets
 from unweave.models.spec import MaskModelSpec
@@ -57,7 +57,9 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
 
 
 def with_time_attention(network: nn.Module, spec: MaskModelSpec) -> nn.Module:
-    """The network of ``spec`` with attention over time besides, which changes nothing until it is trained."""
+    """The network of ``spec`` with attention over time; where it had none, that changes nothing until it is trained."""
+    if spec.time_attention:
+        return network
     if spec.network != "bands":
         raise ModelError(f"{spec.name} has no place for attention over time: its network is not of bands")
     attending = new_network(replace(spec, time_attention=True))
@@ -109,8 +111,6 @@ def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
     if isinstance(network, UNets) and spec.is_classic:
         export_onnx(unets_to_weights(network), spec, path)
         return
-    import onnx
-
     example = torch.zeros(1, spec.n_channels, spec.n_frames, spec.n_bins)
     network = network.cpu().float().eval()
     program: Any
@@ -127,8 +127,7 @@ def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
         )
     model = program.model_proto
     _forget_origins(model.graph)
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
-    write_file(path, model.SerializeToString())
+    write_graph(model, spec, path)
 
 
 def _forget_origins(graph: Any) -> None:

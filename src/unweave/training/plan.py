@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from unweave.errors import OptionError
 from unweave.models.band_net import frequency_grid
+from unweave.models.resolve import MODEL_FILES
 from unweave.models.spec import MaskModelSpec
 
 if sys.version_info >= (3, 11):
@@ -19,7 +20,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MODEL_FILES = (".json", ".onnx", ".safetensors")  # a start that ends so is a path, any other a name
 STRICT = ConfigDict(extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

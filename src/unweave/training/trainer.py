@@ -117,7 +117,7 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
         raise OptionError(f"{plan.model.start} cannot be trained: it is a graph without its making")
     spec = replace(model.spec, name=name, weights=name)
     network = load_network(model.spec, model.locate(False, lambda done, total, label: None))
-    if plan.model.time_attention and not spec.time_attention:
+    if plan.model.time_attention:
         torch.manual_seed(plan.training.seed)
         network, spec = with_time_attention(network, spec), replace(spec, time_attention=True)
     return spec, network

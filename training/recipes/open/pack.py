@@ -75,12 +75,7 @@ def together(members):
     if len(members) == 1:
         return first.network, first.spec
     attends = any(member.spec.time_attention for member in members)
-    networks = [
-        with_time_attention(member.network, member.spec)
-        if attends and not member.spec.time_attention
-        else member.network
-        for member in members
-    ]
+    networks = [with_time_attention(member.network, member.spec) if attends else member.network for member in members]
     spec = dataclasses.replace(first.spec, time_attention=attends, ensemble=len(networks))
     return Ensemble(networks).eval(), spec
 
@@ -133,17 +128,18 @@ def main():
     members, target = [read_member(Path(path)) for path in sys.argv[1:-1]], Path(sys.argv[-1])
     name = target.name
     target.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)  # attention that a member lacks adds nothing, but has weights: the same files each time
     network, spec = together(members)
     spec = dataclasses.replace(spec, name=name, weights=name, licence=LICENCE)
-    description = {METADATA_KEY: spec_to_json(spec)}
     path = target / f"{name}.onnx"
     save_onnx(network, spec, path)
     model = halved(onnx.load(path))
-    onnx.helper.set_model_props(model, description)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
     halves = {key: t.half() if t.is_floating_point() else t for key, t in network.state_dict().items()}
-    path.with_suffix(".safetensors").write_bytes(safetensors.torch.save(halves, metadata=description))
+    path.with_suffix(".safetensors").write_bytes(
+        safetensors.torch.save(halves, metadata={METADATA_KEY: spec_to_json(spec)})
+    )
     (target / "README.md").write_text(card(name, network, spec, members))
     for file in sorted(target.glob(f"{name}.*")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
