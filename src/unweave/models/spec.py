@@ -7,6 +7,9 @@ from typing import Literal
 
 from unweave.dsp.segments import Segmentation
 
+# Stems that stand for whatever the others are not, by the field's names for it.
+REST_STEMS = ("accompaniment", "other", "instrumental", "no_vocals", "rest")
+
 NetworkKind = Literal["unets", "bands"]
 Head = Literal["sigmoid", "softmax"]
 Activation = Literal["leaky_relu", "relu", "elu"]
@@ -47,6 +50,12 @@ class MaskModelSpec:
     licence: str = "unknown"  # of the weights, short
     notes: str = ""  # what a user should know about the licence and the training data
     summary: str = ""
+    rest: str = ""  # the stem that takes what all stems together lack of the mixture; "": the usual one, see `rest_of`
+
+    @property
+    def rest_stem(self) -> str | None:
+        """The stem that takes the rest of the mixture, or None where no stem of this model means "the rest"."""
+        return self.rest or rest_of(self.stems)
 
     @property
     def is_classic(self) -> bool:
@@ -80,6 +89,12 @@ class WaveformModelSpec:
     notes: str = ""
     needs_consent: bool = False  # the licence restricts the use; the user must accept it once
     summary: str = ""
+    rest: str = ""  # as in `MaskModelSpec`
+
+    @property
+    def rest_stem(self) -> str | None:
+        """As `MaskModelSpec.rest_stem`."""
+        return self.rest or rest_of(self.stems)
 
     @property
     def segmentation(self) -> Segmentation:
@@ -89,6 +104,11 @@ class WaveformModelSpec:
 
 
 ModelSpec = MaskModelSpec | WaveformModelSpec
+
+
+def rest_of(stems: tuple[str, ...]) -> str | None:
+    """The stem of ``stems`` that means "everything else", whatever its place among them; None where none does."""
+    return next((stem for stem in REST_STEMS if stem in stems), None)
 
 
 @dataclass(frozen=True)
