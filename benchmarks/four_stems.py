@@ -21,7 +21,7 @@ from unweave.dsp.stft import analyse, synthesise
 from unweave.engines.cascade import CascadeNetwork
 from unweave.evaluation.metrics import bss_eval, sdr
 from unweave.evaluation.tracks import find_tracks
-from unweave.separation.masking import MaskingSeparator
+from unweave.families.masking import MaskingSeparator
 
 STEMS = ("vocals", "drums", "bass", "other")
 N_FFT, HOP = 4096, 1024
@@ -30,6 +30,8 @@ N_FFT, HOP = 4096, 1024
 class NothingToTake:
     """A first network of a cascade that finds no vocals."""
 
+    n_frames = None
+
     def estimate(self, mixture):
         return np.stack([np.zeros_like(mixture), mixture])
 
@@ -37,7 +39,8 @@ class NothingToTake:
 def behind_perfect_vocals(model):
     """A separator of true accompaniments."""
     separator = Separator(model, device="cpu")
-    separator._separator = MaskingSeparator(separator.spec, CascadeNetwork(NothingToTake(), separator._network, 1.0))
+    network = CascadeNetwork(NothingToTake(), separator.loaded[0].masking.network, 1.0)
+    separator._pipeline = separator._pipeline.with_separator(MaskingSeparator(separator.spec, network))
     return lambda references, rate: separator.separate(sum(list(references.values())[1:]), rate)
 
 

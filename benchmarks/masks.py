@@ -16,8 +16,8 @@ from benchmarks.measure import QUALITY_PAGE, report
 from unweave import Separator
 from unweave.evaluation.metrics import sdr
 from unweave.evaluation.tracks import find_tracks, matched
+from unweave.families.quality import Quality
 from unweave.separation import quality
-from unweave.separation.quality import Quality
 
 AVERAGE = Quality(mask_extension="average", sums_to_mixture=False)
 CHANGES = {

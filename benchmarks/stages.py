@@ -15,7 +15,7 @@ from benchmarks.measure import UNWEAVE, median, report
 from unweave import Separator
 from unweave.dsp.masks import ratio_masks
 from unweave.dsp.stft import analyse, synthesise
-from unweave.separation.masking import MaskingSeparator
+from unweave.families.masking import MaskingSeparator
 
 # Of one U-Net over 512 frames and 1024 bins: 6 + 6 + 1 layers, two operations per multiplication and addition.
 GIGAFLOP_PER_UNET = 12.2
@@ -60,16 +60,16 @@ def main():
     arguments = parser.parse_args()
     separator = Separator(arguments.model)
     spec, n_threads = separator.spec, separator._n_threads
-    masking = MaskingSeparator(spec, separator._network)
+    masking = MaskingSeparator(spec, separator.loaded[0].masking.network)
     segment = (0.1 * np.random.default_rng(0).standard_normal((2, spec.segmentation.length))).astype(np.float32)
     spectrum = analyse(segment, spec.n_fft, spec.hop_length, spec.n_bins)
     magnitude = np.abs(spectrum)
-    estimates = separator._network.estimate(magnitude).copy()
+    estimates = separator.loaded[0].masking.network.estimate(magnitude).copy()
     stems = list(range(len(spec.stems)))
     stages = {
         "spectrum": lambda: analyse(segment, spec.n_fft, spec.hop_length, spec.n_bins),
         "magnitudes": lambda: np.abs(spectrum),
-        "networks": lambda: separator._network.estimate(magnitude),
+        "networks": lambda: separator.loaded[0].masking.network.estimate(magnitude),
         "masks": lambda: ratio_masks(estimates),
         "one stem back": lambda: synthesise(spectrum, spec.n_fft, spec.hop_length),
         "the whole segment": lambda: masking.separate(segment, stems, is_first=True),

@@ -26,11 +26,15 @@ Magnitude: TypeAlias = npt.NDArray[np.float32]
 
 
 class Stems(Mapping[str, Waveform]):
-    """The stems of a mixture: name → waveform (channels, samples), all of one shape, at ``sample_rate`` Hz."""
+    """The stems of a mixture: name → waveform (channels, samples), all of one shape, at ``sample_rate`` Hz.
 
-    def __init__(self, waveforms: Mapping[str, Waveform], sample_rate: int) -> None:
+    ``mixture`` is the mixture itself, the same samples of it, for those who need both; usually None.
+    """
+
+    def __init__(self, waveforms: Mapping[str, Waveform], sample_rate: int, mixture: Waveform | None = None) -> None:
         self._waveforms = dict(waveforms)
         self.sample_rate = sample_rate
+        self.mixture = mixture
 
     def __getitem__(self, name: str) -> Waveform:
         return self._waveforms[name]

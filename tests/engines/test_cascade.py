@@ -61,7 +61,7 @@ def test_a_model_names_the_one_before_it(tmp_path, cache, monkeypatch):
     cascade = dataclasses.replace(THREE, before="toy", overlap_frames=0)
     before = module.ResolvedModel(spec, lambda offline, progress: location)
     found = module.ResolvedModel(cascade, lambda offline, progress: path, before)
-    monkeypatch.setattr("unweave.separation.separator.resolve", lambda name: found)
+    monkeypatch.setattr("unweave.families.load.resolve", lambda name: found)
     mixture = noise(20_000)
     stems = Separator("any", device="cpu").separate(mixture, TOY.sample_rate)
     assert list(stems) == ["vocals", "drums", "other"]

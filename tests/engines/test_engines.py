@@ -2,6 +2,9 @@
 
 import dataclasses
 import importlib.util
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,9 +12,9 @@ import pytest
 from tests.helpers.signals import error_db, noise, song
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables, write_toy
 from unweave import OptionError, Separator
+from unweave.families.masking import MaskingSeparator
 from unweave.models.resolve import resolve
 from unweave.models.unet_weights import read_unets, unets_to_arrays
-from unweave.separation.masking import MaskingSeparator
 
 AVERAGE = dataclasses.replace(TOY, mask_extension="average", mask_exponent=1.0)
 
@@ -28,11 +31,11 @@ def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
     torch_separator = TorchSeparator(model.spec, load_network(model.spec, location), "cpu", "float32")
     segment = noise(spec.segmentation.length)
     stems = list(range(len(spec.stems)))[::-1]
-    expected = MaskingSeparator(model.spec, reference._network).separate(segment, stems, is_first=True)
+    expected = MaskingSeparator(model.spec, reference.loaded[0].masking.network).separate(segment, stems, is_first=True)
     assert error_db(torch_separator.separate(segment, stems, is_first=True), expected) < -60
     magnitude = np.abs(noise(64 * 32).reshape(2, 32, 64))
     magnitude = np.repeat(magnitude, 2, axis=1)
-    estimates = reference._network.estimate(magnitude)
+    estimates = reference.loaded[0].masking.network.estimate(magnitude)
     assert error_db(torch_separator.estimate(magnitude), estimates) < -60
 
 
@@ -75,7 +78,9 @@ def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
     torch_separator = TorchSeparator(separator.spec, load_network(separator.spec, location), "cpu", "float32")
     segment = song(12.0)[:, : separator.spec.segmentation.length]
     segment = np.pad(segment, [(0, 0), (0, separator.spec.segmentation.length - segment.shape[1])])
-    expected = MaskingSeparator(separator.spec, separator._network).separate(segment, [0, 1], is_first=True)
+    expected = MaskingSeparator(separator.spec, separator.loaded[0].masking.network).separate(
+        segment, [0, 1], is_first=True
+    )
     assert error_db(torch_separator.separate(segment, [0, 1], is_first=True), expected) < -60
 
 
@@ -121,3 +126,36 @@ def test_what_to_install_is_said(toy_json, monkeypatch):
     with pytest.raises(OptionError, match=r"unweave\[gpu\]"):
         Separator(str(toy_json), device="cuda")
     assert Separator(str(toy_json), device="auto").stems == TOY.stems
+
+
+HYBRID_AFTER_FORK = """
+import os, signal, sys
+import numpy as np
+from pathlib import Path
+from unweave.engines.onnx import OnnxHybridNetwork
+signal.alarm(100)
+network = OnnxHybridNetwork(Path(sys.argv[1]), 2)
+inputs = [np.ones((2, 256, 256), np.float32)] * 2
+expected = network.run(*inputs)[0]
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+signal.alarm(30)
+os._exit(0 if np.array_equal(network.run(*inputs)[0], expected) else 3)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_network_on_several_threads_runs_in_a_forked_child(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = [1, 2, 256, 256]
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("mixture", "spectrum", "a", "b")
+    ]
+    nodes = [helper.make_node("MatMul", ["mixture", "spectrum"], ["a"]), helper.make_node("Softmax", ["a"], ["b"])]
+    graph = helper.make_graph(nodes, "hybrid", infos[:2], infos[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "hybrid.onnx")
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HYBRID_AFTER_FORK, tmp_path / "hybrid.onnx"]
+    assert subprocess.run(command, check=False).returncode == 0

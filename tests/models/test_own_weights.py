@@ -73,7 +73,7 @@ def test_pytorch_computes_the_same(cache):
     module = load_network(separator.spec, resolve("4stems").locate(True, print))
     in_torch = TorchSeparator(separator.spec, module, "cpu", "float32")
     magnitude = np.abs(np.random.default_rng(0).standard_normal((2, 512, 1536))).astype(np.float32)
-    assert error_db(in_torch.estimate(magnitude), separator._network.estimate(magnitude)) < -50
+    assert error_db(in_torch.estimate(magnitude), separator.loaded[0].masking.network.estimate(magnitude)) < -50
 
 
 def test_a_package_without_them_says_so(monkeypatch, tmp_path):

@@ -8,6 +8,9 @@ from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, TOY_FOUR, write_toy
 from unweave import OptionError, Separator
 from unweave.separation.ensemble import Member, open_separator, parse_ensemble
+from unweave.separation.stream import StreamFormat
+
+FORM = StreamFormat(44100, 2, 44100, 2)
 
 
 @pytest.fixture
@@ -61,6 +64,7 @@ def test_files_and_the_wiener_filter(models, tmp_path):
     assert list(paths) == ["vocals", "accompaniment", "residual"]
     assert read(paths["vocals"]).shape == (2, 30_000)
     assert seen == sorted(seen)
+    assert 0.9 < seen[-1] / (30_000 / 44100) < 1.2  # two passes that learn and one that separates
 
 
 def test_parsing():
@@ -86,3 +90,36 @@ def test_shifts_average_other_surroundings(models):
     np.testing.assert_allclose(total, mixture, atol=1e-6)
     with pytest.raises(OptionError, match="shifts"):
         Separator(models[0], shifts=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"shifts": 2}, {"wiener": "segment"}])
+def test_progress_ends_at_the_end(models, options):
+    seen = []
+    separator = open_separator("+".join(models[:2]), **options)
+    separator.separate(noise(30_000), 44100, on_progress=lambda progress: seen.append(progress.done_seconds))
+    assert seen[-1] == pytest.approx(30_000 / 44100)
+
+
+def test_what_is_left_of_the_mixture_goes_to_the_rest(models):
+    mixture = noise(30_000)
+    for names in (models[:2], models[:2][::-1], [models[0], models[2]]):
+        balanced = open_separator("+".join(names))
+        rest = "accompaniment" if "accompaniment" in balanced.stems else "other"
+        stems, dropped = balanced.separate(mixture, 44100), balanced._pipeline.stream(FORM, balanced.stems)
+        parts = [dropped.push(mixture), *dropped.drain()]
+        for name, stem in stems.items():
+            if name != rest:
+                np.testing.assert_array_equal(stem, np.concatenate([part[name] for part in parts], axis=1))
+        np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
+
+
+def test_live_is_for_one_model(models):
+    with pytest.raises(OptionError, match="only one model"):
+        open_separator("+".join(models[:2])).live()
+
+
+def test_a_file_with_a_plus_in_its_name_is_one_model(tmp_path, cache):
+    folder = tmp_path / "a+b"
+    folder.mkdir()
+    separator = Separator(write_toy(folder, TOY))
+    assert separator.stems == TOY.stems

@@ -50,6 +50,16 @@ def test_the_official_model_separates_live(separator):
     assert error_db(vocals[:, 44100:], whole[:, 44100:]) < error_db(mixture[:, 44100:], whole[:, 44100:]) - 6
 
 
+@pytest.mark.parametrize("model", ["unweave:4stems", "unweave:5stems"])
+def test_models_whose_segments_have_one_length_separate_live(cache, model):
+    separator = Separator(model, offline=True)
+    stream = separator.live(latency_seconds=1.5, step_frames=16)
+    mixture = song(3.0)
+    stems = pushed(stream, np.pad(mixture, [(0, 0), (0, 2 * stream.latency_samples)]), 16_384)
+    total = sum(stems.values())[:, stream.delay_samples :][:, : mixture.shape[1]]
+    assert error_db(total, mixture) < -60
+
+
 def test_latencies_that_cannot_be_had(toy):
     with pytest.raises(OptionError, match="at least"):
         toy.live(latency_seconds=0.001)

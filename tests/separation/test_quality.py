@@ -8,7 +8,7 @@ from tests.helpers.signals import error_db, noise, song
 from tests.helpers.toys import TOY, TOY_FIVE, write_toy
 from unweave import OptionError, Separator
 from unweave.dsp.stft import stft
-from unweave.separation.quality import PRESETS
+from unweave.families.quality import PRESETS
 
 SUMMING = [name for name, preset in PRESETS.items() if preset.sums_to_mixture]
 

@@ -1,17 +1,18 @@
 """The waveform family, with a network that does what it is told."""
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tests.helpers.signals import error_db, noise, tones
 from unweave import ConsentError, OptionError, Separator
+from unweave.families.base import Loaded
+from unweave.families.hybrid import WaveformSeparator, as_channels, from_channels, triangle_weights
 from unweave.models import consent
 from unweave.models.catalog import HTDEMUCS
-from unweave.separation.stream import SeparationStream, concatenated
-from unweave.separation.waveform import WaveformSeparator, as_channels, from_channels, triangle_weights
+from unweave.separation.stream import SegmentStream, StreamFormat, concatenated
+from unweave.separation.workers import Workers
 
 SPEC = dataclasses.replace(HTDEMUCS, segment_samples=9000, n_fft=512, hop_length=128)
 
@@ -27,25 +28,23 @@ class Shares:
 
 
 def separate(mixture, spec=SPEC, sizes=(5000,)):
-    with ThreadPoolExecutor(2) as executor:
-        stream = SeparationStream(
-            WaveformSeparator(spec, Shares()),
-            {name: index for index, name in enumerate(spec.stems)},
-            executor,
-            3,
-            model_rate=44100,
-            sample_rate=44100,
-            output_rate=44100,
-            n_channels=2,
-            output_channels=2,
-            residual="dropped",
-        )
-        parts, start = [], 0
-        while start < mixture.shape[1]:
-            size = sizes[len(parts) % len(sizes)]
-            parts.append(stream.push(mixture[:, start : start + size]))
-            start += size
-        return concatenated([*parts, stream.flush()])
+    workers = Workers(2, "test")
+    stream = SegmentStream(
+        WaveformSeparator(spec, Shares()),
+        {name: index for index, name in enumerate(spec.stems)},
+        workers,
+        3,
+        model_rate=44100,
+        form=StreamFormat(44100, 2, 44100, 2),
+    )
+    parts, start = [], 0
+    while start < mixture.shape[1]:
+        size = sizes[len(parts) % len(sizes)]
+        parts.append(stream.push(mixture[:, start : start + size]))
+        start += size
+    stems = concatenated([*parts, *stream.drain()])
+    workers.close()
+    return stems
 
 
 @pytest.mark.parametrize("overlap", [0.25, 0.5, 0.1])
@@ -114,12 +113,54 @@ def test_consent_by_environment(cache, monkeypatch, value):
     consent.require_consent(HTDEMUCS, accepted=False)
 
 
-def test_the_wiener_filter_needs_masks(cache, monkeypatch, tmp_path):
-    from unweave.separation import separator
+def loaded_htdemucs(monkeypatch):
+    loaded = Loaded(SPEC, WaveformSeparator(SPEC, Shares()), fills_all_cores=True)
+    monkeypatch.setattr("unweave.separation.separator.load", lambda model, options: loaded)
 
-    resolved = separator.resolve("htdemucs")
-    monkeypatch.setenv(consent.VARIABLE, "all")
-    located = dataclasses.replace(resolved, locate=lambda offline, progress: tmp_path)
-    monkeypatch.setattr(separator, "resolve", lambda name: located)
+
+def test_the_wiener_filter_needs_masks(monkeypatch):
+    loaded_htdemucs(monkeypatch)
     with pytest.raises(OptionError, match="masking model"):
         Separator("htdemucs", wiener="track")
+
+
+def test_what_is_left_of_the_mixture_goes_to_other_and_not_to_the_last_stem(monkeypatch):
+    loaded_htdemucs(monkeypatch)
+    mixture = tones(30_000)
+    exact = Separator("htdemucs", quality="exact").separate(mixture, 44100)
+    stems = Separator("htdemucs").separate(mixture, 44100)
+    assert error_db(sum(stems.values()), mixture) < -120
+    for name in ("drums", "bass", "vocals"):
+        np.testing.assert_array_equal(stems[name], exact[name])
+    assert error_db(sum(exact.values()), mixture) > -60  # the toy's spectrum lacks a bin, so that something is left
+    alone = Separator("htdemucs").separate(mixture, 44100, stems=["vocals", "other"])
+    assert list(alone) == ["vocals", "other"]
+    for name, stem in alone.items():  # whichever others are asked for
+        np.testing.assert_array_equal(stem, stems[name])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "cuda"}, {"device": "mps"}, {"precision": "bfloat16"}, {"precision": "float16", "device": "cpu"}],
+)
+def test_devices_and_precisions_that_it_cannot_run_in_are_refused(cache, monkeypatch, options):
+    monkeypatch.setenv(consent.VARIABLE, "all")
+    with pytest.raises(OptionError, match="on the CPU in float32 only"):
+        Separator("htdemucs", offline=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "expected a device"),
+        ({"device": "cpu:1"}, "expected a device"),
+        ({"device": "cuda:x"}, "expected a device"),
+        ({"device": None}, "expected a device"),
+        ({"precision": "int3"}, "expected a precision"),
+    ],
+)
+@pytest.mark.parametrize("model", ["htdemucs", "unweave:4stems"])
+def test_devices_and_precisions_that_do_not_exist(cache, monkeypatch, options, message, model):
+    monkeypatch.setenv(consent.VARIABLE, "all")
+    with pytest.raises(OptionError, match=message):
+        Separator(model, offline=True, **options)

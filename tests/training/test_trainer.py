@@ -57,9 +57,9 @@ def test_it_learns_to_separate_held_out_music(tmp_path, tracks, cache):
 
 def test_what_comes_out_is_the_same_in_onnx_and_pytorch(tmp_path, tracks, cache):
     from unweave.engines.torch import TorchSeparator
+    from unweave.families.masking import MaskingSeparator
     from unweave.models.export import read_exported_spec
     from unweave.models.torch_network import load_network
-    from unweave.separation.masking import MaskingSeparator
 
     folder = train(small_plan(tmp_path, tracks, steps=3)).folder
     spec = read_exported_spec(folder / GRAPH)
@@ -67,7 +67,9 @@ def test_what_comes_out_is_the_same_in_onnx_and_pytorch(tmp_path, tracks, cache)
     separator = Separator(str(folder / GRAPH), quality="exact", device="cpu")
     segment = np.sum(list(stems(7).values()), axis=0)[:, : spec.segmentation.length]
     segment = np.pad(segment, [(0, 0), (0, spec.segmentation.length - segment.shape[1])])
-    expected = MaskingSeparator(separator.spec, separator._network).separate(segment, [0, 1, 2], is_first=True)
+    expected = MaskingSeparator(separator.spec, separator.loaded[0].masking.network).separate(
+        segment, [0, 1, 2], is_first=True
+    )
     for location in (folder / WEIGHTS, folder / GRAPH):
         in_torch = TorchSeparator(separator.spec, load_network(spec, location), "cpu", "float32")
         assert error_db(in_torch.separate(segment, [0, 1, 2], is_first=True), expected) < -60

@@ -49,7 +49,7 @@ class AudioReader:
         *,
         offset_seconds: float = 0.0,
         duration_seconds: float | None = None,
-        stream: int = 0,
+        stream: int | None = None,
         only_audio: bool = False,
     ) -> None:
         self.name = source_name(source)
@@ -63,14 +63,16 @@ class AudioReader:
         except (OSError, av.FFmpegError, ValueError) as error:
             raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
         n_streams = len(self._container.streams.audio)
-        if n_streams <= stream:
+        if n_streams <= (stream or 0):
             self._container.close()
             what = (
-                "there is no audio in it" if n_streams == 0 else f"it has {n_streams} audio streams, not {stream + 1}"
+                "there is no audio in it"
+                if n_streams == 0
+                else f"it has {n_streams} audio streams, not {(stream or 0) + 1}"
             )
             raise AudioReadError(f"cannot read {self.name}: {what}")
-        self._number = stream
-        self._stream = self._container.streams.audio[stream]
+        self._number = stream or 0
+        self._stream = self._container.streams.audio[stream or 0]
         context = self._stream.codec_context
         try:
             self.sample_rate: int = int(context.sample_rate)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import queue
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,23 +17,26 @@ if TYPE_CHECKING:
     from unweave.types import Waveform
 
 BLOCK_SAMPLES = 512
+SECONDS_BETWEEN_CHECKS = 0.1
 
 
 def live(
     source: Annotated[
-        str, typer.Option("-i", "--input", help="Sound card (name or number), a file, or - for a WAV on stdin.")
+        str, typer.Option("-i", "--input", help="A sound card (name or number), a file, or - for WAV from stdin.")
     ] = "default",
     target: Annotated[
-        str, typer.Option("-o", "--output", help="Sound card, a .wav file, or - for a WAV on stdout.")
+        str, typer.Option("-o", "--output", help="A sound card, a .wav file, or - for WAV to stdout.")
     ] = "default",
     model: Annotated[str, typer.Option("-p", "--params_filename", "--model", help="Model.")] = "spleeter:2stems",
-    stems: Annotated[str, typer.Option("--stems", help="What is let through, separated by commas.")] = "accompaniment",
-    latency: Annotated[float, typer.Option("--latency", help="Milliseconds; more sounds better.")] = 300.0,
-    step: Annotated[int, typer.Option("--step", min=1, max=32, help="Frames of 23 ms per pass: more is lighter.")] = 2,
+    stems: Annotated[str, typer.Option("--stems", help="The stems to play, separated by commas.")] = "accompaniment",
+    latency: Annotated[float, typer.Option("--latency", help="Delay in milliseconds; more sounds better.")] = 300.0,
+    step: Annotated[
+        int, typer.Option("--step", min=1, max=32, help="Frames of 23 ms per pass; more is less work.")
+    ] = 2,
     precision: Annotated[str, typer.Option("--precision", help="float32, bfloat16, …")] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
 ) -> None:
-    """Separate what is playing, with a latency that is constant and stated."""
+    """Separate music while it plays, with a short, constant delay."""
     with failures_shown(verbose):
         from unweave.errors import OptionError
         from unweave.separation.separator import Separator
@@ -88,7 +89,8 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
 
     import numpy as np
 
-    from unweave.errors import OptionError
+    from unweave.errors import AudioReadError, OptionError
+    from unweave.separation.playout import LiveWorker, Playout
 
     if importlib.util.find_spec("sounddevice") is None:
         raise OptionError("live needs: pip install 'unweave[live]'")
@@ -96,39 +98,27 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
         import sounddevice
     except OSError as error:
         raise OptionError(f"there is no sound here: {error}") from error
-    heard: queue.Queue[Waveform] = queue.Queue()
-    ready: queue.SimpleQueue[Waveform] = queue.SimpleQueue()
-    silence = np.zeros((2, stream.latency_samples - stream.delay_samples), np.float32)
-    pending = [silence]
-    n_dry = 0
-
-    def work() -> None:
-        while True:
-            ready.put(_mixed(stream, heard.get()))
+    playout = Playout(2, stream.latency_samples - stream.delay_samples)
+    worker = LiveWorker(lambda block: _mixed(stream, block), playout, rate)
 
     def callback(given: Any, wanted: Any, frames: int, when: object, status: object) -> None:
-        nonlocal n_dry
-        heard.put(np.array(given.T, np.float32))
-        while sum(part.shape[1] for part in pending) < frames:
-            try:
-                pending.append(ready.get_nowait())
-            except queue.Empty:
-                n_dry += 1
-                pending.append(np.zeros((2, frames), np.float32))
-        joined = np.concatenate(pending, axis=1)
-        wanted[:] = joined[:, :frames].T
-        pending[:] = [joined[:, frames:]]
+        worker.hear(np.array(given.T, np.float32))
+        wanted[:] = playout.take(frames).T
 
-    threading.Thread(target=work, daemon=True).start()
     devices = tuple(int(name) if name.isdigit() else None if name == "default" else name for name in (source, target))
     try:
         with sounddevice.Stream(
             samplerate=rate, blocksize=BLOCK_SAMPLES, channels=2, dtype="float32", device=devices, callback=callback
-        ):
-            interrupted.wait()
-    except sounddevice.PortAudioError as error:
+        ) as card:
+            while not interrupted.wait(SECONDS_BETWEEN_CHECKS):
+                worker.check()
+                if not card.active:
+                    raise AudioReadError("the sound card stopped")
+    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: no device is called so
         raise OptionError(f"cannot open the sound card: {error}") from error
-    print(f"{n_dry} drop-outs", file=sys.stderr)
+    finally:
+        worker.close()
+    print(f"{playout.n_dropouts} drop-outs", file=sys.stderr)
 
 
 def _mixed(stream: LiveStream, block: Waveform) -> Waveform:

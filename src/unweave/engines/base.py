@@ -13,7 +13,15 @@ from unweave.types import Magnitude, Waveform
 
 
 class Network(Protocol):
-    """The networks of a masking model, loaded and ready; may be called from several threads at once."""
+    """The networks of a masking model, loaded and ready; may be called from several threads at once.
+
+    ``n_frames`` is how many frames every call must have, or None where any multiple of 64 will do.
+    """
+
+    @property
+    def n_frames(self) -> int | None:
+        """See the class."""
+        ...
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """Each stem's magnitudes from the mixture's: (channels, frames, bins) → (stems, channels, frames, bins).

@@ -20,6 +20,11 @@ class CascadeNetwork:
     def __init__(self, first: Network, second: Network, exponent: float) -> None:
         self._first, self._second, self._exponent = first, second, exponent
 
+    @property
+    def n_frames(self) -> int | None:
+        """See `unweave.engines.base.Network`."""
+        return self._second.n_frames or self._first.n_frames
+
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
         masks = ratio_masks(self._first.estimate(mixture), self._exponent)

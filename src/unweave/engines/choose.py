@@ -1,86 +1,77 @@
-"""Which engine runs a model: by the device, the precision, and what is installed."""
+"""What a model runs on: device, precision and threads, checked before anything is loaded."""
 
 from __future__ import annotations
 
 import importlib.util
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
-from unweave.engines.base import HybridNetwork, Network
-from unweave.engines.cascade import CascadeNetwork
+from unweave.engines.base import Network
+from unweave.engines.processors import available_processors
 from unweave.errors import OptionError
-from unweave.models.network import network_path
-from unweave.models.spec import MaskModelSpec
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
-Located = tuple[MaskModelSpec, Path]  # a model and the place of its weights
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how networks run.
 
-
-def load_network(
-    spec: MaskModelSpec,
-    location: Path,
-    *,
-    device: str,
-    precision: str,
-    n_threads: int,
-    before: Located | None = None,
-) -> Network:
-    """The networks of ``spec``, loaded from ``location`` and ready on ``device``, after those of ``before``.
-
-    On the CPU that is ONNX Runtime in float32, or OpenVINO in another precision; on a graphics processor PyTorch, in
-    float16 unless ``precision`` says otherwise. Raises `OptionError` for a device or a precision that is not to be had
-    here, with what to install.
+    ``device`` is cpu, cuda (or one card, cuda:1), mps, or auto: a graphics processor where PyTorch can use one.
+    ``precision`` is float32, float16, bfloat16, or auto: float32 on the CPU, float16 elsewhere. Raises `OptionError`
+    for anything else.
     """
-    if device.partition(":")[0] not in DEVICES:
-        raise OptionError(f"expected a device of {', '.join(DEVICES)}, got {device!r}")
-    if precision not in PRECISIONS:
-        raise OptionError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
-    if device == "auto":
-        device = _best_device()
-    if device == "cpu":
-        network = _on_cpu(network_path(spec, location), precision, n_threads)
-        if before is None:
-            return network
-        first_spec, first_location = before
-        first = _on_cpu(network_path(first_spec, first_location), precision, n_threads)
-        return CascadeNetwork(first, network, first_spec.mask_exponent)
-    if importlib.util.find_spec("torch") is None:
-        raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
-    from unweave.engines.torch import TorchSeparator, has_device
-    from unweave.models.torch_network import load_network as load_torch_network
 
-    if not has_device(device):
-        raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
-    module = load_torch_network(spec, location)
-    if before is not None:
-        from unweave.models.cascade import Cascade
+    device: str = "auto"
+    precision: str = "auto"
+    n_threads: int = 0  # 0: as many as this process may use
 
-        module = Cascade(load_torch_network(*before), module, before[0].mask_exponent)
-    return TorchSeparator(spec, module, device, "float16" if precision == "auto" else precision)
+    def __post_init__(self) -> None:
+        kind, colon, number = self.device.partition(":")
+        highest = {"cuda": 1 << 10, "mps": 1, "cpu": 1}.get(kind, 0)  # only CUDA has several
+        if kind not in DEVICES or (colon and not (number.isascii() and number.isdigit() and int(number) < highest)):
+            raise OptionError(f"expected a device of {', '.join(DEVICES)} or cuda:1, got {self.device!r}")
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"expected a precision of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if kind in ("cpu", "mps"):
+            object.__setattr__(self, "device", kind)
+        if self.n_threads == 0:
+            object.__setattr__(self, "n_threads", available_processors())
+
+    def on_best_device(self) -> Runtime:
+        """This runtime with ``auto`` decided. PyTorch is not imported where there can be no graphics processor."""
+        return Runtime(_best_device(), self.precision, self.n_threads) if self.device == "auto" else self
+
+    @property
+    def is_float32_on_cpu(self) -> bool:
+        """Whether nothing but the plain default is asked for."""
+        return self.device in ("auto", "cpu") and self.precision in ("auto", "float32")
 
 
-def _on_cpu(path: Path, precision: str, n_threads: int) -> Network:
-    if precision in ("auto", "float32"):
+def cpu_network(path: Path, runtime: Runtime) -> Network:
+    """The network in the ONNX file ``path`` on the CPU: ONNX Runtime in float32, OpenVINO in another precision."""
+    if runtime.precision in ("auto", "float32"):
         from unweave.engines.onnx import OnnxNetwork
 
         return OnnxNetwork(path)
     from unweave.engines.openvino import OpenVinoNetwork
 
-    return OpenVinoNetwork(path, n_threads, precision)
+    return OpenVinoNetwork(path, runtime.n_threads, runtime.precision)
 
 
-def load_hybrid_network(path: Path, n_threads: int) -> HybridNetwork:
-    """The hybrid waveform network in the ONNX file ``path``, on the CPU."""
-    from unweave.engines.onnx import OnnxHybridNetwork
+def require_torch_device(device: str) -> None:
+    """Raise `OptionError` where PyTorch, or the graphics processor ``device``, is not to be had here."""
+    if importlib.util.find_spec("torch") is None:
+        raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
+    from unweave.engines.torch import has_device
 
-    return OnnxHybridNetwork(path, n_threads)
+    if not has_device(device):
+        raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
 
 
 def _best_device() -> str:
-    """A graphics processor if there is one and PyTorch can use it; PyTorch is not imported where there cannot be."""
     if importlib.util.find_spec("torch") is None or not _may_have_accelerator():
         return "cpu"
     from unweave.engines.torch import available_device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import threading
 from pathlib import Path
@@ -36,6 +37,8 @@ class OnnxNetwork:
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
         (self._input,) = self._session.get_inputs()
         (self._output,) = self._session.get_outputs()
+        frames = self._input.shape[2]
+        self.n_frames = frames if isinstance(frames, int) else None
         self._buffers = threading.local()
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
@@ -63,14 +66,26 @@ class OnnxHybridNetwork:
     """
 
     def __init__(self, path: Path, n_threads: int) -> None:
+        self._path, self._n_threads = path, n_threads
+        self._stale: list[onnxruntime.InferenceSession] = []
+        self._open()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _open(self) -> None:
         options = _options()
-        options.intra_op_num_threads = n_threads
+        options.intra_op_num_threads = self._n_threads
         options.enable_cpu_mem_arena = False
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
+            raise ModelError(f"ONNX Runtime cannot load {self._path}: {error}") from error
         self._mixture, self._spectrum = (entry.name for entry in self._session.get_inputs())
+        self._turn = threading.Lock()
+        self._process = os.getpid()
+
+    def _forget(self) -> None:
+        """In a child after a fork, the session's threads are gone and the lock may be held by one of them."""
         self._turn = threading.Lock()
 
     def run(
@@ -78,6 +93,9 @@ class OnnxHybridNetwork:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """See `unweave.engines.base.HybridNetwork`."""
         with self._turn:
+            if self._process != os.getpid():
+                self._stale.append(self._session)  # kept: its end would wait for threads that are not there
+                self._open()
             spectra, waveforms = self._session.run(None, {self._mixture: mixture[None], self._spectrum: spectrum[None]})
         return spectra[0], waveforms[0]
 

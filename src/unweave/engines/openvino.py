@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,26 +31,49 @@ class OpenVinoNetwork:
             import openvino
         except ImportError as error:
             raise OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'") from error
-        settings = {
+        self._openvino, self._path = openvino, path
+        self._settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": n_threads,
             "NUM_STREAMS": 1,
         }
-        self._core = openvino.Core()
-        self._settings = settings
+        self._turn = threading.Lock()
+        self._open()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew_lock)
+
+    def _open(self) -> None:
+        self._core = self._openvino.Core()
         try:
-            self._model = self._core.read_model(str(path))
+            model = self._core.read_model(str(self._path))
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot load {path}: {error}") from error
-        self._request: openvino.InferRequest | None = None
+            raise ModelError(f"OpenVINO cannot load {self._path}: {error}") from error
+        frames = model.input(0).get_partial_shape()[2]
+        self.n_frames = frames.get_length() if frames.is_static else None
+        self._requests: dict[tuple[int, ...], Any] = {}
+        self._process = os.getpid()
+
+    def _renew_lock(self) -> None:
         self._turn = threading.Lock()
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
         with self._turn:
-            if self._request is None:
-                self._model.reshape([1, *mixture.shape])
-                compiled = self._core.compile_model(self._model, "CPU", self._settings)
-                self._request = compiled.create_infer_request()
-            estimates: npt.NDArray[np.float32] = self._request.infer({0: mixture[None]})[0]
+            if self._process != os.getpid():
+                if self._requests:  # its threads are gone, and it aborts the process when it misses them
+                    raise OptionError(
+                        "OpenVINO cannot go on in a process that was forked after its first use: start processes by "
+                        "'spawn', or use precision float32"
+                    )
+                self._open()
+            request = self._requests.get(mixture.shape) or self._compile(mixture.shape)
+            estimates: npt.NDArray[np.float32] = request.infer({0: mixture[None]})[0]
             return estimates[:, 0].copy()
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        model = self._core.read_model(str(self._path))
+        if self.n_frames is None:
+            model.reshape([1, *shape])
+        request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+        self._requests[shape] = request
+        return request

@@ -45,6 +45,11 @@ class TorchSeparator:
         self._fades = [torch.from_numpy(fade).to(self._device)[:, None] for fade in fades]
         self.segmentation = spec.segmentation
 
+    @property
+    def n_frames(self) -> int | None:
+        """See `unweave.engines.base.Network`."""
+        return None
+
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
         with torch.inference_mode():
@@ -134,5 +139,7 @@ def available_device(wanted: str) -> str:
 
 def has_device(device: str) -> bool:
     """Whether PyTorch can compute on ``device``."""
-    kind = device.partition(":")[0]
-    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(kind, False)
+    kind, _, number = device.partition(":")
+    if kind == "cuda":
+        return int(number or 0) < torch.cuda.device_count()
+    return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())

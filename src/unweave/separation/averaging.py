@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from unweave.dsp.segments import SampleQueue
 from unweave.engines.base import SegmentSeparator
-from unweave.separation.residual import ResidualKeeper
-from unweave.separation.stream import SeparationStream, concatenated
+from unweave.separation.stream import Stream, StreamFormat
 from unweave.types import Stems, Waveform
 
 
@@ -28,55 +27,34 @@ class ShiftedSeparator:
         return self._separator.separate(segment, stems, is_first=is_first)
 
 
-def shifted(separator: SegmentSeparator, n_shifts: int) -> list[SegmentSeparator]:
-    """``separator`` over ``n_shifts`` evenly shifted segmentations."""
-    hop = separator.segmentation.hop
-    return [ShiftedSeparator(separator, hop * k // n_shifts) for k in range(n_shifts)]
-
-
 class AveragedStream:
-    """Streams over one mixture side by side, whose stems of the same name are averaged.
+    """Streams over one mixture side by side, whose stems of the same name are averaged: a `Stream`.
 
     Samples leave when every stream has them. ``streams`` come with the weight of each; ``names`` are the stems.
     """
 
-    def __init__(
-        self,
-        streams: Sequence[tuple[SeparationStream | AveragedStream, float]],
-        names: list[str],
-        keeper: ResidualKeeper,
-        sample_rate: int,
-        n_channels: int,
-    ) -> None:
+    def __init__(self, streams: Sequence[tuple[Stream, float]], names: Sequence[str], form: StreamFormat) -> None:
         self._streams = streams
         self._names = names
-        self._keeper = keeper
-        self._sample_rate = sample_rate
-        self._n_channels = n_channels
+        self._form = form
         self._waiting: list[dict[str, SampleQueue]] = [{} for _ in streams]
         self._n_waiting = [0 for _ in streams]
 
     def push(self, block: Waveform) -> Stems:
-        """See `SeparationStream.push`."""
+        """See `Stream`."""
         for index, (stream, _) in enumerate(self._streams):
             self._take(index, stream.push(block))
-        self._keeper.push(block)
         return self._ready()
 
-    def flush(self) -> Stems:
-        """See `SeparationStream.flush`."""
-        return concatenated(self.drain())
-
     def drain(self) -> Iterator[Stems]:
-        """See `SeparationStream.drain`."""
-        self._keeper.flush()
+        """See `Stream`."""
         for index, (stream, _) in enumerate(self._streams):
             for part in stream.drain():
                 self._take(index, part)
                 yield self._ready()
 
     def close(self) -> None:
-        """See `SeparationStream.close`."""
+        """See `Stream`."""
         for stream, _ in self._streams:
             stream.close()
 
@@ -87,13 +65,13 @@ class AveragedStream:
 
     def _ready(self) -> Stems:
         """The samples that all models have, averaged."""
-        n_ready = min(self._n_waiting)
-        sums = {name: np.zeros((self._n_channels, n_ready), np.float32) for name in self._names}
+        n_ready, n_channels = min(self._n_waiting), self._form.output_channels
+        sums = {name: np.zeros((n_channels, n_ready), np.float32) for name in self._names}
         weights = dict.fromkeys(self._names, 0.0)
         for index, (_, weight) in enumerate(self._streams):
             self._n_waiting[index] -= n_ready
             for name, queue in self._waiting[index].items():
-                sums[name] += np.float32(weight) * queue.take(n_ready, self._n_channels)
+                sums[name] += np.float32(weight) * queue.take(n_ready, n_channels)
                 weights[name] += weight
-        stems = {name: total / np.float32(weights[name] or 1.0) for name, total in sums.items()}
-        return Stems(self._keeper.complete(stems), self._sample_rate)
+        stems = {name: total / np.float32(weights[name]) for name, total in sums.items()}
+        return Stems(stems, self._form.output_rate)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from unweave.audio.channels import to_stereo
 from unweave.audio.resample import Resampler
 from unweave.dsp.segments import Segmentation, SegmentCutter
+from unweave.separation.workers import Workers
 from unweave.types import Waveform
 
 Result = TypeVar("Result")
@@ -19,7 +20,7 @@ class SegmentFeeder(Generic[Result]):
     """Brings a mixture to the model's rate and channels, cuts it into segments, and has ``work`` done on each,
     which is told whether it is the first.
 
-    Up to ``max_in_flight`` segments are in the hands of ``executor`` at once; `push` waits only beyond that. Results
+    Up to ``max_in_flight`` segments are in the hands of ``workers`` at once; `push` waits only beyond that. Results
     come in the order of the segments.
     """
 
@@ -27,14 +28,14 @@ class SegmentFeeder(Generic[Result]):
         self,
         work: Callable[[Waveform, bool], Result],
         segmentation: Segmentation,
-        executor: Executor,
+        workers: Workers,
         max_in_flight: int,
         *,
         sample_rate: int,
         model_rate: int,
     ) -> None:
         self._work = work
-        self._executor = executor
+        self._workers = workers
         self._max_in_flight = max_in_flight
         self._cutter = SegmentCutter(segmentation, 2)
         self._resampler = Resampler(sample_rate, model_rate, 2)
@@ -73,5 +74,5 @@ class SegmentFeeder(Generic[Result]):
     def _submit(self, segment: Waveform) -> Iterator[Result]:
         while len(self._in_flight) >= self._max_in_flight:
             yield self._in_flight.popleft().result()
-        self._in_flight.append(self._executor.submit(self._work, segment, self._is_first))
+        self._in_flight.append(self._workers.submit(self._work, segment, self._is_first))
         self._is_first = False

@@ -7,18 +7,19 @@ the transform plus the look-ahead plus the frames that are gathered for one pass
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from unweave.dsp.masks import extend_masks, ratio_masks
 from unweave.dsp.stft import add_frames, analyse
-from unweave.engines.base import Network
 from unweave.errors import OptionError
-from unweave.models.spec import MaskModelSpec
+from unweave.families.base import MaskingModel
+from unweave.separation.checks import checked_block, checked_number
 from unweave.types import Stems, Waveform
 
-CONTEXT_FRAMES = 64  # the networks' smallest input: 1.5 s
+CONTEXT_FRAMES = 64  # 1.5 s: the smallest input of networks that take any length
 
 
 class LiveStream:
@@ -31,29 +32,32 @@ class LiveStream:
 
     def __init__(
         self,
-        spec: MaskModelSpec,
-        network: Network,
+        masking: MaskingModel,
         *,
         latency_seconds: float = 0.2,
         step_frames: int = 1,
         stems: Sequence[str] | None = None,
     ) -> None:
-        self._spec, self._network = spec, network
-        self._step = step_frames
+        spec = masking.spec
+        self._spec, self._network = spec, masking.network
+        self._context = self._network.n_frames or CONTEXT_FRAMES
+        self._step = step_frames = checked_number(step_frames, "step_frames", 1, self._context)
+        if not (isinstance(latency_seconds, (int, float)) and math.isfinite(latency_seconds)):
+            raise OptionError(f"expected a latency in seconds, got {latency_seconds!r}")
         shortest = (spec.n_fft + (step_frames - 1) * spec.hop_length) / spec.sample_rate
         self._lookahead = int((latency_seconds - shortest) * spec.sample_rate / spec.hop_length + 1e-6)
         if latency_seconds < shortest - 1e-6:
             raise OptionError(
                 f"expected a latency of at least {shortest:.3f} s for {spec.name}, got {latency_seconds:g}"
             )
-        self._lookahead = min(self._lookahead, CONTEXT_FRAMES - step_frames)  # no more fits into the window
+        self._lookahead = min(self._lookahead, self._context - step_frames)  # no more fits into the window
         self.stems = spec.stems if stems is None else tuple(stems)
         unknown = [stem for stem in self.stems if stem not in spec.stems]
         if unknown:
             raise OptionError(f"expected stems of {spec.name} ({', '.join(spec.stems)}), got {', '.join(unknown)}")
         self._chosen = [spec.stems.index(stem) for stem in self.stems]
         n_bins = spec.n_fft // 2 + 1
-        self._spectrum = np.zeros((2, CONTEXT_FRAMES, n_bins), np.complex64)
+        self._spectrum = np.zeros((2, self._context, n_bins), np.complex64)
         self._input = np.zeros((2, spec.n_fft - spec.hop_length), np.float32)  # silence before the first sample
         self._output = np.zeros((len(self.stems), 2, self._synthesis_samples), np.float32)
 
@@ -78,9 +82,12 @@ class LiveStream:
         return self._spec.n_fft + (self._step - 1) * self._spec.hop_length
 
     def push(self, block: Waveform) -> Stems:
-        """Take samples (2, n); returns the stems that are ready, `delay_samples` behind (silent at the start)."""
+        """Take samples (2, n); returns the stems that are ready, `delay_samples` behind (silent at the start).
+
+        The block is copied; NaN and infinite samples are silenced. Raises `OptionError` for another shape or type.
+        """
         spec = self._spec
-        self._input = np.concatenate([self._input, block], axis=1)
+        self._input = np.concatenate([self._input, checked_block(block, 2)], axis=1)
         parts = []
         while self._input.shape[1] >= self._synthesis_samples:
             parts.append(self._pass(self._input[:, : self._synthesis_samples]))
@@ -95,7 +102,7 @@ class LiveStream:
         newest = analyse(samples, spec.n_fft, spec.hop_length)
         self._spectrum = np.concatenate([self._spectrum[:, self._step :], newest], axis=1)
         estimates = self._network.estimate(np.abs(self._spectrum[..., : spec.n_bins]))
-        stop = CONTEXT_FRAMES - self._lookahead
+        stop = self._context - self._lookahead
         part = slice(stop - self._step, stop)
         masks = ratio_masks(estimates[:, :, part], spec.mask_exponent)[self._chosen]
         masks = extend_masks(masks, self._spectrum.shape[-1], spec.mask_extension)

@@ -150,7 +150,7 @@ class StemSet:
     ) -> None:
         self._stack.close()
 
-    def write(self, stems: Stems) -> None:
+    def write(self, stems: Stems, mixture: Waveform | None = None) -> None:
         """Append to every stem."""
         if self._layout is not None:
             (writer,) = self._writers.values()

@@ -2,55 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.resample import Resampler
 from unweave.dsp.segments import SampleQueue
-from unweave.types import Waveform
+from unweave.types import Stems, Waveform
 
-# What becomes of the difference between the mixture and the sum of the stems: nothing; it is added to the last stem; or
-# it is a stem of its own.
-Residual = Literal["dropped", "to_last", "stem"]
 RESIDUAL_STEM = "residual"
 # Rounding makes the corrected sum miss the mixture by a bit here and there; what is missed is corrected again.
 N_CORRECTIONS = 3
 
 
-class ResidualKeeper:
+@dataclass(frozen=True)
+class Completion:
+    """What is made of the stems that a model gave: which of them come out, and what becomes of the residual.
+
+    The residual is the mixture less the sum of the stems. It is added to the stem ``rest``, which for this purpose
+    must be computed with all others; or it is a stem of its own; or it is dropped.
+    """
+
+    chosen: tuple[str, ...]  # what comes out, in this order
+    rest: str | None = None  # the stem that takes the residual
+    as_stem: bool = False  # the residual is a stem of its own
+    with_mixture: bool = False  # the stems come with the mixture of the same samples
+
+    @property
+    def needs_mixture(self) -> bool:
+        """Whether the mixture must be kept until its stems come."""
+        return self.rest is not None or self.as_stem or self.with_mixture
+
+
+class MixtureKeeper:
     """Keeps the mixture, at the output's rate and channels, until the stems of the same samples come."""
 
-    def __init__(self, residual: Residual, n_channels: int, sample_rate: int, output_rate: int) -> None:
-        self._residual = residual
+    def __init__(self, completion: Completion, n_channels: int, sample_rate: int, output_rate: int) -> None:
+        self._completion = completion
         self._n_channels = n_channels
         self._mixture = SampleQueue()
         self._resampler = Resampler(sample_rate, output_rate, n_channels)
 
     def push(self, block: Waveform) -> None:
-        """The next samples of the mixture, with the input's channels."""
-        if self._residual == "dropped":
+        """The next samples of the mixture, with the input's channels; the block must not change afterwards."""
+        if not self._completion.needs_mixture:
             return
         mixture = block if len(block) == self._n_channels else to_stereo(block)
         if self._n_channels < len(mixture):
             mixture = to_mono(mixture)
-        self._mixture.push(self._resampler.push(np.array(mixture, np.float32)))
+        self._mixture.push(self._resampler.push(mixture))
 
     def flush(self) -> None:
         """The end of the mixture."""
-        if self._residual != "dropped":
+        if self._completion.needs_mixture:
             self._mixture.push(self._resampler.flush(self._n_channels))
 
-    def complete(self, stems: dict[str, Waveform]) -> dict[str, Waveform]:
-        """The next samples of all stems, (channels, samples) each, with the residual where it belongs."""
-        if self._residual == "dropped":
+    def complete(self, stems: Stems) -> Stems:
+        """The next samples of the chosen stems, with the residual where it belongs."""
+        how = self._completion
+        if not how.needs_mixture:
             return stems
-        waveforms = list(stems.values())
-        names = list(stems)
-        mixture = self._mixture.take(waveforms[0].shape[1], self._n_channels)
-        if self._residual == "stem":
-            return {**stems, RESIDUAL_STEM: mixture - sum(waveforms)}
-        for _ in range(N_CORRECTIONS):
-            waveforms[-1] = waveforms[-1] + (mixture - sum(waveforms))
-        return dict(zip(names, waveforms, strict=True))
+        mixture = self._mixture.take(stems.n_samples, self._n_channels)
+        waveforms = dict(stems)
+        if how.as_stem:
+            waveforms[RESIDUAL_STEM] = mixture - sum(waveforms.values())
+        elif how.rest is not None:
+            for _ in range(N_CORRECTIONS):
+                waveforms[how.rest] = waveforms[how.rest] + (mixture - sum(waveforms.values()))
+        names: Sequence[str] = (*how.chosen, RESIDUAL_STEM) if how.as_stem else how.chosen
+        kept = mixture if how.with_mixture else None
+        return Stems({name: waveforms[name] for name in names}, stems.sample_rate, kept)

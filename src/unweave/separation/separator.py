@@ -1,66 +1,75 @@
-"""Separator: one loaded model for arrays, streams and files."""
+"""Separator: loaded models for arrays, streams and files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Any, Literal
 
-import numpy as np
-
-from unweave.audio.decode import BLOCK_SAMPLES, AudioReader, AudioSource
-from unweave.dsp.wiener import SpatialModel, SpatialStatistics
-from unweave.engines.base import SegmentSeparator
-from unweave.engines.choose import load_hybrid_network, load_network
-from unweave.errors import AudioReadError, OptionError
+from unweave.audio.decode import AudioReader, AudioSource
+from unweave.engines.choose import Runtime
+from unweave.errors import OptionError
+from unweave.families.base import Loaded, LoadOptions
+from unweave.families.load import load
+from unweave.families.quality import DEFAULT_QUALITY, find_quality
 from unweave.models.catalog import DEFAULT_MODEL
-from unweave.models.consent import require_consent
 from unweave.models.fetch import DownloadProgress
-from unweave.models.resolve import resolve
-from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
-from unweave.separation.averaging import AveragedStream, shifted
-from unweave.separation.feeder import SegmentFeeder
+from unweave.models.spec import ModelSpec
+from unweave.separation.checks import MOST_CHANNELS, checked_number, checked_rate
+from unweave.separation.ensemble import parse_ensemble
 from unweave.separation.live import LiveStream
-from unweave.separation.masking import MaskingSeparator, WienerSeparator
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
+from unweave.separation.pipeline import (
+    EnsemblePipeline,
+    Pipeline,
+    ShiftedPipeline,
+    SinglePipeline,
+    WienerPipeline,
+    masking_of,
+    segment_wiener,
+)
 from unweave.separation.progress import Meter, OnProgress
-from unweave.separation.quality import DEFAULT_QUALITY, find_quality
 from unweave.separation.remix import Mix, write_mix
-from unweave.separation.residual import RESIDUAL_STEM, Residual, ResidualKeeper
-from unweave.separation.stream import SeparationStream, concatenated
-from unweave.separation.waveform import WaveformSeparator
+from unweave.separation.residual import RESIDUAL_STEM, Completion
+from unweave.separation.sources import MixtureSource, open_source
+from unweave.separation.stream import SeparationStream, StreamFormat, concatenated
+from unweave.separation.workers import Workers
 from unweave.types import Stems, Waveform
 
 # None: ratio masks. Otherwise the multichannel Wiener filter, with spatial covariances of the track or of each segment.
 Wiener = Literal["track", "segment"]
+
+MOST_THREADS, MOST_SHIFTS = 1024, 100
 
 
 class Separator:
     """A model, loaded once, that separates any number of mixtures; it may be used from several threads at once.
 
     ``model`` is a name of the catalogue or of an added model, or the path of a ``.json`` configuration of Spleeter's or
-    of an exported ``.onnx`` or ``.safetensors`` file. ``quality`` is a preset (exact, fast, balanced,
-    best): exact computes what the original does, to −100 dB; the others fill the whole band, cross-fade the segments
-    and make the stems sum to the mixture. With ``residual`` what the stems lack of the mixture is a stem of its own
-    instead of a part of the last one. ``shifts`` runs over shifted segments are averaged. ``wiener`` replaces the
-    masks by the multichannel Wiener filter:
-    ``"track"`` learns the stems' places in the stereo image from the whole track, in a first pass (what Spleeter's
-    ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is cpu, cuda, mps, or auto: a
-    graphics processor where PyTorch has one. ``precision`` is float32, float16 or bfloat16, or auto: float32 on the
-    CPU, float16 elsewhere. ``accept_licence`` consents, once, to a licence that restricts the use of the weights.
-    ``offline`` never opens a connection.
-    ``threads`` is how many segments are computed at once; the default is the number of processors that this process
-    may use. ``on_download`` is told of weights on their way (bytes so far, bytes in all or None, what).
+    of an exported ``.onnx`` or ``.safetensors`` file, or several of these: the stems of ``"a+b"`` and ``"a*2+b"`` are
+    averages. ``quality`` is a preset (exact, fast, balanced, best): exact computes what the original does, to −100 dB;
+    the others fill the whole band, cross-fade the segments and make the stems sum to the mixture: what is left of it
+    goes to the stem that stands for everything else (accompaniment, other). With ``residual`` what is left is a stem of
+    its own instead. ``shifts`` runs over shifted segments are averaged. ``wiener`` replaces the masks by the
+    multichannel Wiener filter: ``"track"`` learns the stems' places in the stereo image from the whole track, in a
+    first pass (what Spleeter's ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is
+    cpu, cuda, cuda:1, mps, or auto: a graphics processor where PyTorch has one. ``precision`` is float32, float16 or
+    bfloat16, or auto: float32 on the CPU, float16 elsewhere. ``accept_licence`` consents, once, to a licence that
+    restricts the use of the weights. ``offline`` never opens a connection. ``threads`` is how many segments are
+    computed at once; the default is the number of processors that this process may use. ``on_download`` is told of
+    weights on their way (bytes so far, bytes in all or None, what).
 
-    Raises `ModelError` where the model cannot be had: `UnknownModelError`, `DownloadError`, `ConsentError`,
+    Use it as a context manager, or `close` it, to end its threads early. Raises `OptionError` for arguments that make
+    no sense and `ModelError` where the model cannot be had: `UnknownModelError`, `DownloadError`, `ConsentError`,
     `CheckpointError`.
     """
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
         *,
         quality: str = DEFAULT_QUALITY,
         residual: bool = False,
@@ -73,52 +82,65 @@ class Separator:
         threads: int | None = None,
         on_download: DownloadProgress = lambda done, total, label: None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise OptionError(f"expected at least one thread, got {threads}")
-        if not 1 <= shifts <= 100:
-            raise OptionError(f"expected 1 to 100 shifts, got {shifts}")
-        self._shifts = shifts
+        n_threads = 0 if threads is None else checked_number(threads, "threads", 1, MOST_THREADS)
+        n_shifts = checked_number(shifts, "shifts", 1, MOST_SHIFTS)
         if wiener not in (None, "track", "segment"):
             raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
-        preset = find_quality(quality)
-        resolved = resolve(model)
-        require_consent(resolved.spec, accept_licence)
-        self._residual: Residual = "stem" if residual else "to_last" if preset.sums_to_mixture else "dropped"
-        location = resolved.locate(offline, on_download)
-        self._n_threads = threads or available_processors()
-        self._wiener = wiener
-        self.spec: ModelSpec
-        self._separator: SegmentSeparator
-        if isinstance(resolved.spec, WaveformModelSpec):
-            if wiener is not None:
-                raise OptionError(f"{model} estimates waveforms: the Wiener filter needs a masking model")
-            self.spec = resolved.spec
-            self._separator = WaveformSeparator(self.spec, load_hybrid_network(location, self._n_threads))
-        else:
-            self.spec = self._mask_spec = preset.apply(resolved.spec)
-            before = None
-            if resolved.before is not None and isinstance(resolved.before.spec, MaskModelSpec):
-                before = preset.apply(resolved.before.spec), resolved.before.locate(offline, on_download)
-            self._network = load_network(
-                self.spec, location, device=device, precision=precision, n_threads=self._n_threads, before=before
-            )
-            if isinstance(self._network, SegmentSeparator):  # a device that takes segments whole
-                self._separator = self._network
-            else:
-                self._separator = MaskingSeparator(self.spec, self._network)
-        # A waveform model spreads one segment over the cores; every thread that calls it would keep a heap of its own.
-        n_workers = 1 if isinstance(resolved.spec, WaveformModelSpec) else self._n_threads
-        self._executor = ThreadPoolExecutor(n_workers, thread_name_prefix="unweave")
+        options = LoadOptions(
+            Runtime(str(device), str(precision), n_threads),
+            find_quality(quality),
+            accept_licence=accept_licence,
+            offline=offline,
+            on_download=on_download,
+        )
+        self._is_closed = False
+        self.name = os.fspath(model)
+        members = parse_ensemble(self.name)
+        self.loaded: tuple[Loaded, ...] = tuple(load(member.model, options) for member in members)
+        self._keeps_residual = residual
+        self._sums_to_mixture = options.quality.sums_to_mixture
+        # Every thread that calls a network which spreads segments over the cores itself would keep a heap of its own.
+        n_workers = 1 if all(each.fills_all_cores for each in self.loaded) else options.runtime.n_threads
+        self._workers = Workers(n_workers, "unweave")
+        n_threads = options.runtime.n_threads
+        pipelines = [_pipeline(each, self._workers, n_threads, n_shifts, wiener) for each in self.loaded]
+        self._pipeline: Pipeline = pipelines[0]
+        if len(members) > 1:
+            weights = [member.weight for member in members]
+            self._pipeline = EnsemblePipeline(list(zip(pipelines, weights, strict=True)))
+
+    def __enter__(self) -> Separator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads; what is under way fails. May be called again."""
+        self._workers.close()
+        self._is_closed = True
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names of the model's stems."""
-        return self.spec.stems
+        """The names of all stems."""
+        return self._pipeline.stems
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The description of the model, as it is run; of an ensemble, the first model's."""
+        return self.loaded[0].spec
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The full names of the models that run."""
+        return tuple(each.spec.name for each in self.loaded)
 
     def stem_names(self, stems: Sequence[str] | None = None) -> tuple[str, ...]:
         """What comes out when ``stems`` are asked for (None: all): these, and the residual if it is kept."""
-        names = tuple(self._chosen(stems))
-        return (*names, RESIDUAL_STEM) if self._residual == "stem" else names
+        names = self._chosen(stems)
+        return (*names, RESIDUAL_STEM) if self._keeps_residual else names
 
     def separate(
         self,
@@ -135,21 +157,8 @@ class Separator:
         channels are downmixed to stereo. ``stems`` chooses some by name. The input is not changed. Raises
         `OptionError` for an array of another shape or without a rate, `AudioReadError` for an unusable file.
         """
-        if isinstance(mixture, np.ndarray):
-            if sample_rate is None:
-                raise OptionError("an array needs its sample_rate in Hz")
-            _check_array(mixture)
-            meter = Meter(on_progress, mixture.shape[1] / sample_rate, self._n_passes)
-            engine = self._prepare(lambda: _blocks(mixture), sample_rate, meter)
-            stream = self._stream(engine, sample_rate, len(mixture), stems)
-            return concatenated(_run(stream, _blocks(mixture), meter))
-        if sample_rate is not None:
-            raise OptionError("sample_rate belongs to arrays; a file has its own")
-        with AudioReader(mixture) as reader:
-            meter = Meter(on_progress, reader.expected_seconds, self._n_passes)
-            engine = self._prepare(reader.again, reader.sample_rate, meter)
-            stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems)
-            return concatenated(_run(stream, reader, meter))
+        with open_source(mixture, sample_rate) as source:
+            return concatenated(self._parts(source, stems, on_progress))
 
     def separate_file(
         self,
@@ -160,26 +169,26 @@ class Separator:
         stems: Sequence[str] | None = None,
         offset_seconds: float = 0.0,
         duration_seconds: float | None = None,
+        track: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> dict[str, Path]:
         """Separate an audio file into files under ``output_folder``; returns each stem's path.
 
-        Memory does not grow with the length. All files appear together when all are whole; after an error, a
-        cancellation or an interrupt there is none. Raises `AudioReadError`, `AudioWriteError`, `OptionError`.
+        ``track`` is the number of the audio track in a file that has several, from 0; None is the one that a player
+        would play. Memory does not grow with the length. All files appear together when all are whole; after an error,
+        a cancellation or an interrupt there is none. Raises `AudioReadError`, `AudioWriteError`, `OptionError`.
         """
         options = options or OutputOptions()
         paths = stem_paths(Path(source), Path(output_folder), self.stem_names(stems), options)
-        if offset_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
-            raise OptionError("expected an offset of at least 0 s and a duration above 0 s")
-        with AudioReader(source, offset_seconds=offset_seconds, duration_seconds=duration_seconds) as reader:
+        with AudioReader(
+            source, offset_seconds=offset_seconds, duration_seconds=duration_seconds, stream=track
+        ) as reader:
             rate = options.rate_for(reader.sample_rate)
-            meter = Meter(on_progress, reader.expected_seconds, self._n_passes)
-            engine = self._prepare(reader.again, reader.sample_rate, meter)
             n_channels = options.n_channels or reader.n_channels
-            stream = self._stream(engine, reader.sample_rate, reader.n_channels, stems, rate, n_channels)
             with StemSet(paths, options, sample_rate=rate, n_channels=n_channels, tags=reader.tags) as files:
-                for part in _run(stream, reader, meter):
-                    files.write(part)
+                wants_mixture = options.format.layout is not None
+                for part in self._parts(reader, stems, on_progress, rate, n_channels, with_mixture=wants_mixture):
+                    files.write(part, part.mixture)
                 files.commit()
         return paths
 
@@ -190,9 +199,7 @@ class Separator:
 
         Raises `AudioReadError`, and `Cancelled` where ``on_progress`` returns False.
         """
-        meter = Meter(on_progress, reader.expected_seconds, self._n_passes)
-        engine = self._prepare(reader.again, reader.sample_rate, meter)
-        yield from _run(self._stream(engine, reader.sample_rate, reader.n_channels, stems), reader, meter)
+        yield from self._parts(reader, stems, on_progress)
 
     def remix_file(
         self,
@@ -225,147 +232,100 @@ class Separator:
         *,
         stems: Sequence[str] | None = None,
         output_rate: int | None = None,
-    ) -> SeparationStream | AveragedStream:
+    ) -> SeparationStream:
         """A stream for a mixture that comes in blocks: `push` gives the stems that are ready, `flush` the rest.
 
-        It sees the mixture once, so that ``wiener="track"`` works as ``"segment"`` does here.
+        It sees the mixture once, so that ``wiener="track"`` works as ``"segment"`` does here. Raises `OptionError`.
         """
-        if sample_rate <= 0 or n_channels <= 0:
-            raise OptionError(f"expected a positive rate and number of channels, got {sample_rate} and {n_channels}")
-        return self._stream(self._single_pass_engine(), sample_rate, n_channels, stems, output_rate)
+        n_channels = checked_number(n_channels, "n_channels", 1, MOST_CHANNELS)
+        rate = checked_rate(sample_rate)
+        out = rate if output_rate is None else checked_rate(output_rate, "output_rate")
+        return self._stream(self._pipeline, StreamFormat(rate, n_channels, out, min(n_channels, 2)), stems)
 
     def live(
         self, *, latency_seconds: float = 0.2, step_frames: int = 1, stems: Sequence[str] | None = None
     ) -> LiveStream:
         """A stream with a short, constant latency, for music that is playing; see `LiveStream`.
 
-        Raises `OptionError` for a model that cannot do so, and for a latency that cannot be had.
+        Raises `OptionError` for models that cannot do so, and for a latency that cannot be had.
         """
-        if isinstance(self.spec, WaveformModelSpec):
-            raise OptionError(f"{self.spec.name} needs whole segments: it cannot separate live")
+        if len(self.loaded) > 1:
+            raise OptionError(f"only one model can separate live, not the ensemble {self.name}")
+        (loaded,) = self.loaded
+        if loaded.masking is None:
+            raise OptionError(f"{loaded.spec.name} needs whole segments: it cannot separate live")
         return LiveStream(
-            self._mask_spec, self._network, latency_seconds=latency_seconds, step_frames=step_frames, stems=stems
+            loaded.masking,
+            latency_seconds=latency_seconds,
+            step_frames=step_frames,
+            stems=self._chosen(stems),
         )
 
-    def _single_pass_engine(self) -> SegmentSeparator:
-        return WienerSeparator(self._mask_spec, self._network) if self._wiener else self._separator
-
-    @property
-    def _n_passes(self) -> int:
-        return 2 if self._wiener == "track" else 1
-
-    def _prepare(self, blocks: Callable[[], Iterable[Waveform]], sample_rate: int, meter: Meter) -> SegmentSeparator:
-        """What separates the segments of one mixture, after a first pass over it if one is needed."""
-        if self._wiener is None:
-            return self._separator
-        separator = WienerSeparator(self._mask_spec, self._network)
-        if self._wiener == "segment":
-            return separator
-        feeder = SegmentFeeder(
-            lambda segment, is_first: separator.measure(segment),
-            separator.segmentation,
-            self._executor,
-            self._n_threads + 1,
-            sample_rate=sample_rate,
-            model_rate=self.spec.sample_rate,
-        )
-        total: SpatialStatistics | None = None
-        try:
-            for statistics in _fed(feeder, blocks()):
-                total = statistics if total is None else total + statistics
-                meter.advance(self.spec.segmentation.hop / self.spec.sample_rate)
-        finally:
-            feeder.close()
-        assert total is not None, "a source without samples raises before this"
-        return WienerSeparator(self._mask_spec, self._network, SpatialModel(total))
-
-    def _stream(
+    def _parts(
         self,
-        engine: SegmentSeparator,
-        sample_rate: int,
-        n_channels: int,
+        source: MixtureSource,
         stems: Sequence[str] | None,
+        on_progress: OnProgress | None,
         output_rate: int | None = None,
         output_channels: int | None = None,
-        residual: Residual | None = None,
-    ) -> SeparationStream | AveragedStream:
+        *,
+        with_mixture: bool = False,
+    ) -> Iterator[Stems]:
+        """All of a mixture through the pipeline, part by part."""
+        form = StreamFormat(
+            source.sample_rate,
+            source.n_channels,
+            output_rate or source.sample_rate,
+            output_channels or min(source.n_channels, 2),
+        )
+        n_passes = self._pipeline.n_learning_passes + 1
+        meter = Meter(on_progress, source.expected_seconds, n_passes)
+        self._chosen(stems)  # before a pass is made in vain
+        learnt = self._pipeline.learn(source.again, source.sample_rate, meter.advance)
+        with closing(self._stream(learnt, form, stems, with_mixture=with_mixture)) as stream:
+            for part in _run(stream, source):
+                meter.advance(part.n_samples / part.sample_rate)
+                yield part
+
+    def _stream(
+        self, pipeline: Pipeline, form: StreamFormat, stems: Sequence[str] | None, *, with_mixture: bool = False
+    ) -> SeparationStream:
         chosen = self._chosen(stems)
-        kept = residual or self._residual_for(chosen)
-        rate, n_out = output_rate or sample_rate, output_channels or min(n_channels, 2)
+        completed = self._sums_to_mixture and not self._keeps_residual and pipeline.rest in chosen
+        # A part of the stems lacks nothing where all of them sum to the mixture by themselves.
+        completed = completed and not (pipeline.sums_to_mixture and len(chosen) < len(pipeline.stems))
+        computed = pipeline.stems if completed else chosen
+        completion = Completion(
+            chosen, pipeline.rest if completed else None, as_stem=self._keeps_residual, with_mixture=with_mixture
+        )
+        return SeparationStream(pipeline.stream(form, computed), form, completion)
 
-        def stream(engine: SegmentSeparator, residual: Residual) -> SeparationStream:
-            return SeparationStream(
-                engine,
-                chosen,
-                self._executor,
-                self._n_threads + 1,
-                model_rate=self.spec.sample_rate,
-                sample_rate=sample_rate,
-                output_rate=rate,
-                n_channels=n_channels,
-                output_channels=n_out,
-                residual=residual,
-            )
-
-        if self._shifts == 1:
-            return stream(engine, kept)
-        streams = [(stream(each, "dropped"), 1.0) for each in shifted(engine, self._shifts)]
-        return AveragedStream(streams, list(chosen), ResidualKeeper(kept, n_out, sample_rate, rate), rate, n_out)
-
-    def _residual_for(self, chosen: Collection[str]) -> Residual:
-        """What becomes of the residual: a part of the stems lacks more than rounding, and its last gets nothing."""
-        is_part = self._residual == "to_last" and len(chosen) < len(self.stems)
-        return "dropped" if is_part else self._residual
-
-    def _chosen(self, stems: Sequence[str] | None) -> dict[str, int]:
-        """The chosen stems and their places in the model."""
-        names = self.stems if stems is None else tuple(stems)
-        unknown = [name for name in names if name not in self.stems]
+    def _chosen(self, stems: Sequence[str] | None) -> tuple[str, ...]:
+        """The names of the chosen stems, each once, in the order in which they are asked for."""
+        if self._is_closed:
+            raise OptionError("the separator was closed before")
+        given: Sequence[Any] = self.stems if stems is None else [stems] if isinstance(stems, str) else stems
+        names = tuple(dict.fromkeys(given))
+        unknown = [str(name) for name in names if name not in self.stems]
         if unknown or not names:
-            given = ", ".join(unknown) or "none"
-            raise OptionError(f"expected stems of {self.spec.name} ({', '.join(self.stems)}), got {given}")
-        return {name: self.stems.index(name) for name in names}
+            wrong = ", ".join(unknown) or "none"
+            raise OptionError(f"expected stems of {self.name} ({', '.join(self.stems)}), got {wrong}")
+        return names
 
 
-def available_processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _pipeline(loaded: Loaded, workers: Workers, n_threads: int, n_shifts: int, wiener: Wiener | None) -> Pipeline:
+    """One model with its options, put together."""
+    single = SinglePipeline(loaded, workers, n_threads)
+    filtered: SinglePipeline | WienerPipeline = single
+    if wiener == "track":
+        filtered = WienerPipeline(single, masking_of(loaded))
+    elif wiener == "segment":
+        filtered = segment_wiener(single, masking_of(loaded))
+    return filtered if n_shifts == 1 else ShiftedPipeline(filtered, n_shifts)
 
 
-def _fed(feeder: SegmentFeeder[SpatialStatistics], blocks: Iterable[Waveform]) -> Iterator[SpatialStatistics]:
-    for block in blocks:
-        yield from feeder.push(block)
-    yield from feeder.flush()
-
-
-def _run(stream: SeparationStream | AveragedStream, blocks: Iterable[Waveform], meter: Meter) -> Iterator[Stems]:
+def _run(stream: SeparationStream, blocks: Iterable[Waveform]) -> Iterator[Stems]:
     """All blocks through the stream."""
-
-    def parts() -> Iterator[Stems]:
-        for block in blocks:
-            yield stream.push(block)
-        yield from stream.drain()
-
-    try:
-        for part in parts():
-            meter.advance(part.n_samples / part.sample_rate)
-            yield part
-    finally:
-        stream.close()
-
-
-def _check_array(mixture: Waveform) -> None:
-    if mixture.ndim != 2 or len(mixture) == 0 or len(mixture) > max(8, mixture.shape[1]):
-        raise OptionError(f"expected an array of shape (channels, samples), got {mixture.shape}")
-    if not np.issubdtype(mixture.dtype, np.floating):
-        raise OptionError(f"expected an array of floats in -1 to 1, got {mixture.dtype}")
-    if mixture.shape[1] == 0:
-        raise AudioReadError("the array holds no audio samples")
-
-
-def _blocks(mixture: Waveform) -> Iterator[Waveform]:
-    for start in range(0, mixture.shape[1], BLOCK_SAMPLES):
-        block = mixture[:, start : start + BLOCK_SAMPLES].astype(np.float32)
-        yield np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    for block in blocks:
+        yield stream.feed(block)
+    yield from stream.drain()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,96 +14,105 @@ from unweave.audio.resample import Resampler, resampled_length
 from unweave.dsp.segments import SegmentJoiner
 from unweave.engines.base import SegmentSeparator
 from unweave.errors import OptionError
+from unweave.separation.checks import checked_block
 from unweave.separation.feeder import SegmentFeeder
-from unweave.separation.residual import Residual, ResidualKeeper
+from unweave.separation.residual import Completion, MixtureKeeper
+from unweave.separation.workers import Workers
 from unweave.types import Stems, Waveform
 
 
-class SeparationStream:
-    """One mixture on its way through a model.
+@dataclass(frozen=True)
+class StreamFormat:
+    """What goes into a stream and what comes out of it."""
 
-    `push` waits only while all threads are busy. What comes out does not depend on how the mixture was cut into
-    blocks, to the last bit. The samples that `push` and `flush` return, put together, have the length of what was
-    pushed (at the output's rate).
+    sample_rate: int  # Hz, of the mixture
+    n_channels: int  # of the mixture
+    output_rate: int  # Hz, of the stems
+    output_channels: int  # 1 or 2
+
+
+class Stream(Protocol):
+    """Blocks of a mixture in, stems out. Blocks are float32, finite, of the right shape, and given away for good."""
+
+    def push(self, block: Waveform) -> Stems:
+        """Take samples (channels, samples); returns the stems that are ready, perhaps of no samples yet."""
+        ...
+
+    def drain(self) -> Iterator[Stems]:
+        """The end of the mixture: the rest of the stems, at least one part, never several segments in memory."""
+        ...
+
+    def close(self) -> None:
+        """Give up: what has not begun is not computed."""
+        ...
+
+
+class SegmentStream:
+    """One mixture on its way through one model: a `Stream`.
+
+    What comes out does not depend on how the mixture was cut into blocks, to the last bit, and has the length of what
+    was pushed (at the output's rate).
     """
 
     def __init__(
         self,
         separator: SegmentSeparator,
-        stems: dict[str, int],
-        executor: Executor,
+        stems: Mapping[str, int],
+        workers: Workers,
         max_in_flight: int,
         *,
         model_rate: int,
-        sample_rate: int,
-        output_rate: int,
-        n_channels: int,
-        output_channels: int,
-        residual: Residual,
+        form: StreamFormat,
     ) -> None:
         indices = tuple(stems.values())
         self._names = tuple(stems)
-        self._rates = (sample_rate, output_rate)
-        self._n_channels = n_channels
-        self._n_out_channels = output_channels
+        self._form = form
         self._feeder = SegmentFeeder(
             lambda segment, is_first: separator.separate(segment, indices, is_first=is_first),
             separator.segmentation,
-            executor,
+            workers,
             max_in_flight,
-            sample_rate=sample_rate,
+            sample_rate=form.sample_rate,
             model_rate=model_rate,
         )
         self._joiner = SegmentJoiner(separator.segmentation)
-        self._from_model = Resampler(model_rate, output_rate, len(stems) * self._n_out_channels)
-        self._keeper = ResidualKeeper(residual, output_channels, sample_rate, output_rate)
+        self._from_model = Resampler(model_rate, form.output_rate, len(stems) * form.output_channels)
         self._n_pushed = 0
         self._n_joined = 0
         self._n_returned = 0
-        self._is_closed = False
 
     def push(self, block: Waveform) -> Stems:
-        """Take samples (channels, samples); returns the stems that are ready, perhaps of no samples yet."""
-        if self._is_closed:
-            raise OptionError("the stream was flushed or closed before")
-        if block.ndim != 2 or len(block) != self._n_channels:
-            raise OptionError(f"expected a block of shape ({self._n_channels}, samples), got {block.shape}")
+        """See `Stream`; waits only while all threads are busy."""
         self._n_pushed += block.shape[1]
-        self._keeper.push(block)
         return self._stems(self._from_model.push(self._join(self._feeder.push(block))))
 
-    def flush(self) -> Stems:
-        """The end of the mixture: returns all the rest. The stream takes no more blocks after it."""
-        return concatenated(self.drain())
-
     def drain(self) -> Iterator[Stems]:
-        """As `flush`, but a segment at a time: at least one part, and never several segments in memory."""
-        if self._is_closed:
-            raise OptionError("the stream was flushed or closed before")
-        self._is_closed = True
+        """See `Stream`."""
         for segment in self._feeder.flush():
             joined = self._join([segment])
             # The last segment reaches past the end of the mixture.
             surplus = max(0, self._n_joined - self._feeder.n_samples)
             yield self._stems(self._from_model.push(joined[:, : joined.shape[1] - surplus]))
-        self._keeper.flush()
-        rows = self._from_model.flush(len(self._names) * self._n_out_channels)
+        rows = self._from_model.flush(len(self._names) * self._form.output_channels)
         # Two resamplings may leave a sample too many or too few at the very end.
-        n_left = resampled_length(self._n_pushed, *self._rates) - self._n_returned
+        n_left = self._n_expected - self._n_returned
         yield self._stems(np.pad(rows, [(0, 0), (0, max(0, n_left - rows.shape[1]))]))
 
     def close(self) -> None:
-        """Give up: what has not begun is not computed."""
-        self._is_closed = True
+        """See `Stream`."""
         self._feeder.close()
+
+    @property
+    def _n_expected(self) -> int:
+        return resampled_length(self._n_pushed, self._form.sample_rate, self._form.output_rate)
 
     def _join(self, segments: Iterable[npt.NDArray[np.float32]]) -> Waveform:
         """Separated segments → samples at the model's rate, with stems and channels as rows."""
-        n_rows = len(self._names) * self._n_out_channels
+        n_rows = len(self._names) * self._form.output_channels
         stretches = []
         for segment in segments:
             joined = self._joiner.push(segment)
-            if self._n_out_channels == 1:
+            if self._form.output_channels == 1:
                 joined = to_mono(joined)
             stretches.append(joined.reshape(n_rows, -1))
         if len(stretches) == 1:  # the usual case, without a copy
@@ -113,11 +123,61 @@ class SeparationStream:
         return rows
 
     def _stems(self, rows: Waveform) -> Stems:
-        """Rows as stems, not beyond the mixture's end, with the residual where it belongs."""
-        rows = rows[:, : resampled_length(self._n_pushed, *self._rates) - self._n_returned]
+        """Rows as stems, not beyond the mixture's end."""
+        rows = rows[:, : self._n_expected - self._n_returned]
         self._n_returned += rows.shape[1]
-        waveforms = rows.reshape(len(self._names), self._n_out_channels, -1)
-        return Stems(self._keeper.complete(dict(zip(self._names, waveforms, strict=True))), self._rates[1])
+        waveforms = rows.reshape(len(self._names), self._form.output_channels, -1)
+        return Stems(dict(zip(self._names, waveforms, strict=True)), self._form.output_rate)
+
+
+class SeparationStream:
+    """One mixture on its way through a model: `push` its blocks, `flush` at its end, `close` to give up.
+
+    The samples that `push` and `flush` return, put together, have the length of what was pushed (at the output's
+    rate) and do not depend on how the mixture was cut into blocks, to the last bit.
+    """
+
+    def __init__(self, stream: Stream, form: StreamFormat, completion: Completion) -> None:
+        self._stream = stream
+        self._n_channels = form.n_channels
+        self._keeper = MixtureKeeper(completion, form.output_channels, form.sample_rate, form.output_rate)
+        self._is_closed = False
+
+    def push(self, block: Any) -> Stems:
+        """Take the next samples (channels, samples); returns the stems that are ready, perhaps of no samples yet.
+
+        ``block`` is an array of any float type in −1 … 1. It is copied: the caller may use it again at once, and the
+        stems that come back are the caller's own. NaN and infinite samples are silenced. `push` waits only while all
+        threads are busy. Raises `OptionError` for another shape or type, and after `flush` or `close`.
+        """
+        self._require_open()
+        return self.feed(checked_block(block, self._n_channels))
+
+    def feed(self, block: Waveform) -> Stems:
+        """As `push`, without a check or a copy: for finite float32 blocks that nobody changes any more."""
+        self._keeper.push(block)
+        return self._keeper.complete(self._stream.push(block))
+
+    def flush(self) -> Stems:
+        """The end of the mixture: returns all the rest. The stream takes no more blocks after it."""
+        return concatenated(self.drain())
+
+    def drain(self) -> Iterator[Stems]:
+        """As `flush`, but a segment at a time: at least one part, and never several segments in memory."""
+        self._require_open()
+        self._is_closed = True
+        self._keeper.flush()
+        for part in self._stream.drain():
+            yield self._keeper.complete(part)
+
+    def close(self) -> None:
+        """Give up: what has not begun is not computed."""
+        self._is_closed = True
+        self._stream.close()
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise OptionError("the stream was flushed or closed before")
 
 
 def concatenated(parts: Iterable[Stems]) -> Stems:

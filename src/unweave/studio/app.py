@@ -18,12 +18,12 @@ from fastapi.staticfiles import StaticFiles
 
 from unweave import __version__
 from unweave.errors import UnweaveError
+from unweave.families.quality import PRESETS
 from unweave.models.added import added_names
 from unweave.models.catalog import find_weights, specs
 from unweave.models.hub import is_present
 from unweave.models.resolve import resolve
 from unweave.separation.output import OutputOptions
-from unweave.separation.quality import PRESETS
 from unweave.separation.remix import Mix, stem_numbers
 from unweave.studio import samples
 from unweave.studio.export import export_all, export_mix, safe_name

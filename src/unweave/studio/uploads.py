@@ -10,9 +10,9 @@ from fastapi import HTTPException
 
 from unweave.audio.decode import AudioReader
 from unweave.errors import AudioReadError, UnweaveError
+from unweave.families.quality import find_quality
 from unweave.models.resolve import resolve
 from unweave.separation.ensemble import parse_ensemble
-from unweave.separation.quality import find_quality
 from unweave.studio.settings import Settings
 from unweave.studio.store import ACTIVE, SOURCE, Job, JobStore
 

@@ -15,11 +15,30 @@ import numpy.typing as npt
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.stft import add_frames, analyse
 from unweave.engines.base import HybridNetwork
+from unweave.errors import OptionError
+from unweave.families.base import Loaded, LoadOptions
+from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import WaveformModelSpec
 from unweave.types import Spectrogram, Waveform
 
 N_DROPPED_FRAMES = 2  # at either end
 NORMALISATION_FLOOR = 1e-5
+
+
+def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
+    """See `unweave.families.load.Family`. These networks are exported files, which run on the CPU in float32."""
+    spec = resolved.spec
+    assert isinstance(spec, WaveformModelSpec)
+    runtime = options.runtime
+    if not runtime.is_float32_on_cpu:
+        raise OptionError(
+            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{runtime.precision}"
+        )
+    from unweave.engines.onnx import OnnxHybridNetwork
+
+    network = OnnxHybridNetwork(resolved.locate(options.offline, options.on_download), runtime.n_threads)
+    return Loaded(spec, WaveformSeparator(spec, network), fills_all_cores=True)
 
 
 class WaveformSeparator:

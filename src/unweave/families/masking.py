@@ -1,9 +1,10 @@
-"""A masking model on one segment: spectrum → networks → masks or Wiener filter → stems."""
+"""Masking models: on each segment, spectrum → networks → masks or Wiener filter → stems."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,57 @@ from unweave.dsp.masks import extend_masks, fade_weights, ratio_masks
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
-from unweave.engines.base import Network
+from unweave.engines.base import Network, SegmentSeparator
+from unweave.engines.cascade import CascadeNetwork
+from unweave.engines.choose import cpu_network, require_torch_device
+from unweave.families.base import Loaded, LoadOptions, MaskingModel
+from unweave.models.network import network_path
+from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import MaskModelSpec
 from unweave.types import Spectrogram, Waveform
 
 # (mixture's spectrum, magnitudes of each stem, indices of the chosen stems) of a few frames → the chosen stems' spectra
 FrameFilter = Callable[[Spectrogram, npt.NDArray[np.float32], Sequence[int]], npt.NDArray[np.complex64]]
+
+
+Located = tuple[MaskModelSpec, Path]  # a model as it is run, and the place of its weights
+
+
+def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
+    """See `unweave.families.load.Family`: one network or several, or two models in a row."""
+
+    def located(model: ResolvedModel) -> Located:
+        assert isinstance(model.spec, MaskModelSpec)
+        return options.quality.apply(model.spec), model.locate(options.offline, options.on_download)
+
+    spec, location = located(resolved)
+    before = None if resolved.before is None else located(resolved.before)
+    network = _network(spec, location, before, options)
+    # A device that takes segments whole does everything around the networks as well.
+    separator = network if isinstance(network, SegmentSeparator) else MaskingSeparator(spec, network)
+    return Loaded(spec, separator, MaskingModel(spec, network), sums_to_mixture=True)
+
+
+def _network(spec: MaskModelSpec, location: Path, before: Located | None, options: LoadOptions) -> Network:
+    runtime = options.runtime.on_best_device()
+    if runtime.device == "cpu":
+        network = cpu_network(network_path(spec, location), runtime)
+        if before is None:
+            return network
+        first_spec, first_location = before
+        first = cpu_network(network_path(first_spec, first_location), runtime)
+        return CascadeNetwork(first, network, first_spec.mask_exponent)
+    require_torch_device(runtime.device)
+    from unweave.engines.torch import TorchSeparator
+    from unweave.models.torch_network import load_network
+
+    module = load_network(spec, location)
+    if before is not None:
+        from unweave.models.cascade import Cascade
+
+        module = Cascade(load_network(*before), module, before[0].mask_exponent)
+    precision = "float16" if runtime.precision == "auto" else runtime.precision
+    return TorchSeparator(spec, module, runtime.device, precision)
 
 
 class MaskingSeparator:

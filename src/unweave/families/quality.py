@@ -17,7 +17,7 @@ class Quality:
     overlap_frames: int | None = None  # cross-faded between segments; at most half a segment
     mask_exponent: float | None = None
     mask_extension: MaskExtension | None = None
-    sums_to_mixture: bool = True  # what the stems lack of the mixture goes to the last stem
+    sums_to_mixture: bool = True  # what the stems lack of the mixture goes to the stem that means the rest
 
     def apply(self, spec: MaskModelSpec) -> MaskModelSpec:
         """``spec`` as this preset runs it."""
@@ -45,6 +45,7 @@ DEFAULT_QUALITY = "balanced"
 
 def find_quality(name: str) -> Quality:
     """The preset called ``name``. Raises `OptionError`."""
-    if name not in PRESETS:
+    known = name.lower() if isinstance(name, str) else ""
+    if known not in PRESETS:
         raise OptionError(f"expected a quality of {', '.join(PRESETS)}, got {name!r}")
-    return PRESETS[name]
+    return PRESETS[known]

@@ -1,0 +1,41 @@
+"""What a family of models gives to everything above it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unweave.engines.base import Network, SegmentSeparator
+from unweave.engines.choose import Runtime
+from unweave.families.quality import Quality, find_quality
+from unweave.models.fetch import DownloadProgress
+from unweave.models.spec import MaskModelSpec, ModelSpec
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is to be loaded."""
+
+    runtime: Runtime = field(default_factory=Runtime)
+    quality: Quality = field(default_factory=lambda: find_quality("balanced"))
+    accept_licence: bool = False  # consent to a licence that restricts the use of the weights
+    offline: bool = False  # never open a connection
+    on_download: DownloadProgress = lambda done, total, label: None
+
+
+@dataclass(frozen=True)
+class MaskingModel:
+    """Networks that estimate magnitudes, and how masks are made of them: what live and the Wiener filter need."""
+
+    spec: MaskModelSpec
+    network: Network
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, ready to separate segments; nothing above this type knows of families."""
+
+    spec: ModelSpec
+    separator: SegmentSeparator
+    masking: MaskingModel | None = None
+    fills_all_cores: bool = False  # one segment at a time: its network spreads each over all threads by itself
+    sums_to_mixture: bool = False  # all stems together are the mixture, but for rounding

@@ -1,0 +1,37 @@
+"""From a model's name to a model that is ready to separate."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol, cast
+
+from unweave.families.base import Loaded, LoadOptions
+from unweave.models.consent import require_consent
+from unweave.models.resolve import ResolvedModel, resolve
+from unweave.models.spec import MaskModelSpec, WaveformModelSpec
+
+# A family is a module with `load`, imported when one of its models is asked for; a new one is one line here.
+FAMILIES: dict[type, str] = {
+    MaskModelSpec: "unweave.families.masking",
+    WaveformModelSpec: "unweave.families.hybrid",
+}
+
+
+class Family(Protocol):
+    """What the module of a family has."""
+
+    def load(self, resolved: ResolvedModel, options: LoadOptions) -> Loaded:
+        """The model, its weights fetched and verified, its networks ready on the device."""
+        ...
+
+
+def load(model: str, options: LoadOptions) -> Loaded:
+    """The model called ``model``, ready to separate.
+
+    Raises `ModelError` where it cannot be had, `ConsentError` where its licence was not accepted, and `OptionError`
+    for a device or a precision that it cannot run in.
+    """
+    resolved = resolve(model)
+    require_consent(resolved.spec, options.accept_licence)
+    family = cast(Family, importlib.import_module(FAMILIES[type(resolved.spec)]))
+    return family.load(resolved, options)

@@ -1,0 +1,83 @@
+"""One check for everything that callers hand in: arrays, blocks, rates and numbers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unweave.errors import AudioReadError, OptionError
+from unweave.types import Waveform
+
+log = logging.getLogger(__name__)
+
+MOST_CHANNELS = 8
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz
+
+
+def checked_number(value: Any, what: str, lowest: int, highest: int) -> int:
+    """``value`` as an int: any real number without a fraction, NumPy's too. Raises `OptionError`."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    if not is_number or not math.isfinite(value) or int(value) != value or not lowest <= value <= highest:
+        raise OptionError(f"expected {what} to be a whole number from {lowest} to {highest}, got {value!r}")
+    return int(value)
+
+
+def checked_rate(value: Any, what: str = "sample_rate") -> int:
+    """A sample rate in Hz. Raises `OptionError`."""
+    return checked_number(value, what, LOWEST_RATE, HIGHEST_RATE)
+
+
+def as_samples(given: Any) -> npt.NDArray[np.floating[Any]]:
+    """What a caller gives as samples, as an array (channels, samples) of some float type; no copy is made.
+
+    Anything that NumPy can read will do: arrays, PyTorch tensors on the CPU, lists of lists. Raises `OptionError` for
+    another shape, and for numbers that are not floats: 16-bit samples, say, must be divided by 32768 first.
+    """
+    array = _as_floats(given)
+    if array.ndim != 2 or len(array) == 0 or len(array) > max(MOST_CHANNELS, array.shape[1]):
+        raise OptionError(f"expected an array of shape (channels, samples), got {array.shape}")
+    if len(array) > MOST_CHANNELS:
+        raise OptionError(f"expected 1 to {MOST_CHANNELS} channels, got {len(array)}")
+    return array
+
+
+def _as_floats(given: Any) -> npt.NDArray[np.floating[Any]]:
+    try:
+        array = np.asarray(given)
+    except Exception as error:  # whatever a foreign type raises
+        raise OptionError(f"expected an array of shape (channels, samples), got {type(given).__name__}") from error
+    if array.ndim == 2 and not np.issubdtype(array.dtype, np.floating):
+        raise OptionError(f"expected an array of floats in -1 to 1, got {array.dtype}")
+    return array
+
+
+def checked_mixture(given: Any) -> npt.NDArray[np.floating[Any]]:
+    """A whole mixture: `as_samples`, and not empty. Raises `OptionError`, or `AudioReadError` for no samples."""
+    array = as_samples(given)
+    if array.shape[1] == 0:
+        raise AudioReadError("the array holds no audio samples")
+    return array
+
+
+def checked_block(given: Any, n_channels: int) -> Waveform:
+    """A block of a mixture as float32 of its own memory, with silence for what is not finite. Raises `OptionError`."""
+    array = _as_floats(given)
+    if array.ndim != 2 or len(array) != n_channels:
+        raise OptionError(f"expected a block of shape ({n_channels}, samples), got {array.shape}")
+    return owned(array)
+
+
+def owned(array: npt.NDArray[np.floating[Any]]) -> Waveform:
+    """A copy as float32, with silence in place of NaN and infinite samples."""
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, and then silent
+        block: Waveform = np.array(array, dtype=np.float32, order="C")
+    is_finite = np.isfinite(block)
+    if not is_finite.all():
+        log.warning("%d samples that are not finite were silenced", np.count_nonzero(~is_finite))
+        block[~is_finite] = 0
+    return block
