@@ -110,6 +110,7 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
         with sounddevice.Stream(
             samplerate=rate, blocksize=BLOCK_SAMPLES, channels=2, dtype="float32", device=devices, callback=callback
         ) as card:
+            print("playing; Ctrl-C ends it", file=sys.stderr, flush=True)
             while not interrupted.wait(SECONDS_BETWEEN_CHECKS):
                 worker.check()
                 if not card.active:

@@ -13,49 +13,13 @@ TF-GridNet (Z.-Q. Wang et al., arXiv 2211.12433), so that a hit or a note can be
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from unweave.models.bands import BOTTLENECK, FRAMES_PER_CELL, N_HEADS, QUERY_WIDTH, SOFTEST, Band, bands_of
 from unweave.models.spec import MaskModelSpec
-
-FRAMES_PER_CELL = 2
-SOFTEST = 1e-4  # level of a segment below which it is not raised further; 16 bits of dither are at 1e-3
-N_HEADS = 4
-QUERY_WIDTH = 8  # numbers per head and cell by which frames are compared
-BOTTLENECK = 8  # how many times fewer numbers than cells lie between the two matrices over frequency
-
-
-@dataclass(frozen=True)
-class Band:
-    """A stretch of the spectrum, ``bins_per_cell`` of whose bins become one cell of the network."""
-
-    start: int
-    stop: int
-    bins_per_cell: int
-    bins_per_mask: int  # this many neighbours are masked alike
-
-    @property
-    def n_cells(self) -> int:
-        """Cells over frequency."""
-        return (self.stop - self.start) // self.bins_per_cell
-
-
-def bands_of(n_bins: int) -> tuple[Band, ...]:
-    """The lowest sixteenth of the bins one by one, three by fours, the rest by sixteens: 5/32 as many cells."""
-    sixteenth = n_bins // 16
-    return (
-        Band(0, sixteenth, 1, 1),
-        Band(sixteenth, 4 * sixteenth, 4, 1),
-        Band(4 * sixteenth, n_bins, 16, 4),
-    )
-
-
-def frequency_grid(n_levels: int) -> int:
-    """The number of bins must be a multiple of this."""
-    return 32 << (n_levels - 1)
 
 
 class BandNet(nn.Module):
