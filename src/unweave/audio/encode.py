@@ -20,7 +20,7 @@ import numpy.typing as npt
 from av.stream import Disposition
 
 from unweave.audio.atoms import append_to_user_data, text_box
-from unweave.audio.decode import reason
+from unweave.audio.sources import reason
 from unweave.audio.formats import FORMATS, OutputFormat
 from unweave.audio.stem_files import stem_atom
 from unweave.audio.tags import PICTURE_CONTAINERS, CoverStream, Tags, is_picture
