@@ -13,7 +13,7 @@ from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.decoder import Decoder, Piece
 from unweave.audio.ffmpeg import FFmpegDecoder
 from unweave.audio.libsndfile import SoundFileDecoder
-from unweave.audio.ogg import MAGIC, WHOLE, Link, find_links
+from unweave.audio.links import WHOLE, Link, find_links
 from unweave.audio.resample import Resampler
 from unweave.audio.sources import AudioSource as AudioSource
 from unweave.audio.sources import Source
@@ -65,8 +65,8 @@ class AudioReader:
         self._source = Source(source)
         self.name = self._source.name
         try:
-            self._links = self._find_links()
-            self._decoder = self._open(stream)
+            self._links = find_links(self._source.file()) if self._source.is_seekable else (WHOLE,)
+            self._decoder = self._open(self._links[0], stream)
         except BaseException:
             self._source.close()
             raise
@@ -103,13 +103,16 @@ class AudioReader:
         if not self._source.is_seekable:
             raise AudioReadError(f"cannot read {self.name} twice: it cannot seek")
         offset, duration = self._seconds
-        with self._source.kept_position(), AudioReader(
-            self._given,
-            offset_seconds=offset,
-            duration_seconds=duration,
-            stream=self._number,
-            only_audio=self._only_audio,
-        ) as reader:
+        with (
+            self._source.kept_position(),
+            AudioReader(
+                self._given,
+                offset_seconds=offset,
+                duration_seconds=duration,
+                stream=self._number,
+                only_audio=self._only_audio,
+            ) as reader,
+        ):
             yield from reader
 
     @property
@@ -153,22 +156,18 @@ class AudioReader:
                 f"{self._seconds[0]:g} s on"
             )
 
-    def _find_links(self) -> tuple[Link, ...]:
-        if self._source.is_seekable and self._source.head.startswith(MAGIC):
-            return find_links(self._source.file())
-        return (WHOLE,)
-
-    def _open(self, stream: int | None) -> Decoder:
-        """The decoder that reads the file, or its first link, right."""
-        header = read_wav_header(self._source.file()) if self._source.is_seekable else None
+    def _open(self, link: Link, stream: int | None = None) -> Decoder:
+        """The decoder that reads a link of the file right; most files are one link."""
+        file = self._source.file(link.start, link.stop) if self._source.is_seekable else None
+        header = None if file is None else read_wav_header(file)
         if header is not None and header.is_contradictory:
             raise AudioReadError(
                 f"cannot read {self.name}: its header contradicts itself; it says {header.bits} bits per sample in "
                 f"blocks of {header.block_bytes} bytes for {header.n_channels} channels"
             )
         if header is not None and header.is_misread_by_ffmpeg:
-            return SoundFileDecoder(self._source)
-        return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=self._links[0])
+            return SoundFileDecoder(self._source, link)
+        return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
 
     def _whole_seconds(self) -> float | None:
         if len(self._links) == 1:
@@ -176,7 +175,7 @@ class AudioReader:
         total = 0.0
         for link in self._links:
             try:
-                decoder = FFmpegDecoder(self._source, only_audio=self._only_audio, link=link)
+                decoder = self._open(link)
             except AudioReadError:
                 continue
             total += decoder.seconds or 0.0
@@ -189,12 +188,11 @@ class AudioReader:
         for link in self._links[1:]:
             self._decoder.close()
             try:
-                decoder = FFmpegDecoder(self._source, only_audio=self._only_audio, link=link)
+                self._decoder = self._open(link)
             except AudioReadError as error:
-                log.warning("%s: a part of it cannot be read: %s", self.name, error)
+                log.warning("%s: a part of it was left out: %s", self.name, error)
                 continue
-            self._decoder = decoder
-            yield from decoder.pieces()
+            yield from self._decoder.pieces()
 
     def _waveforms(self) -> Iterator[Waveform]:
         """What is decoded, in the channels and at the rate that the file began with."""

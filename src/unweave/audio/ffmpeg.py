@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from unweave.audio.decoder import Piece
-from unweave.audio.ogg import WHOLE, Link
+from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import unreadable
 from unweave.audio.sources import Source, reason
 from unweave.audio.tags import Tags, find_cover_stream, kept_texts, read_cover
@@ -25,6 +25,8 @@ AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,ma
 
 # Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
 LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+LOSSLESS_CODECS = frozenset({"alac", "flac", "mlp", "truehd", "tta", "wavpack"})  # which never pad their last packet
 
 # A header that makes samples this much narrower than they are is wrong about them.
 CONTRADICTION = 1.2
@@ -58,6 +60,7 @@ class FFmpegDecoder:
         self.sample_rate = int(context.sample_rate)
         self.n_channels = int(context.layout.nb_channels)
         self.stores_samples = context.name.startswith("pcm_")
+        self._is_lossless = self.stores_samples or context.name in LOSSLESS_CODECS
 
     def _open(self) -> av.container.InputContainer:
         target = self._source.for_ffmpeg(self._link.start, self._link.stop)
@@ -96,7 +99,8 @@ class FFmpegDecoder:
 
     def _frames(self) -> Iterator[tuple[av.AudioFrame | None, int | None]]:
         """Decoded frames, and how many samples of each are audio (None: all)."""
-        padding = _Padding() if "mp4" in self._container.format.name else None
+        is_padded = "mp4" in self._container.format.name and not self._is_lossless
+        padding = _Padding() if is_padded else None
         waiting: av.AudioFrame | None = None  # the last frame may have to be cut, so each waits for the next
         for packet, frames in self._packets():
             if frames is None:

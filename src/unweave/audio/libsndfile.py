@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unweave.audio.decoder import Piece
+from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import unreadable
 from unweave.audio.sources import Source
 from unweave.audio.tags import Tags, kept_texts
@@ -18,14 +19,14 @@ TAG_NAMES = {"tracknumber": "track"}
 
 
 class SoundFileDecoder:
-    """A whole file with one stream. Raises `AudioReadError` for what libsndfile cannot read."""
+    """The bytes of ``link``, one stream. Raises `AudioReadError` for what libsndfile cannot read."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, link: Link = WHOLE) -> None:
         import soundfile
 
         self._source = source
         try:
-            self._file: Any = soundfile.SoundFile(source.file())
+            self._file: Any = soundfile.SoundFile(source.file(link.start, link.stop))
         except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
             raise unreadable(source, _first_line(error)) from error
         self.sample_rate = int(self._file.samplerate)

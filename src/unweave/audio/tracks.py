@@ -10,9 +10,7 @@ from av.stream import Disposition
 from unweave.errors import AudioReadError, OptionError
 
 # Tracks for some listeners only, which a player does not choose by itself.
-SPECIAL = (
-    Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.clean_effects
-)
+SPECIAL = Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.clean_effects
 
 
 def choose_track(container: av.container.InputContainer, number: int | None, name: str) -> int:

@@ -9,17 +9,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Protocol
+
+from unweave.audio.atoms import Readable
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
-
-
-class Seekable(Protocol):
-    """What is needed of a file."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class WavHeader:
         return self.tag == PCM and not self.is_extensible and width > -(-self.bits // 8) and self.bits != 24
 
 
-def read_wav_header(file: Seekable) -> WavHeader | None:
+def read_wav_header(file: Readable) -> WavHeader | None:
     """The header of a WAV file (RIFF, RIFX, RF64, BW64 or Sony's W64); None for any other file."""
     file.seek(0)
     start = file.read(40)
@@ -59,7 +53,7 @@ def read_wav_header(file: Seekable) -> WavHeader | None:
     return None
 
 
-def _find_format(file: Seekable, position: int, *, is_big_endian: bool, is_w64: bool) -> WavHeader | None:
+def _find_format(file: Readable, position: int, *, is_big_endian: bool, is_w64: bool) -> WavHeader | None:
     order = ">" if is_big_endian else "<"
     while True:
         file.seek(position)
