@@ -38,11 +38,11 @@ class AudioReader:
     ``stream`` is the track's number, from 0; None means the file's default track. Mono stays one channel, stereo two,
     surround is downmixed to two. Encoder delay and padding are taken off, so that lengths are those of the audio that
     was encoded. A track that changes its channels or its sample rate midway is brought to those that it began with,
-    with a warning in the log; the links of a chained Ogg file follow each other.
+    with a warning in the log; files that were joined end to end are read to their end (see `find_links`).
 
-    ``offset_seconds`` (at least 0) and ``duration_seconds`` (above 0) cut out a part, to the sample. Use it as a context
-    manager; it can be iterated once. ``only_audio`` refuses what is not one of the known kinds of audio file, for files
-    from strangers: playlists, for one, make FFmpeg open other files.
+    ``offset_seconds`` (at least 0) and ``duration_seconds`` (above 0) cut out a part, to the sample. Use it as a
+    context manager; it can be iterated once. ``only_audio`` refuses what is not one of the known kinds of audio file,
+    for files from strangers: playlists, for one, make FFmpeg open other files.
 
     Raises `OptionError` for an offset, a duration or a track number that makes no sense, and `AudioReadError` for a
     source that is missing, holds no such track, cannot be decoded at all, or has nothing in the chosen part. Damaged

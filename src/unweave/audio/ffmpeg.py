@@ -64,7 +64,8 @@ class FFmpegDecoder:
 
     def _open(self) -> av.container.InputContainer:
         target = self._source.for_ffmpeg(self._link.start, self._link.stop)
-        return av.open(target, mode="r", options=self._options, **LENIENT_TAGS)
+        container: av.container.InputContainer = av.open(target, mode="r", options=self._options, **LENIENT_TAGS)
+        return container
 
     @property
     def seconds(self) -> float | None:
@@ -122,7 +123,7 @@ class FFmpegDecoder:
         try:
             for packet in self._container.demux(self._stream):
                 try:
-                    yield packet, cast("list[av.AudioFrame]", packet.decode())
+                    yield packet, packet.decode()
                 except av.error.EOFError:
                     break
                 except av.FFmpegError as error:
@@ -152,9 +153,9 @@ class FFmpegDecoder:
 class _Padding:
     """Finds out how much of an MP4's last packet is audio.
 
-    Encoders fill the last packet up. MP4 states how long each packet lasts, so the last one is cut to that. But what was
-    remuxed from Matroska, FLV or MPEG-TS states durations that were rounded to another clock: if any packet's differs
-    from its number of samples, none can be trusted, and nothing is cut.
+    Encoders fill the last packet up. MP4 states how long each packet lasts, so the last one is cut to that. But what
+    was remuxed from Matroska, FLV or MPEG-TS states durations that were rounded to another clock: if any packet's
+    differs from its number of samples, none can be trusted, and nothing is cut.
     """
 
     def __init__(self) -> None:
@@ -204,6 +205,6 @@ def _piece(
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         converter = converters.setdefault(kind, av.AudioResampler(format="flt"))
         parts = [part.to_ndarray().reshape(-1, n_channels).T for part in converter.resample(frame)]
-        waveform = np.concatenate(parts, axis=1) if len(parts) != 1 else parts[0]
+        waveform = cast(Waveform, np.concatenate(parts, axis=1) if len(parts) != 1 else parts[0])
     speakers = tuple(channel.name for channel in frame.layout.channels)
     return Piece(waveform[:, :n_valid], frame.sample_rate, speakers if len(speakers) == n_channels else None)

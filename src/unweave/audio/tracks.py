@@ -17,8 +17,8 @@ def choose_track(container: av.container.InputContainer, number: int | None, nam
     """The place among the audio streams of ``container`` of track ``number`` (from 0; None: the default track).
 
     The default track is the first that is marked as the default; without such a mark it is the first that is not a
-    commentary or a description. Tracks that cannot be decoded are passed over. Raises `AudioReadError` for a track that is not there
-    or cannot be decoded, `OptionError` for a number below 0.
+    commentary or a description. Tracks that cannot be decoded are passed over. Raises `AudioReadError` for a track that
+    is not there or cannot be decoded, `OptionError` for a number below 0.
     """
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
         raise OptionError(f"expected the number of an audio track, got {number!r}")
