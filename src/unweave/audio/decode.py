@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import logging
 import math
 from collections.abc import Iterator
@@ -25,6 +27,9 @@ from unweave.types import Waveform
 log = logging.getLogger(__name__)
 
 BLOCK_SAMPLES = 1 << 16
+
+# AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first.
+UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.")
 
 LONGEST_SECONDS = 1e9  # thirty years
 
@@ -71,8 +76,15 @@ class AudioReader:
             self._source.close()
             raise
         self._number = self._decoder.track if isinstance(self._decoder, FFmpegDecoder) else stream
-        self.sample_rate: int = self._decoder.sample_rate
-        self.n_channels = min(self._decoder.n_channels, 2)
+        self.sample_rate: int
+        self.n_channels: int
+        self._decoded = self._pieces()
+        self._peeked: list[Piece | None] = []
+        try:
+            self.sample_rate, self.n_channels = self._begin()
+        except BaseException:
+            self.close()
+            raise
         self._first = round(offset_seconds * self.sample_rate)
         self._last = None if duration_seconds is None else self._first + round(duration_seconds * self.sample_rate)
         if self._first == self._last:
@@ -158,16 +170,25 @@ class AudioReader:
 
     def _open(self, link: Link, stream: int | None = None) -> Decoder:
         """The decoder that reads a link of the file right; most files are one link."""
-        file = self._source.file(link.start, link.stop) if self._source.is_seekable else None
-        header = None if file is None else read_wav_header(file)
+        seekable = self._source.is_seekable
+        header = read_wav_header(
+            self._source.file(link.start, link.stop) if seekable else io.BytesIO(self._source.head)
+        )
         if header is not None and header.is_contradictory:
             raise AudioReadError(
                 f"cannot read {self.name}: its header contradicts itself; it says {header.bits} bits per sample in "
                 f"blocks of {header.block_bytes} bytes for {header.n_channels} channels"
             )
         if header is not None and header.is_misread_by_ffmpeg:
+            if not seekable:
+                raise AudioReadError(f"cannot read {self.name}: this kind of WAV must be a file, and this cannot seek")
             return SoundFileDecoder(self._source, link)
-        return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
+        try:
+            return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
+        except AudioReadError:
+            if self._only_audio or not seekable or not self._source.head.startswith(UNKNOWN_TO_FFMPEG):
+                raise
+            return SoundFileDecoder(self._source, link)
 
     def _whole_seconds(self) -> float | None:
         if len(self._links) == 1:
@@ -181,6 +202,31 @@ class AudioReader:
             total += decoder.seconds or 0.0
             decoder.close()
         return total or None
+
+    def _begin(self) -> tuple[int, int]:
+        """The sample rate, and the number of channels, which is the most that is known of.
+
+        They are those of the first samples: a header may tell those of a later part, or be wrong.
+        """
+        first = None
+        for piece in self._decoded:
+            self._peeked.append(piece)
+            if piece is not None:
+                first = piece
+                break
+        if first is None:
+            return self._decoder.sample_rate, min(2, self._decoder.n_channels)
+        n_channels = len(first.waveform)
+        if self._decoder.is_headless:  # its number of channels was gathered from many frames
+            n_channels = max(n_channels, self._decoder.n_channels)
+        for link in self._links[1:]:
+            try:
+                decoder = self._open(link)
+            except AudioReadError:
+                continue
+            n_channels = max(n_channels, decoder.n_channels)
+            decoder.close()
+        return first.sample_rate, min(2, n_channels)
 
     def _pieces(self) -> Iterator[Piece | None]:
         """What is decoded from the whole file, one link after the other."""
@@ -201,7 +247,7 @@ class AudioReader:
         warned = False
         resampler: Resampler | None = None
         rate = self.sample_rate
-        for piece in self._pieces():
+        for piece in itertools.chain(self._peeked, self._decoded):
             if piece is None:
                 damaged += 1
                 continue

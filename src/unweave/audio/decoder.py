@@ -24,6 +24,7 @@ class Decoder(Protocol):
 
     sample_rate: int  # Hz, as the header has it
     n_channels: int
+    is_headless: bool  # whether it is a stream of frames, each with its own header, and none for all of them
     stores_samples: bool  # whether the file holds samples as they are, and not a compressed form of them
 
     @property

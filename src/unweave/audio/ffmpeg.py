@@ -26,6 +26,7 @@ AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,ma
 # Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
 LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
+HEADLESS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mpeg", "mpegts", "loas"})
 LOSSLESS_CODECS = frozenset({"alac", "flac", "mlp", "truehd", "tta", "wavpack"})  # which never pad their last packet
 
 # A header that makes samples this much narrower than they are is wrong about them.
@@ -60,6 +61,7 @@ class FFmpegDecoder:
         self.sample_rate = int(context.sample_rate)
         self.n_channels = int(context.layout.nb_channels)
         self.stores_samples = context.name.startswith("pcm_")
+        self.is_headless = self._container.format.name in HEADLESS
         self._is_lossless = self.stores_samples or context.name in LOSSLESS_CODECS
 
     def _open(self) -> av.container.InputContainer:
@@ -96,7 +98,10 @@ class FFmpegDecoder:
         """Decoded frames; None stands for a damaged packet."""
         converters: dict[tuple[str, str, int], av.AudioResampler] = {}
         for frame, n_valid in self._frames():
-            yield None if frame is None else _piece(frame, n_valid, converters)
+            if frame is None:
+                yield None
+                continue
+            yield _piece(frame, n_valid, converters)
 
     def _frames(self) -> Iterator[tuple[av.AudioFrame | None, int | None]]:
         """Decoded frames, and how many samples of each are audio (None: all)."""
@@ -123,7 +128,11 @@ class FFmpegDecoder:
         try:
             for packet in self._container.demux(self._stream):
                 try:
-                    yield packet, packet.decode()
+                    frames = packet.decode()
+                    for frame in frames if self.is_headless else ():
+                        # FFmpeg's MPEG audio decoder labels a frame with the rate of the one before.
+                        frame.sample_rate = self._stream.codec_context.sample_rate or frame.sample_rate
+                    yield packet, frames
                 except av.error.EOFError:
                     break
                 except av.FFmpegError as error:

@@ -31,7 +31,7 @@ class SoundFileDecoder:
             raise unreadable(source, _first_line(error)) from error
         self.sample_rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
-        self.stores_samples = True
+        self.stores_samples, self.is_headless = True, False
 
     @property
     def seconds(self) -> float | None:

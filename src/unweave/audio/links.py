@@ -1,9 +1,9 @@
 """Several audio files one after another in one, as recorded web radio and ``cat`` make them: the links of a chain.
 
 Each link may have another codec, rate and number of channels, and its own delay and padding (for Ogg: RFC 3533,
-section 4, and RFC 7845, section 7). FFmpeg gives up where an Ogg stream changes, misreads FLAC there, and reads only the
-first of several WAV, AIFF or MP4 files, so the links are found here and read one by one. Streams of frames that need no
-header (MP3, AAC, AC-3) can be read across their joints, and are not chains.
+section 4, and RFC 7845, section 7). FFmpeg gives up where an Ogg stream changes, misreads FLAC there, and reads only
+the first of several WAV, AIFF or MP4 files, so the links are found here and read one by one. Streams of frames that
+need no header (MP3, AAC, AC-3) can be read across their joints, and are not chains.
 """
 
 from __future__ import annotations
