@@ -20,6 +20,8 @@ def encoded(waveform, container, codec, sample_rate=44100, layout=None, options=
         streams = []
         for number, each in enumerate(waveforms):
             stream = out.add_stream(codec, rate=sample_rate, layout=layout or ("mono" if len(each) == 1 else "stereo"))
+            if codec == "wmav2":
+                stream.bit_rate = 128_000
             if disposition is not None:
                 stream.disposition = disposition[number]
             streams.append(stream)

@@ -16,6 +16,7 @@ from unweave.audio.decoder import Decoder, Piece
 from unweave.audio.ffmpeg import FFmpegDecoder
 from unweave.audio.libsndfile import SoundFileDecoder
 from unweave.audio.links import WHOLE, Link, find_links
+from unweave.audio.recognise import unreadable
 from unweave.audio.resample import Resampler
 from unweave.audio.sources import AudioSource as AudioSource
 from unweave.audio.sources import Source
@@ -277,7 +278,7 @@ class AudioReader:
         if resampler is not None:
             yield resampler.flush(self.n_channels)
         if n_decoded == 0:
-            raise AudioReadError(f"cannot read {self.name}: it holds no audio samples")
+            raise unreadable(self._source, "it holds no audio samples")
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:

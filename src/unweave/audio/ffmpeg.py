@@ -51,6 +51,8 @@ class FFmpegDecoder:
         try:
             if not self._container.streams.audio:
                 raise unreadable(source, "there is no audio in it")
+            if not any(is_usable(track) for track in self._container.streams.audio):
+                raise unreadable(source, "its audio has no sample rate or no channels")
             self._n_tracks = len(self._container.streams.audio)
             self.track = choose_track(self._container, stream, source.name)
         except BaseException:

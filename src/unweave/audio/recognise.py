@@ -31,15 +31,20 @@ HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 FRAGMENTS = (b"moov", b"moof")  # an MP4 file needs one of them
 
 # Extensions that other files have too: TypeScript, device trees, project files.
-DOUBTFUL_EXTENSIONS = frozenset({"ts", "mts", "m2ts", "dts", "mpc", "amr", "au", "spx", "mpg"})
+DOUBTFUL_EXTENSIONS = frozenset(
+    {"ts", "mts", "m2ts", "m2t", "dts", "mpc", "amr", "au", "snd", "spx", "ra", "rm", "voc"}
+)
 TRANSPORT_PACKETS = (188, 192, 204)  # bytes, each beginning with 0x47; 192 has a time stamp of 4 bytes in front
 STARTS = {
     "dts": (b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\x00", b"\xff\x1f\x00\xe8", b"DTSHDHDR", b"RIFF"),
     "mpc": (b"MP+", b"MPCK", b"ID3"),
     "amr": (b"#!AMR",),
     "au": (b".snd", b"dns."),
+    "snd": (b".snd", b"dns.", b"FORM", b"RIFF"),
     "spx": (b"OggS",),
-    "mpg": (b"\x00\x00\x01",),
+    "ra": (b".ra\xfd", b".RMF"),
+    "rm": (b".RMF", b".ra\xfd"),
+    "voc": (b"Creative Voice File",),
 }
 
 

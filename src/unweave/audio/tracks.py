@@ -14,21 +14,18 @@ SPECIAL = Disposition.comment | Disposition.hearing_impaired | Disposition.visua
 
 
 def choose_track(container: av.container.InputContainer, number: int | None, name: str) -> int:
-    """The place among the audio streams of ``container`` of track ``number`` (from 0; None: the default track).
+    """The place of track ``number`` (from 0; None: the default track) among the audio streams of ``container``.
 
-    The default track is the first that is marked as the default; without such a mark it is the first that is not a
-    commentary or a description. Tracks that cannot be decoded are passed over. Raises `AudioReadError` for a track that
-    is not there or cannot be decoded, `OptionError` for a number below 0.
+    At least one of them must be usable (see `is_usable`). The default track is the first that is marked as the default;
+    without such a mark it is the first that is not a commentary or a description. Tracks that cannot be decoded are
+    passed over. Raises `AudioReadError` for a track that is not there or cannot be decoded, `OptionError` for what is
+    no number of a track.
     """
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
         raise OptionError(f"expected the number of an audio track, got {number!r}")
     tracks = container.streams.audio
-    if not tracks:
-        raise AudioReadError(f"cannot read {name}: there is no audio in it")
     usable = [place for place, track in enumerate(tracks) if is_usable(track)]
     if number is None:
-        if not usable:
-            raise AudioReadError(f"cannot read {name}: its audio has no sample rate or no channels")
         return _default(tracks, usable)
     if number >= len(tracks):
         count = f"{len(tracks)} audio tracks" if len(tracks) > 1 else "one audio track"
