@@ -71,8 +71,9 @@ def test_orphans_of_killed_processes_are_removed_and_those_of_others_stay(toy, s
     out = tmp_path / "out" / "a"
     out.mkdir(parents=True)
     writing = PartFile(out / "song.wav")
-    code = "import os, sys, pathlib, unweave.files as f; print(f.PartFile(pathlib.Path(sys.argv[1])).temporary, flush=True)"
-    killed = subprocess.run([sys.executable, "-c", f"{code}; os._exit(1)", out / "x"], capture_output=True, text=True)
+    code = "import os, sys; from pathlib import Path; from unweave.files import PartFile; "
+    code += "part = PartFile(Path(sys.argv[1])); print(part.temporary, flush=True); os._exit(1)"
+    killed = subprocess.run([sys.executable, "-c", code, out / "x"], capture_output=True, text=True)
     dead, alive, foreign = Path(killed.stdout.strip()), writing.temporary, out / ".unweave-elsewhere-1-x.part"
     foreign.write_bytes(b"half")
     assert dead.exists()

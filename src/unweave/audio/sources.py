@@ -16,6 +16,7 @@ from unweave.errors import AudioReadError
 AudioSource: TypeAlias = str | os.PathLike[str] | IO[bytes]
 
 HEAD_BYTES = 1 << 16  # what is looked at to recognise a file
+PIPE_HEAD_BYTES = 1 << 12  # of a pipe, whose bytes may come at the speed of sound
 
 
 class Source:
@@ -42,7 +43,7 @@ class Source:
                 self._own.append(file)
                 self._file = file
             self._start = _position(self._file)
-            self.head = _read(self._file, HEAD_BYTES)
+            self.head = _read(self._file, HEAD_BYTES if self.is_seekable else PIPE_HEAD_BYTES)
             if self.is_seekable:
                 self._file.seek(self._start)
         except (OSError, ValueError) as error:
