@@ -187,3 +187,37 @@ def test_boxes_are_added_where_they_belong():
 def test_files_that_are_no_such_file(raw):
     with pytest.raises(ValueError, match=r"atom"):
         append_to_user_data(io.BytesIO(raw), b"stem", b"x")
+
+
+@pytest.mark.parametrize("codec", ["stem.mp4", "vdjstems"])
+@pytest.mark.parametrize("bitrate", ["256k", "lossless"])
+def test_streams_are_stereo_for_a_mono_song_too(tmp_path, codec, bitrate):
+    """Mixxx refuses mono streams; both sides hold the same."""
+    import av
+
+    source = Stems({name: waveform[:1] for name, waveform in stems().items()}, 44100)
+    chosen = OutputOptions(codec, bitrate)
+    paths = stem_paths(tmp_path / "song.mp3", tmp_path / "out", list(source), chosen)
+    with StemSet(paths, chosen, sample_rate=44100, n_channels=1) as files:
+        files.write(source)
+        files.commit()
+    path = next(iter(paths.values()))
+    with av.open(str(path)) as container:
+        assert [stream.codec_context.layout.nb_channels for stream in container.streams.audio] == [2] * 5
+    limit_db = -80 if bitrate == "lossless" else -25
+    wanted = expected(source)
+    order = wanted if codec == "stem.mp4" else {"vocals": wanted["vocals"]}
+    for (name, mono), found in zip(order.items(), streams(path, 5), strict=False):
+        assert found.shape == (2, N_SAMPLES), name
+        assert error_db(found, np.repeat(mono, 2, axis=0)) < limit_db, name
+
+
+def test_the_stem_file_of_a_mono_song_by_the_separator(tmp_path, toy):
+    import av
+
+    from tests.audio.test_files import write
+
+    song = write(tmp_path / "mono.wav", tones(20_000)[:1])
+    for path in set(toy.separate_file(song, tmp_path / "out", OutputOptions("stem.mp4")).values()):
+        with av.open(str(path)) as container:
+            assert {stream.codec_context.layout.nb_channels for stream in container.streams.audio} == {2}

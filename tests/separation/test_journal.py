@@ -2,17 +2,17 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.audio.test_files import write
 from tests.helpers.signals import tones
 from unweave import OptionError
-from unweave.audio.encode import _own_prefix
 from unweave.errors import AudioReadError
+from unweave.files import PartFile
 from unweave.separation.batch import BatchOptions, find_tasks, separate_files
 from unweave.separation.journal import FILE, Journal, settings_of, write_report
 from unweave.separation.outcome import Outcome
@@ -70,14 +70,16 @@ def test_jobs_do_not_change_what_is_skipped():
 def test_orphans_of_killed_processes_are_removed_and_those_of_others_stay(toy, songs, tmp_path):
     out = tmp_path / "out" / "a"
     out.mkdir(parents=True)
-    killed = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    dead = out / f"{_own_prefix()}{int(killed.stdout)}-x.part"
-    alive = out / f"{_own_prefix()}{os.getppid()}-x.part"
-    foreign = out / ".unweave-elsewhere-1-x.part"
-    for path in (dead, alive, foreign):
-        path.write_bytes(b"half")
+    writing = PartFile(out / "song.wav")
+    code = "import os, sys; from pathlib import Path; from unweave.files import PartFile; "
+    code += "part = PartFile(Path(sys.argv[1])); print(part.temporary, flush=True); os._exit(1)"
+    killed = subprocess.run([sys.executable, "-c", code, out / "x"], capture_output=True, text=True)
+    dead, alive, foreign = Path(killed.stdout.strip()), writing.temporary, out / ".unweave-elsewhere-1-x.part"
+    foreign.write_bytes(b"half")
+    assert dead.exists()
     run(toy, songs, tmp_path / "out")
     assert [path.exists() for path in (dead, alive, foreign)] == [False, True, True]
+    writing.discard()
 
 
 @pytest.mark.parametrize("extension", ["json", "csv"])

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Seekable(Protocol):
-    """What is needed of a file that is open for reading and writing."""
+class Readable(Protocol):
+    """What is needed of a file that is open for reading."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Writable(Readable, Protocol):
+    """What is needed of a file that is open for reading and writing."""
+
     def write(self, raw: bytes, /) -> int: ...
 
 
@@ -26,7 +31,7 @@ class Atom:
     stop: int
 
 
-def read_atoms(file: Seekable, start: int = 0, stop: int | None = None) -> Iterator[Atom]:
+def read_atoms(file: Readable, start: int = 0, stop: int | None = None) -> Iterator[Atom]:
     """The boxes that follow each other from ``start``. Raises ValueError where they do not add up."""
     if stop is None:
         stop = file.seek(0, 2)
@@ -48,7 +53,7 @@ def read_atoms(file: Seekable, start: int = 0, stop: int | None = None) -> Itera
         start += size
 
 
-def find_atom(file: Seekable, *path: bytes) -> Atom | None:
+def find_atom(file: Readable, *path: bytes) -> Atom | None:
     """The first box at ``path``, such as ``b"moov", b"udta", b"stem"``."""
     found: Atom | None = None
     for kind in path:
@@ -59,7 +64,7 @@ def find_atom(file: Seekable, *path: bytes) -> Atom | None:
     return found
 
 
-def append_to_user_data(file: Seekable, kind: bytes, payload: bytes, track: int | None = None) -> None:
+def append_to_user_data(file: Writable, kind: bytes, payload: bytes, track: int | None = None) -> None:
     """Add a box to the ``udta`` of a finished file, or of its track number ``track``.
 
     The file's ``moov`` must come last, so that no offset changes; ValueError for any other file.
@@ -93,7 +98,7 @@ def text_box(text: str) -> bytes:
     return struct.pack(">HH", len(raw), 0) + raw
 
 
-def _children(file: Seekable, atom: Atom) -> Iterator[Atom]:
+def _children(file: Readable, atom: Atom) -> Iterator[Atom]:
     return read_atoms(file, atom.start + atom.header_bytes, atom.stop)
 
 

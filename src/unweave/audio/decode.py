@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import logging
-import os
+import math
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, TypeAlias, cast
 
-import av
 import numpy as np
 
 from unweave.audio.channels import to_mono, to_stereo
-from unweave.audio.tags import Tags, find_cover_stream, kept_texts, read_cover
-from unweave.errors import AudioReadError
+from unweave.audio.decoder import Decoder, Piece
+from unweave.audio.ffmpeg import FFmpegDecoder
+from unweave.audio.libsndfile import SoundFileDecoder
+from unweave.audio.links import WHOLE, Link, find_links
+from unweave.audio.recognise import unreadable
+from unweave.audio.resample import Resampler
+from unweave.audio.sources import AudioSource as AudioSource
+from unweave.audio.sources import Source
+from unweave.audio.tags import Tags
+from unweave.audio.wav_header import read_wav_header
+from unweave.errors import AudioReadError, OptionError
 from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
 
-# A path, or a file object opened for reading bytes.
-AudioSource: TypeAlias = str | os.PathLike[str] | IO[bytes]
-
 BLOCK_SAMPLES = 1 << 16
 
-# FFmpeg's readers that read one file and nothing else.
-AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,matroska,amr"
+# AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first.
+UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.")
 
-# Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
-LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+LONGEST_SECONDS = 1e9  # thirty years
+
+# No recording reaches 80 dB above full scale: such samples are bytes that mean something else.
+LOUDEST = 1e4
 
 
 class AudioReader:
-    """An audio stream of a file (the first, or number ``stream``) as blocks of float32 (channels, samples).
+    """An audio track of a file as blocks of float32 (channels, samples).
 
-    Mono stays one channel, stereo two, surround is downmixed to two. Encoder delay and padding are taken off by the
-    decoders, so that lengths are those of the audio that was encoded. ``offset_seconds`` and ``duration_seconds`` cut
-    out a part, to the sample. Use it as a context manager; it can be iterated once. ``only_audio`` refuses what is not
-    one of the known kinds of audio file, for files from strangers: playlists, for one, make FFmpeg open other files.
+    ``stream`` is the track's number, from 0; None means the file's default track. Mono stays one channel, stereo two,
+    surround is downmixed to two. Encoder delay and padding are taken off, so that lengths are those of the audio that
+    was encoded. A track that changes its channels or its sample rate midway is brought to those that it began with,
+    with a warning in the log; files that were joined end to end are read to their end (see `find_links`).
 
-    Raises `AudioReadError` for a source that is missing, holds no audio stream, or cannot be decoded at all. Damaged
+    ``offset_seconds`` (at least 0) and ``duration_seconds`` (above 0) cut out a part, to the sample. Use it as a
+    context manager; it can be iterated once. ``only_audio`` refuses what is not one of the known kinds of audio file,
+    for files from strangers: playlists, for one, make FFmpeg open other files.
+
+    Raises `OptionError` for an offset, a duration or a track number that makes no sense, and `AudioReadError` for a
+    source that is missing, holds no such track, cannot be decoded at all, or has nothing in the chosen part. Damaged
     packets in between are skipped, and NaN or infinite samples silenced, each with one warning in the log.
     """
 
@@ -52,39 +64,36 @@ class AudioReader:
         stream: int | None = None,
         only_audio: bool = False,
     ) -> None:
-        self.name = source_name(source)
-        self._source = source
-        self._start = 0 if isinstance(source, (str, os.PathLike)) else _position(source)
+        _check_part(offset_seconds, duration_seconds)
+        self._given = source
         self._seconds = (offset_seconds, duration_seconds)
         self._only_audio = only_audio
-        self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
+        self._source = Source(source)
+        self.name = self._source.name
         try:
-            self._container = av.open(_openable(source), mode="r", options=self._options, **LENIENT_TAGS)
-        except (OSError, av.FFmpegError, ValueError) as error:
-            raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
-        n_streams = len(self._container.streams.audio)
-        if n_streams <= (stream or 0):
-            self._container.close()
-            what = (
-                "there is no audio in it"
-                if n_streams == 0
-                else f"it has {n_streams} audio streams, not {(stream or 0) + 1}"
-            )
-            raise AudioReadError(f"cannot read {self.name}: {what}")
-        self._number = stream or 0
-        self._stream = self._container.streams.audio[stream or 0]
-        context = self._stream.codec_context
+            self._links = find_links(self._source.file()) if self._source.is_seekable else (WHOLE,)
+            self._decoder = self._open(self._links[0], stream)
+        except BaseException:
+            self._source.close()
+            raise
+        self._number = self._decoder.track if isinstance(self._decoder, FFmpegDecoder) else stream
+        self.sample_rate: int
+        self.n_channels: int
+        self._decoded = self._pieces()
+        self._peeked: list[Piece | None] = []
         try:
-            self.sample_rate: int = int(context.sample_rate)
-            n_channels = int(context.layout.nb_channels)
-        except (ValueError, AttributeError):
-            self.sample_rate, n_channels = 0, 0
-        if self.sample_rate <= 0 or n_channels <= 0:
-            self._container.close()
-            raise AudioReadError(f"cannot read {self.name}: its audio has no sample rate or no channels")
-        self.n_channels = min(n_channels, 2)
+            self.sample_rate, self.n_channels = self._begin()
+        except BaseException:
+            self.close()
+            raise
         self._first = round(offset_seconds * self.sample_rate)
         self._last = None if duration_seconds is None else self._first + round(duration_seconds * self.sample_rate)
+        if self._first == self._last:
+            self.close()
+            raise AudioReadError(
+                f"cannot read {self.name}: a part of {duration_seconds:g} s is less than one sample at "
+                f"{self.sample_rate} Hz"
+            )
 
     def __enter__(self) -> AudioReader:
         return self
@@ -96,36 +105,33 @@ class AudioReader:
 
     def close(self) -> None:
         """Close the file."""
-        self._container.close()
+        self._decoder.close()
+        self._source.close()
 
     def again(self) -> Iterator[Waveform]:
         """The same blocks in a pass of their own, before this reader itself is iterated.
 
-        A file object must be seekable for it, or `AudioReadError` is raised.
+        A pipe and a file object that cannot seek raise `AudioReadError`.
         """
+        if not self._source.is_seekable:
+            raise AudioReadError(f"cannot read {self.name} twice: it cannot seek")
         offset, duration = self._seconds
-        position = None
-        if not isinstance(self._source, (str, os.PathLike)):
-            position = _position(self._source)
-            try:
-                self._source.seek(self._start)
-            except (OSError, ValueError, AttributeError) as error:
-                raise AudioReadError(f"cannot read {self.name} twice: it cannot seek") from error
-        with AudioReader(
-            self._source,
-            offset_seconds=offset,
-            duration_seconds=duration,
-            stream=self._number,
-            only_audio=self._only_audio,
-        ) as reader:
+        with (
+            self._source.kept_position(),
+            AudioReader(
+                self._given,
+                offset_seconds=offset,
+                duration_seconds=duration,
+                stream=self._number,
+                only_audio=self._only_audio,
+            ) as reader,
+        ):
             yield from reader
-        if position is not None:
-            self._source.seek(position)  # type: ignore[union-attr]
 
     @property
     def expected_seconds(self) -> float | None:
         """How long the audio seems to be before it was read; headers may lie. None where nothing is known."""
-        whole = _header_seconds(self._container, self._stream)
+        whole = self._whole_seconds()
         if whole is None:
             return None if self._last is None else (self._last - self._first) / self.sample_rate
         rest = max(0.0, whole - self._first / self.sample_rate)
@@ -134,20 +140,11 @@ class AudioReader:
     @property
     def tags(self) -> Tags:
         """What the file says about its music; no picture where it lies in a file object, which is read only once."""
-        texts = kept_texts({**self._container.metadata, **self._stream.metadata})
-        if not isinstance(self._source, (str, os.PathLike)) or find_cover_stream(self._container) is None:
-            return Tags(texts)
-        try:
-            # A picture is a packet among the others, so that reading it takes an opening of its own.
-            with av.open(_openable(self._source), mode="r", options=self._options, **LENIENT_TAGS) as container:
-                return Tags(texts, read_cover(container))
-        except (OSError, av.FFmpegError, ValueError) as error:
-            log.warning("%s: its picture cannot be read: %s", self.name, reason(error))
-            return Tags(texts)
+        return self._decoder.tags
 
     def __iter__(self) -> Iterator[Waveform]:
         """Blocks of about `BLOCK_SAMPLES` samples, the part that was asked for."""
-        position = 0
+        position = n_chosen = 0
         pending: list[Waveform] = []
         n_pending = 0
         for waveform in self._waveforms():
@@ -158,6 +155,7 @@ class AudioReader:
             if stop > start:
                 pending.append(waveform[:, start:stop])
                 n_pending += stop - start
+                n_chosen += stop - start
             if n_pending >= BLOCK_SAMPLES:
                 yield np.concatenate(pending, axis=1)
                 pending, n_pending = [], 0
@@ -165,101 +163,156 @@ class AudioReader:
                 break
         if pending:
             yield np.concatenate(pending, axis=1)
+        if n_chosen == 0:
+            raise AudioReadError(
+                f"cannot read {self.name}: it is {position / self.sample_rate:.1f} s long; there is nothing from "
+                f"{self._seconds[0]:g} s on"
+            )
+
+    def _open(self, link: Link, stream: int | None = None) -> Decoder:
+        """The decoder that reads a link of the file right; most files are one link."""
+        seekable = self._source.is_seekable
+        header = read_wav_header(
+            self._source.file(link.start, link.stop) if seekable else io.BytesIO(self._source.head)
+        )
+        if header is not None and header.is_contradictory:
+            raise AudioReadError(
+                f"cannot read {self.name}: its header contradicts itself; it says {header.bits} bits per sample in "
+                f"blocks of {header.block_bytes} bytes for {header.n_channels} channels"
+            )
+        if header is not None and header.is_misread_by_ffmpeg:
+            if not seekable:
+                raise AudioReadError(f"cannot read {self.name}: this kind of WAV must be a file, and this cannot seek")
+            return SoundFileDecoder(self._source, link)
+        try:
+            return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
+        except AudioReadError:
+            if self._only_audio or not seekable or not self._source.head.startswith(UNKNOWN_TO_FFMPEG):
+                raise
+            return SoundFileDecoder(self._source, link)
+
+    def _whole_seconds(self) -> float | None:
+        if len(self._links) == 1:
+            return self._decoder.seconds
+        total = 0.0
+        for link in self._links:
+            try:
+                decoder = self._open(link)
+            except AudioReadError:
+                continue
+            total += decoder.seconds or 0.0
+            decoder.close()
+        return total or None
+
+    def _begin(self) -> tuple[int, int]:
+        """The sample rate, and the number of channels, which is the most that is known of.
+
+        They are those of the first samples: a header may tell those of a later part, or be wrong.
+        """
+        first = None
+        for piece in self._decoded:
+            self._peeked.append(piece)
+            if piece is not None:
+                first = piece
+                break
+        if first is None:
+            return self._decoder.sample_rate, min(2, self._decoder.n_channels)
+        n_channels = len(first.waveform)
+        if self._decoder.is_headless:  # its number of channels was gathered from many frames
+            n_channels = max(n_channels, self._decoder.n_channels)
+        for link in self._links[1:]:
+            try:
+                decoder = self._open(link)
+            except AudioReadError:
+                continue
+            n_channels = max(n_channels, decoder.n_channels)
+            decoder.close()
+        return first.sample_rate, min(2, n_channels)
+
+    def _pieces(self) -> Iterator[Piece | None]:
+        """What is decoded from the whole file, one link after the other."""
+        yield from self._decoder.pieces()
+        for link in self._links[1:]:
+            self._decoder.close()
+            try:
+                self._decoder = self._open(link)
+            except AudioReadError as error:
+                log.warning("%s: a part of it was left out: %s", self.name, error)
+                continue
+            yield from self._decoder.pieces()
 
     def _waveforms(self) -> Iterator[Waveform]:
-        """Decoded frames, as float32 of one or two channels."""
-        to_float = av.AudioResampler(format="flt")
-        speakers: tuple[str, ...] | None = None
+        """What is decoded, in the channels and at the rate that the file began with."""
         damaged = non_finite = n_decoded = 0
-        for frame, n_valid in self._frames():
-            if frame is None:
+        first: Piece | None = None
+        warned = False
+        resampler: Resampler | None = None
+        rate = self.sample_rate
+        for piece in itertools.chain(self._peeked, self._decoded):
+            if piece is None:
                 damaged += 1
                 continue
-            if frame.sample_rate != self.sample_rate:
-                raise AudioReadError(
-                    f"{self.name} changes its sample rate from {self.sample_rate} to {frame.sample_rate} Hz midway"
+            first = first or piece
+            changed = piece.sample_rate != rate
+            if changed and resampler is not None:
+                yield resampler.flush(self.n_channels)
+            if changed:
+                rate = piece.sample_rate
+                is_other = rate != self.sample_rate
+                resampler = Resampler(rate, self.sample_rate, self.n_channels) if is_other else None
+            if not warned and (piece.sample_rate, len(piece.waveform)) != (self.sample_rate, len(first.waveform)):
+                warned = True
+                log.warning(
+                    "%s changes midway, to %d channels at %d Hz; it is brought to %d channels at %d Hz throughout",
+                    self.name,
+                    len(piece.waveform),
+                    piece.sample_rate,
+                    self.n_channels,
+                    self.sample_rate,
                 )
-            if speakers is None:
-                speakers = tuple(channel.name for channel in frame.layout.channels)
-            # Packed in between: PyAV 18 reads past the end of planar frames with eight channels.
-            n_channels = frame.layout.nb_channels
-            is_planar = frame.format.name == "fltp" and n_channels <= 2
-            for converted in [frame] if is_planar else to_float.resample(frame):
-                samples = cast(Waveform, converted.to_ndarray())
-                waveform = (samples if is_planar else samples.reshape(-1, n_channels).T)[:, :n_valid]
-                is_finite = np.isfinite(waveform)
-                if not is_finite.all():
-                    non_finite += int(np.count_nonzero(~is_finite))
-                    waveform = np.where(is_finite, waveform, np.float32(0))
-                n_decoded += waveform.shape[1]
-                yield self._fold(waveform, speakers)
+            waveform, n_silenced = self._sound(piece.waveform)
+            non_finite += n_silenced
+            n_decoded += waveform.shape[1]
+            waveform = self._fold(waveform, piece.speakers)
+            yield waveform if resampler is None else resampler.push(waveform)
+        if resampler is not None:
+            yield resampler.flush(self.n_channels)
         if n_decoded == 0:
-            raise AudioReadError(f"cannot read {self.name}: it holds no audio samples")
+            raise unreadable(self._source, "it holds no audio samples")
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:
             log.warning("%s: %d samples that are not numbers were silenced", self.name, non_finite)
 
-    def _fold(self, waveform: Waveform, speakers: tuple[str, ...]) -> Waveform:
+    def _sound(self, waveform: Waveform) -> tuple[Waveform, int]:
+        """Samples that can be sound, and how many could not and are silent now.
+
+        Raises `AudioReadError` where stored samples are beyond all reason: the file is not what its header says.
+        """
+        if not waveform.size or np.abs(waveform).max() <= LOUDEST:  # False for NaN, too
+            return waveform, 0
+        is_finite = np.isfinite(waveform)
+        peak = np.abs(waveform, where=is_finite, out=np.zeros_like(waveform))
+        if self._decoder.stores_samples and peak.max() > LOUDEST:
+            raise AudioReadError(
+                f"cannot read {self.name}: its samples reach {peak.max():.3g} times full scale, so it is damaged or "
+                "not what its header says"
+            )
+        is_sound = is_finite & (peak <= LOUDEST)
+        return np.where(is_sound, waveform, np.float32(0)), int(np.count_nonzero(~is_sound))
+
+    def _fold(self, waveform: Waveform, speakers: tuple[str, ...] | None) -> Waveform:
         if len(waveform) <= 2 and len(waveform) == self.n_channels:
             return waveform
-        stereo = to_stereo(waveform, speakers if len(speakers) == len(waveform) else None)
+        stereo = to_stereo(waveform, speakers)
         return stereo if self.n_channels == 2 else to_mono(stereo)
 
-    def _frames(self) -> Iterator[tuple[av.AudioFrame | None, int | None]]:
-        """Decoded frames and how many of their samples count (None: all); no frame stands for a damaged packet."""
-        try:
-            for packet in self._container.demux(self._stream):
-                try:
-                    for frame in packet.decode():
-                        assert isinstance(frame, av.AudioFrame)
-                        yield frame, self._valid_samples(packet)
-                except av.error.EOFError:
-                    return
-                except av.FFmpegError as error:
-                    log.debug("%s: %s", self.name, error)
-                    yield None, None
-        except av.FFmpegError as error:
-            log.warning("%s: reading stopped early: %s", self.name, reason(error))
 
-    def _valid_samples(self, packet: av.Packet[av.AudioStream]) -> int | None:
-        """MP4 notes how much of a packet is audio; FFmpeg decodes the padding of the last one all the same."""
-        if "mp4" not in self._container.format.name or not packet.duration or packet.time_base is None:
-            return None
-        return round(packet.duration * packet.time_base * self.sample_rate)
-
-
-def source_name(source: AudioSource) -> str:
-    """What to call a source in a message: its path, or the file object's name."""
-    if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
-    return str(getattr(source, "name", "the given file object"))
-
-
-def reason(error: BaseException) -> str:
-    """An exception of FFmpeg or the system in a few words."""
-    text = getattr(error, "strerror", None) or str(error)
-    return text[:1].lower() + text[1:] if text else type(error).__name__
-
-
-def _position(source: IO[bytes]) -> int:
-    try:
-        return source.tell()
-    except (OSError, ValueError, AttributeError):
-        return 0
-
-
-def _openable(source: AudioSource) -> str | IO[bytes]:
-    if not isinstance(source, (str, os.PathLike)):
-        return source
-    path = Path(source)
-    with path.open("rb"):  # a clear error of the system's for what is missing or forbidden, not FFmpeg's
-        pass
-    # Always as a file: a name like "http:x.mp3" or "concat:a|b" must not be taken for one of FFmpeg's protocols.
-    return "file:" + os.path.abspath(path)
-
-
-def _header_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration is not None else None
+def _check_part(offset_seconds: float, duration_seconds: float | None) -> None:
+    """Raise `OptionError` for a part that cannot be."""
+    if not (math.isfinite(offset_seconds) and offset_seconds >= 0):
+        raise OptionError(f"expected an offset of at least 0 s, got {offset_seconds:g}")
+    if duration_seconds is not None and not (math.isfinite(duration_seconds) and duration_seconds > 0):
+        raise OptionError(f"expected a duration above 0 s, got {duration_seconds:g}")
+    if offset_seconds > LONGEST_SECONDS or (duration_seconds or 0) > LONGEST_SECONDS:
+        raise OptionError(f"expected an offset and a duration of at most {LONGEST_SECONDS:g} s")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import av
 from av.stream import Disposition
+
+log = logging.getLogger(__name__)
 
 # What describes the music, by FFmpeg's names; what describes the file, such as its encoder or its length, is left out.
 KEPT = frozenset(
@@ -16,8 +18,8 @@ KEPT = frozenset(
     | {"comment", "copyright", "publisher", "language", "lyrics", "grouping", "isrc", "bpm", "initialkey", "tbpm"}
 )
 PICTURE_CODECS = frozenset({"mjpeg", "png"})
-# Containers whose writers take a picture.
-PICTURE_CONTAINERS = frozenset({"mp3", "flac", "mp4"})
+# Containers whose writers take a picture, and an encoder of theirs.
+PICTURE_CONTAINERS = {"mp3": "libmp3lame", "flac": "flac", "mp4": "aac"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ def kept_texts(texts: Mapping[str, str]) -> dict[str, str]:
 def find_cover_stream(container: av.container.InputContainer) -> av.VideoStream | None:
     """The stream of a file that is its cover, if it has one that can be kept."""
     for stream in container.streams.video:
-        if stream.disposition & Disposition.attached_pic and stream.codec_context.name in PICTURE_CODECS:
+        codec = getattr(stream.codec_context, "name", None)  # no context where FFmpeg does not know the codec
+        if stream.disposition & Disposition.attached_pic and codec in PICTURE_CODECS:
             return stream
     return None
 
@@ -68,8 +71,45 @@ class CoverStream:
 
 
 def is_picture(cover: bytes) -> bool:
-    """Whether ``cover`` is a JPEG or PNG file that can be opened."""
-    with suppress(av.FFmpegError, ValueError, OSError), av.open(io.BytesIO(cover)) as source:
-        streams = source.streams.video
-        return len(streams) == 1 and streams[0].codec_context.name in PICTURE_CODECS
+    """Whether ``cover`` is a JPEG or PNG file that can be decoded."""
+    try:
+        with av.open(io.BytesIO(cover), mode="r") as source:
+            (stream,) = source.streams.video
+            if stream.codec_context.name not in PICTURE_CODECS:
+                return False
+            frame = next(source.decode(video=0), None)
+            return frame is not None and frame.width > 0 and frame.height > 0
+    except (av.FFmpegError, ValueError, OSError, AttributeError):
+        return False
+
+
+def can_hold(container: str, cover: bytes) -> bool:
+    """Whether a file of the kind ``container`` can be written with the picture ``cover``.
+
+    Some damaged pictures are refused only when the file's header is written, too late to do without them: so a moment
+    of silence is written first, into memory. A picture that is left out is noted in the log.
+    """
+    if container not in PICTURE_CONTAINERS:
+        return False
+    if is_picture(cover):
+        try:
+            _write_silence(container, cover)
+            return True
+        except (av.FFmpegError, ValueError, OSError, AttributeError, StopIteration) as error:
+            log.debug("the cover cannot be written: %s", error)
+    log.warning("the cover picture is damaged and was left out")
     return False
+
+
+def _write_silence(container: str, cover: bytes) -> None:
+    with av.open(io.BytesIO(), mode="w", format=container) as out:
+        audio = out.add_stream(PICTURE_CONTAINERS[container], rate=44100, layout="mono")
+        assert isinstance(audio, av.AudioStream)
+        picture = CoverStream(out, cover)
+        frame = av.AudioFrame(format=audio.codec_context.format.name, layout="mono", samples=2048)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate = 44100
+        out.mux(audio.encode(frame))
+        picture.write()
+        out.mux(audio.encode(None))

@@ -1,9 +1,8 @@
-"""Files that are there whole or not at all, and folders that can tell whether they are what was written."""
+"""Folders that can tell whether they are what was written."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,20 +10,9 @@ from pathlib import Path
 
 import google_crc32c
 
+from unweave.files import replace_file as replace_file
+
 SEAL = "seal.json"
-
-
-def replace_file(path: Path, raw: bytes) -> None:
-    """Write beside ``path``, then rename: whoever reads it sees the old file, the whole new one, or none."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:

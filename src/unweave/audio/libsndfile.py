@@ -1,0 +1,68 @@
+"""Audio decoded by libsndfile: PCM files that FFmpeg misreads or does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from unweave.audio.decoder import Piece
+from unweave.audio.links import WHOLE, Link
+from unweave.audio.recognise import unreadable
+from unweave.audio.sources import Source
+from unweave.audio.tags import Tags, kept_texts
+
+BLOCK_SAMPLES = 1 << 14
+# libsndfile's names of tags → FFmpeg's.
+TAG_NAMES = {"tracknumber": "track"}
+
+
+class SoundFileDecoder:
+    """The bytes of ``link``, one stream. Raises `AudioReadError` for what libsndfile cannot read."""
+
+    def __init__(self, source: Source, link: Link = WHOLE) -> None:
+        import soundfile
+
+        self._source = source
+        try:
+            self._file: Any = soundfile.SoundFile(source.file(link.start, link.stop))
+        except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
+            raise unreadable(source, _first_line(error)) from error
+        self.sample_rate = int(self._file.samplerate)
+        self.n_channels = int(self._file.channels)
+        self.stores_samples, self.is_headless = True, False
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the header says it is."""
+        return float(self._file.frames / self.sample_rate) if self.sample_rate else None
+
+    @property
+    def tags(self) -> Tags:
+        """What the file says about its music."""
+        texts = {TAG_NAMES.get(name, name): text for name, text in self._file.copy_metadata().items()}
+        return Tags(kept_texts(texts))
+
+    def pieces(self) -> Iterator[Piece | None]:
+        """The samples in blocks."""
+        import soundfile
+
+        while True:
+            try:
+                samples = self._file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+            except (soundfile.LibsndfileError, OSError):
+                yield None
+                return
+            if not len(samples):
+                return
+            yield Piece(np.ascontiguousarray(samples.T), self.sample_rate)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(getattr(error, "error_string", "") or error).strip().splitlines()[0].rstrip(".")
+    return text[:1].lower() + text[1:]

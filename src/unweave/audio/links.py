@@ -1,0 +1,120 @@
+"""Several audio files one after another in one, as recorded web radio and ``cat`` make them: the links of a chain.
+
+Each link may have another codec, rate and number of channels, and its own delay and padding (for Ogg: RFC 3533,
+section 4, and RFC 7845, section 7). FFmpeg gives up where an Ogg stream changes, misreads FLAC there, and reads only
+the first of several WAV, AIFF or MP4 files, so the links are found here and read one by one. Streams of frames that
+need no header (MP3, AAC, AC-3) can be read across their joints, and are not chains.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from unweave.audio.atoms import Readable, read_atoms
+
+OGG = b"OggS"
+BEGINS = 2  # the flag of a logical stream's first page
+PAGE_HEADER_BYTES = 27
+# "fLaC" and the header of the block that must follow it, STREAMINFO, which is the last block or not (RFC 9639).
+FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+SCAN_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Link:
+    """The bytes of a file that can be read on their own; ``stop`` None: to the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+
+WHOLE = Link()
+
+
+def find_links(file: Readable) -> tuple[Link, ...]:
+    """The links of a file, at least one. Damaged bytes belong to the link in which they lie."""
+    file.seek(0)
+    head = file.read(16)
+    if head.startswith(OGG):
+        starts = _ogg_starts(file)
+    elif head.startswith(FLAC_STARTS):
+        starts = _flac_starts(file)
+    elif head[:4] in (b"RIFF", b"FORM"):
+        starts = _chunk_starts(file, head)
+    elif head[4:8] == b"ftyp":
+        starts = _mp4_starts(file)
+    else:
+        starts = []
+    if len(starts) < 2:
+        return (WHOLE,)
+    return tuple(Link(start, stop) for start, stop in zip([0, *starts[1:]], [*starts[1:], None], strict=True))
+
+
+def _ogg_starts(file: Readable) -> list[int]:
+    starts: list[int] = []
+    position, size, in_headers = 0, file.seek(0, 2), False
+    while position + PAGE_HEADER_BYTES <= size:
+        file.seek(position)
+        header = file.read(PAGE_HEADER_BYTES + 255)
+        if header[:5] != OGG + b"\0":
+            found = _find(file, (OGG,), position + 1)
+            if found is None:
+                break
+            position = found
+            continue
+        begins = bool(header[5] & BEGINS)
+        if begins and not in_headers:  # streams side by side begin together, those of the next link after other pages
+            starts.append(position)
+        in_headers = begins
+        n_parts = header[26]
+        position += PAGE_HEADER_BYTES + n_parts + sum(header[PAGE_HEADER_BYTES : PAGE_HEADER_BYTES + n_parts])
+    return starts
+
+
+def _flac_starts(file: Readable) -> list[int]:
+    starts, found = [0], _find(file, FLAC_STARTS, 1)
+    while found is not None:
+        starts.append(found)
+        found = _find(file, FLAC_STARTS, found + 1)
+    return starts
+
+
+def _chunk_starts(file: Readable, head: bytes) -> list[int]:
+    """WAV and AIFF, whose first chunk states the length of all."""
+    starts, start = [], head
+    position = 0
+    while len(start) >= 12 and start[:4] == head[:4] and start[8:12] == head[8:12]:
+        starts.append(position)
+        (n_bytes,) = struct.unpack("<I" if head[:4] == b"RIFF" else ">I", start[4:8])
+        position += 8 + n_bytes + n_bytes % 2
+        file.seek(position)
+        start = file.read(12)
+    return starts
+
+
+def _mp4_starts(file: Readable) -> list[int]:
+    starts, is_whole = [], True  # an ftyp begins a file only after the other one's moov
+    try:
+        for atom in read_atoms(file):
+            if atom.kind == b"ftyp" and is_whole:
+                starts.append(atom.start)
+                is_whole = False
+            is_whole |= atom.kind == b"moov"
+    except ValueError:  # cut off in the middle of an atom
+        pass
+    return starts
+
+
+def _find(file: Readable, patterns: tuple[bytes, ...], position: int) -> int | None:
+    """The first place from ``position`` on where one of ``patterns``, all of one length, lies."""
+    overlap = b""
+    file.seek(position)
+    while block := file.read(SCAN_BYTES):
+        joined = overlap + block
+        places = [place for place in (joined.find(pattern) for pattern in patterns) if place >= 0]
+        if places:
+            return position - len(overlap) + min(places)
+        position += len(block)
+        overlap = joined[-(len(patterns[0]) - 1) :]
+    return None

@@ -1,0 +1,126 @@
+"""What a file seems to be, from its first bytes: for messages, and for extensions that are not only audio's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from unweave.audio.atoms import read_atoms
+from unweave.audio.formats import READABLE_EXTENSIONS
+from unweave.audio.sources import Source
+from unweave.errors import AudioReadError
+
+# First bytes → what it is, for files that people take for audio by mistake.
+OTHER_FILES = (
+    (b"version https://git-lfs.github.com/", "it is a Git LFS pointer; fetch the file itself with git lfs pull"),
+    (b"MThd", "it is a MIDI file, which holds notes and no sound"),
+    (b"PK\x03\x04", "it is a zip archive; unpack it first"),
+    (b"PK\x05\x06", "it is an empty zip archive"),
+    (b"Rar!\x1a\x07", "it is a rar archive; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive; unpack it first"),
+    (b"\x1f\x8b", "it is a gzip file; unpack it first"),
+    (b"%PDF-", "it is a PDF document"),
+    (b"\x89PNG\r\n\x1a\n", "it is a picture"),
+    (b"\xff\xd8\xff", "it is a picture"),
+    (b"GIF8", "it is a picture"),
+    (b"#EXTM3U", "it is a playlist; give the files that it names"),
+    (b"[playlist]", "it is a playlist; give the files that it names"),
+    (b"\x7fELF", "it is a program"),
+)
+HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+FRAGMENTS = (b"moov", b"moof")  # an MP4 file needs one of them
+
+# Extensions that other files have too: TypeScript, device trees, project files.
+DOUBTFUL_EXTENSIONS = frozenset(
+    {"ts", "mts", "m2ts", "m2t", "dts", "mpc", "amr", "au", "snd", "spx", "ra", "rm", "voc"}
+)
+TRANSPORT_PACKETS = (188, 192, 204)  # bytes, each beginning with 0x47; 192 has a time stamp of 4 bytes in front
+STARTS = {
+    "dts": (b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\x00", b"\xff\x1f\x00\xe8", b"DTSHDHDR", b"RIFF"),
+    "mpc": (b"MP+", b"MPCK", b"ID3"),
+    "amr": (b"#!AMR",),
+    "au": (b".snd", b"dns."),
+    "snd": (b".snd", b"dns.", b"FORM", b"RIFF"),
+    "spx": (b"OggS",),
+    "ra": (b".ra\xfd", b".RMF"),
+    "rm": (b".RMF", b".ra\xfd"),
+    "voc": (b"Creative Voice File",),
+}
+
+
+def is_audio_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file found in a folder is worth trying: its extension is one of audio, and its beginning fits.
+
+    The file is opened only where its extension is used for other things as well, as ``.ts`` is for TypeScript; one
+    that cannot be opened then is not worth trying.
+    """
+    extension = Path(path).suffix[1:].lower()
+    if extension not in READABLE_EXTENSIONS:
+        return False
+    if extension not in DOUBTFUL_EXTENSIONS:
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    if extension in STARTS:
+        return head.startswith(STARTS[extension])
+    return _is_transport_stream(head)
+
+
+def describe(source: Source) -> str | None:
+    """Why a file that cannot be read is no audio file, in a few words; None where nothing is known."""
+    head = source.head
+    if not head:
+        return "it is empty"
+    if not any(head):
+        return "it holds nothing but zeros; the download or copy was probably cut off"
+    start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(HTML_STARTS):
+        return "it is a web page and not audio; the download probably failed"
+    for magic, what in OTHER_FILES:
+        if head.startswith(magic):
+            return what
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and _lacks_index(source):
+        return "its index (the moov atom) is missing; the recording or download was probably cut off"
+    if _is_text(head):
+        return "it is a text file"
+    return None
+
+
+def unreadable(source: Source, why: str) -> AudioReadError:
+    """The error for a file that cannot be read: what it is, if that is plain to see, or else ``why``."""
+    return AudioReadError(f"cannot read {source.name}: {describe(source) or why}")
+
+
+def _lacks_index(source: Source) -> bool:
+    if not source.is_seekable:
+        return False
+    file = source.file()
+    kinds = []
+    try:
+        for atom in read_atoms(file):
+            kinds.append(atom.kind)
+    except ValueError:  # cut off in the middle of an atom
+        pass
+    return not any(kind in FRAGMENTS for kind in kinds)
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    for size in TRANSPORT_PACKETS:
+        for offset in (0, 4):
+            syncs = head[offset : offset + 5 * size : size]
+            if len(syncs) == 5 and set(syncs) == {0x47}:
+                return True
+    return False
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head[:4096].decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head[:4096]) - 4:
+            return False
+        text = head[: error.start].decode()
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text)

@@ -1,0 +1,130 @@
+"""Files that are there whole or not at all: written beside their target, and renamed when they are finished."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from hashlib import sha256
+from io import FileIO
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+PREFIX = ".unweave-"  # then the system's running kernel, and random letters
+SUFFIX = ".part"
+# A file of another machine on a shared folder may be locked there without our knowing, so its age decides.
+FOREIGN_SECONDS = 24 * 3600.0
+
+
+class PartFile:
+    """A hidden file in the folder of ``path``: write to ``file``, then `commit` gives it the name ``path``.
+
+    Its permissions are those of any new file: the system applies the umask, or the folder's rules, itself. While it is
+    being written it is locked, so that `remove_orphans` can tell it from one whose process was killed. Without
+    `commit`, `discard` removes it. Raises OSError, also where ``path`` cannot be replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary, self.file = _create(path.parent)
+
+    def sync(self) -> None:
+        """Have the system put the file's bytes on the disk."""
+        os.fsync(self.file.fileno())
+
+    def commit(self) -> None:
+        """Give the file its name, over an older one. Afterwards `discard` does nothing."""
+        if os.name == "nt":  # where an open file cannot be renamed
+            self.file.close()
+        os.replace(self.temporary, self.path)
+        self.file.close()  # not before: nobody may take it for an orphan
+
+    def discard(self) -> None:
+        """Close and remove the file."""
+        with suppress(OSError):
+            self.file.close()
+        with suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, raw: bytes) -> None:
+    """Write ``raw`` to ``path``: whoever reads it sees the old file, the whole new one, or none. Raises OSError."""
+    part = PartFile(path)
+    try:
+        written = 0
+        while written < len(raw):  # an unbuffered file may take a part
+            written += part.file.write(raw[written : written + (1 << 30)])
+        part.sync()
+        part.commit()
+    except BaseException:
+        part.discard()
+        raise
+
+
+def remove_orphans(folders: Iterable[Path]) -> None:
+    """Remove the part files that killed processes have left in ``folders``.
+
+    A file that another process is writing is locked and stays, whatever container that process runs in: containers on
+    one machine share its kernel, and with it the locks. Files of other machines stay for a day.
+    """
+    for folder in folders:
+        with suppress(OSError):  # a folder that cannot be listed
+            for path in list(folder.glob(f"{PREFIX}*{SUFFIX}")):
+                with suppress(OSError):
+                    _remove_if_orphan(path)
+
+
+def _remove_if_orphan(path: Path) -> None:
+    kernel = _kernel()
+    if not kernel or not path.name.startswith(f"{PREFIX}{kernel}-"):
+        if time.time() - path.stat().st_mtime > FOREIGN_SECONDS:
+            path.unlink()
+            log.info("removed %s, which nobody has written to for a day", path)
+        return
+    handle = os.open(path, os.O_RDWR)
+    try:
+        # It may have been renamed or replaced since it was listed.
+        if _lock(handle) and os.path.samestat(os.fstat(handle), path.stat()):
+            path.unlink()
+    finally:
+        os.close(handle)
+
+
+def _create(folder: Path) -> tuple[Path, FileIO]:
+    while True:
+        path = folder / f"{PREFIX}{_kernel()}-{secrets.token_hex(6)}{SUFFIX}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        handle = os.open(path, flags, 0o666)
+        _lock(handle)
+        try:
+            # Between its making and its locking it looked like an orphan.
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return path, FileIO(handle, "r+b")
+        except FileNotFoundError:
+            pass
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed; False if somebody else has it or the file system has no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _kernel() -> str:
+    """A few letters that all processes on one running kernel share, in containers too; "" where none are known."""
+    try:
+        return sha256(Path("/proc/sys/kernel/random/boot_id").read_bytes()).hexdigest()[:8]
+    except OSError:
+        return ""

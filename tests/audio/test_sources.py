@@ -1,0 +1,90 @@
+"""Where audio comes from: odd names, pipes, file objects that begin in the middle."""
+
+import io
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from tests.audio.test_files import read, write
+from tests.helpers.media import encoded
+from tests.helpers.signals import tones
+from unweave.audio.decode import AudioReader
+from unweave.audio.sources import Section
+from unweave.errors import AudioReadError
+
+SONG = tones(88_065)
+
+
+@pytest.mark.parametrize("codec", ["wav", "flac", "m4a", "ogg"])
+def test_names_that_are_no_utf_8(tmp_path, codec):
+    path = tmp_path / os.fsdecode(b"caf\xe9 \xff." + codec.encode())
+    write(path, SONG)
+    assert read(path).shape == SONG.shape
+    with AudioReader(path) as reader:
+        assert sum(block.shape[1] for block in reader.again()) == SONG.shape[1]
+    with pytest.raises(AudioReadError, match="no such file"):
+        AudioReader(path.with_suffix(".gone"))
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("wav", "pcm_s16le"), ("mp2", "mp2"), ("ogg", "flac"), ("adts", "aac")]
+)
+def test_a_named_pipe_is_opened_once(tmp_path, container, codec):
+    raw = encoded(SONG, container, codec)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    thread = threading.Thread(target=lambda: pipe.write_bytes(raw))
+    thread.start()
+    with AudioReader(pipe) as reader:
+        with pytest.raises(AudioReadError, match="twice"):
+            next(reader.again())
+        back = np.concatenate(list(reader), axis=1)
+    thread.join()
+    np.testing.assert_array_equal(back, read(io.BytesIO(raw)))
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("wav", "pcm_s16le"), ("mp4", "aac"), ("ogg", "flac"), ("flac", "flac")]
+)
+def test_a_file_object_is_read_from_where_it_is(container, codec):
+    raw = encoded(SONG, container, codec)
+    file = io.BytesIO(b"something else" * 100 + raw)
+    file.seek(1400)
+    with AudioReader(file) as reader:
+        first = np.concatenate(list(reader.again()), axis=1)
+        back = np.concatenate(list(reader), axis=1)
+    np.testing.assert_array_equal(back, first)
+    np.testing.assert_array_equal(back, read(io.BytesIO(raw)))
+    assert not file.closed
+
+
+def test_a_section_is_a_file():
+    section = Section(io.BytesIO(b"0123456789"), 2, 7)
+    assert section.read(2) == b"23"
+    assert section.tell() == 2
+    assert section.seek(-1, io.SEEK_END) == 4
+    assert section.read() == b"6"
+    assert section.read() == b""
+    assert section.seek(100) == 100
+    assert section.read() == b""
+    assert section.seek(-200, io.SEEK_CUR) == 0
+    assert section.read(100) == b"23456"
+
+
+def test_files_are_closed(tmp_path):
+    path = write(tmp_path / "x.wav", SONG)
+    two = tmp_path / "two.flac"
+    two.write_bytes(encoded(SONG, "flac", "flac") * 3)
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    for source in (path, two):
+        for _ in range(5):
+            read(source)
+            with AudioReader(source) as reader:
+                next(reader.again())
+                reader.expected_seconds  # noqa: B018
+                reader.tags  # noqa: B018
+            with pytest.raises(AudioReadError):
+                AudioReader(source, stream=5)
+    assert (len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0) == before

@@ -1,0 +1,201 @@
+"""Files are there whole or not at all; what killed processes leave is removed, and what others are writing is not."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.helpers.signals import tones
+from unweave.audio.encode import AudioWriter
+from unweave.audio.formats import find_format
+from unweave.files import FOREIGN_SECONDS, PREFIX, SUFFIX, PartFile, remove_orphans, replace_file
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from unweave.files import PartFile
+part = PartFile(Path(sys.argv[1]))
+part.file.write(b"half")
+print(part.temporary, flush=True)
+sys.stdin.read()
+part.commit()
+"""
+
+
+def start_writer(target, *prefix):
+    """A process that writes to ``target`` and commits when its standard input ends; and its part file."""
+    command = [*prefix, sys.executable, "-c", WRITER, str(target)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return process, process.stdout.readline().strip()
+
+
+@pytest.fixture
+def writer(tmp_path):
+    process, part = start_writer(tmp_path / "song.wav")
+    yield process, part
+    process.kill()
+    process.communicate()
+
+
+def parts(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIX))
+
+
+def test_what_another_process_is_writing_stays(writer, tmp_path):
+    process, part = writer
+    os.utime(part, (0, 0))  # however long ago it wrote last
+    remove_orphans([tmp_path])
+    assert os.path.exists(part)
+    process.communicate("")
+    assert (tmp_path / "song.wav").read_bytes() == b"half"
+    assert parts(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_removed(writer, tmp_path):
+    process, part = writer
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert os.path.exists(part)
+    remove_orphans([tmp_path])
+    assert not os.path.exists(part)
+
+
+def test_a_process_number_means_nothing(writer, tmp_path):
+    """In another container the writer's number may be free here, or another process's."""
+    _, part = writer
+    assert str(writer[0].pid) not in os.path.basename(part).removeprefix(PREFIX).split("-")
+    remove_orphans([tmp_path])
+    assert os.path.exists(part)
+
+
+def in_a_container():
+    """What starts a process with process numbers of its own; nothing where that is not allowed."""
+    command = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    try:
+        subprocess.run([*command, "true"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return command
+
+
+def test_two_containers_on_one_machine(tmp_path):
+    process, part = start_writer(tmp_path / "song.wav", *in_a_container())
+    try:
+        remove_orphans([tmp_path])
+        assert os.path.exists(part)
+    finally:
+        process.communicate("")
+    assert (tmp_path / "song.wav").exists()
+
+
+@pytest.mark.parametrize("name", [f"{PREFIX}elsewhere-1-x{SUFFIX}", f"{PREFIX}0123abcd-aa{SUFFIX}"])
+def test_files_of_other_machines_stay_for_a_day(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"half")
+    remove_orphans([tmp_path])
+    assert path.exists()
+    old = time.time() - FOREIGN_SECONDS - 60
+    os.utime(path, (old, old))
+    remove_orphans([tmp_path])
+    assert not path.exists()
+
+
+def test_other_files_and_missing_folders_are_left_alone(tmp_path):
+    names = ["x.part", ".unweave-journal", "song.wav.part"]
+    for name in names:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    remove_orphans([tmp_path, tmp_path / "missing", tmp_path / "x.part"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_writer_stays_locked_until_its_file_has_its_name(tmp_path):
+    """A finished stem waits for the others, whose encoders may take minutes."""
+    with AudioWriter(tmp_path / "x.wav", find_format("wav"), sample_rate=44100, n_channels=2) as one:
+        one.write(tones(1000))
+        one.finish()
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from unweave.files import remove_orphans",
+        ]
+        command[-1] += "; remove_orphans([Path(sys.argv[1])])"
+        subprocess.run([*command, str(tmp_path)], check=True)
+        remove_orphans([tmp_path])
+        assert one.temporary.exists()
+        one.commit()
+    assert (tmp_path / "x.wav").exists()
+    assert parts(tmp_path) == []
+
+
+def test_removing_and_writing_at_once(tmp_path):
+    """Whoever removes orphans all the time never takes a file that is being made."""
+    stop = threading.Event()
+
+    def remove():
+        while not stop.is_set():
+            remove_orphans([tmp_path])
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for number in range(200):
+            replace_file(tmp_path / "x", b"%d" % number)
+            assert (tmp_path / "x").read_bytes() == b"%d" % number
+    finally:
+        stop.set()
+        thread.join()
+    assert parts(tmp_path) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002])
+def test_new_files_have_the_rights_that_the_umask_leaves(tmp_path, umask, monkeypatch):
+    before = os.umask(umask)
+    try:
+        # From here on nobody may change it, not even for a moment: it belongs to all threads.
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+        replace_file(tmp_path / "x.json", b"{}")
+        with AudioWriter(tmp_path / "x.wav", find_format("wav"), sample_rate=44100, n_channels=2) as writer:
+            writer.write(tones(100))
+            writer.finish()
+            writer.commit()
+        (tmp_path / "plain").touch()
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert rights == dict.fromkeys(("x.json", "x.wav", "plain"), 0o666 & ~umask)
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    target = tmp_path / "x.json"
+    replace_file(target, b"old")
+    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "no space left")))
+    with pytest.raises(OSError, match="no space"):
+        replace_file(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+def test_long_names(tmp_path):
+    """The temporary name is short, so that a name of 255 bytes can be written."""
+    target = tmp_path / ("x" * 251 + ".wav")
+    replace_file(target, b"raw")
+    assert target.read_bytes() == b"raw"
+
+
+def test_discarding_twice_and_after_commit(tmp_path):
+    part = PartFile(tmp_path / "x")
+    part.file.write(b"1")
+    part.commit()
+    part.discard()
+    assert (tmp_path / "x").read_bytes() == b"1"
+    other = PartFile(tmp_path / "y")
+    other.discard()
+    other.discard()
+    assert os.listdir(tmp_path) == ["x"]
