@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import threading
 from pathlib import Path
@@ -15,6 +16,10 @@ from unweave.errors import ModelError
 from unweave.models.cache import graphs_folder
 from unweave.models.files import sealed_folder
 from unweave.types import Magnitude
+
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1" and hasattr(onnxruntime, "disable_telemetry_events"):
+    # `unweave/__init__.py` comes too late for a program that imported ONNX Runtime before: stop what can be stopped.
+    onnxruntime.disable_telemetry_events()
 
 OPTIMISED = "optimised.onnx"
 WEIGHTS = "weights.bin"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +28,7 @@ class OpenVinoNetwork:
 
     def __init__(self, path: Path, n_threads: int, precision: str) -> None:
         try:
-            import openvino
+            openvino = _openvino()
         except ImportError as error:
             raise OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'") from error
         settings = {
@@ -40,7 +42,7 @@ class OpenVinoNetwork:
             self._model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot load {path}: {error}") from error
-        self._request: openvino.InferRequest | None = None
+        self._request: Any = None
         self._turn = threading.Lock()
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
@@ -52,3 +54,22 @@ class OpenVinoNetwork:
                 self._request = compiled.create_infer_request()
             estimates: npt.NDArray[np.float32] = self._request.infer({0: mixture[None]})[0]
             return estimates[:, 0].copy()
+
+
+def _openvino() -> Any:
+    """The module, imported without its telemetry.
+
+    ``import openvino`` reports the import to Google Analytics by the package ``openvino-telemetry`` unless that cannot
+    be imported. No environment variable prevents it; the opt-out is a file in the user's home, which is not ours to write.
+    """
+    name = "openvino_telemetry"
+    if name in sys.modules:  # imported by the program that uses us, which has decided for itself
+        import openvino
+
+        return openvino
+    sys.modules[name] = None  # type: ignore[assignment]  # makes `import openvino_telemetry` an ImportError
+    try:
+        import openvino
+    finally:
+        del sys.modules[name]
+    return openvino
