@@ -13,7 +13,8 @@ import numpy as np
 from unweave.errors import CheckpointError, ModelError
 from unweave.models.files import replace_file
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet_weights import UNetWeights, unets_from_arrays, unets_to_arrays
+from unweave.models.unet_weights import UNetWeights, check_shapes, unets_from_arrays, unets_to_arrays
+from unweave.models.validate import check_spec, check_text, shown
 
 # The key of our description in the metadata of ONNX and safetensors files.
 METADATA_KEY = "unweave"
@@ -21,20 +22,53 @@ METADATA_KEY = "unweave"
 
 def spec_to_json(spec: MaskModelSpec) -> str:
     """``spec`` as the JSON that exported files carry."""
-    return json.dumps(dataclasses.asdict(spec))
+    fields = dataclasses.asdict(spec)
+    if not spec.rest:  # the usual one: older versions of unweave know no such key
+        del fields["rest"]
+    return json.dumps(fields)
 
 
 def spec_from_json(text: str) -> MaskModelSpec:
-    """The inverse of `spec_to_json`; raises `ModelError`."""
+    """The inverse of `spec_to_json`; raises `ModelError`, which names what is wrong."""
     try:
         fields = json.loads(text)
-        fields["stems"] = tuple(fields["stems"])
-        for name in ("n_filters", "network_stems"):
-            fields[name] = tuple(fields.get(name, ()))
-        fields["folds"] = tuple((own, target) for own, target in fields.get("folds", ()))
-        return MaskModelSpec(**fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"the description inside is not one of unweave's: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the description inside is not JSON: {error}") from error
+    try:
+        spec = _spec_from_fields(fields)
+        check_spec(spec)
+    except ModelError as error:
+        raise ModelError(f"the description inside is not one of unweave's: {error}") from None
+    return spec
+
+
+def _spec_from_fields(fields: Any) -> MaskModelSpec:
+    if not isinstance(fields, dict):
+        raise ModelError("expected a JSON object")
+    known = {field.name: field for field in dataclasses.fields(MaskModelSpec)}
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise ModelError(f"unknown key {shown(', '.join(unknown))}")
+    required = [name for name, field in known.items() if field.default is dataclasses.MISSING]
+    missing = [name for name in required if name not in fields]
+    if missing:
+        raise ModelError(f"{', '.join(missing)} is missing")
+    for name in ("stems", "n_filters", "network_stems"):
+        if name in fields:
+            fields[name] = _tuple(fields[name], name)
+    if "folds" in fields:
+        fields["folds"] = tuple(_tuple(pair, "folds") for pair in _tuple(fields["folds"], "folds"))
+        if not all(len(pair) == 2 and all(isinstance(stem, str) for stem in pair) for pair in fields["folds"]):
+            raise ModelError(f"folds must be pairs of stems, got {shown(fields['folds'])}")
+    for name in ("before", "rest"):
+        check_text(fields.get(name, ""), name)
+    return MaskModelSpec(**fields)
+
+
+def _tuple(value: Any, key: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ModelError(f"{key} must be a list, got {shown(value)}")
+    return tuple(value)
 
 
 def export_onnx(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
@@ -70,12 +104,21 @@ def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: 
 def read_exported_spec(path: Path) -> MaskModelSpec:
     """The description inside an exported ``.onnx`` or ``.safetensors`` file; `ModelError` for any other file."""
     try:
-        properties = _safetensors_properties(path) if path.suffix == ".safetensors" else _onnx_properties(path)
+        text = _safetensors_description(path) if path.suffix == ".safetensors" else None
+        model = None if path.suffix == ".safetensors" else _read_onnx(path)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
-    if METADATA_KEY not in properties:
+    if model is not None:
+        text = {entry.key: entry.value for entry in model.metadata_props}.get(METADATA_KEY)
+    if text is None:
         raise ModelError(f"{path} was not exported by unweave: it does not say what it separates")
-    return spec_from_json(properties[METADATA_KEY])
+    try:
+        spec = spec_from_json(text)
+        if model is not None:
+            _check_graph(model, spec)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return spec
 
 
 def read_safetensors_unets(path: Path, spec: MaskModelSpec) -> tuple[UNetWeights, ...]:
@@ -84,30 +127,58 @@ def read_safetensors_unets(path: Path, spec: MaskModelSpec) -> tuple[UNetWeights
     import safetensors.numpy
 
     try:
-        return unets_from_arrays(safetensors.numpy.load_file(path), spec.stems)
-    except (safetensors.SafetensorError, KeyError, OSError) as error:
+        unets = unets_from_arrays(safetensors.numpy.load_file(path), spec.stems)
+    except KeyError as error:
+        raise CheckpointError(f"{path} does not hold the weights of {spec.name}: {error} is missing") from error
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} does not hold the weights of {spec.name}: {error}") from error
+    try:
+        check_shapes(unets, spec)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return unets
 
 
-def _onnx_properties(path: Path) -> dict[str, str]:
+def _read_onnx(path: Path) -> Any:
+    """The ONNX model at ``path``, which must be one file."""
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(path)
-    except DecodeError as error:
-        raise ModelError(f"{path} is not an ONNX file: {error}") from error
-    return {entry.key: entry.value for entry in model.metadata_props}
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not an ONNX file, or is damaged: {error}") from error
+    if not model.graph.node:
+        raise ModelError(f"{path} is not an ONNX file, or is damaged: it holds no network")
+    external = onnx.TensorProto.EXTERNAL
+    if any(tensor.data_location == external for tensor in model.graph.initializer):
+        raise ModelError(f"{path} keeps its weights in other files; expected them inside")
+    return model
 
 
-def _safetensors_properties(path: Path) -> dict[str, str]:
+def _check_graph(model: Any, spec: MaskModelSpec) -> None:
+    """Raise `ModelError` unless the network takes a spectrum and gives one for each stem."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [entry for entry in model.graph.input if entry.name not in constants]
+    outputs = model.graph.output
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError(f"expected a network of one input and one output, got {len(inputs)} and {len(outputs)}")
+    shapes = [entry.type.tensor_type.shape.dim for entry in (inputs[0], outputs[0])]
+    if [len(shape) for shape in shapes] != [4, 5]:
+        raise ModelError("expected a network from (segments, channels, frames, bins) to (stems, …) of these")
+    n_stems = len(spec.network_stems or spec.stems)
+    if shapes[1][0].dim_value != n_stems:
+        raise ModelError(f"the network gives {shapes[1][0].dim_value} stems, its description names {n_stems}")
+
+
+def _safetensors_description(path: Path) -> str | None:
     import safetensors
 
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            return dict(file.metadata() or {})
+            return dict(file.metadata() or {}).get(METADATA_KEY)
     except safetensors.SafetensorError as error:
-        raise ModelError(f"{path} is not a safetensors file: {error}") from error
+        raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
 
 
 def write_file(path: Path, raw: bytes) -> None:
