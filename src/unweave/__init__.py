@@ -16,8 +16,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# ONNX Runtime reports what it is used for, from 1.29 on also from Linux and macOS. Once it is imported it is too late to
-# stop that, so this must come first, in every program that uses any part of unweave; child processes inherit it.
+# ONNX Runtime reports what it is used for, from 1.29 on also from Linux and macOS. Once it is imported it is too late
+# to stop that, so this must come first, in every program that uses any part of unweave; child processes inherit it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

@@ -23,38 +23,45 @@ def list_models() -> None:
         import rich.box
         import rich.table
         from rich.console import Console
+        from rich.text import Text
 
-        from unweave.models.added import added_names
-        from unweave.models.catalog import find_weights, specs
-        from unweave.models.hub import is_present
-        from unweave.models.resolve import resolve
+        from unweave.models.catalog import CASCADES, SHORT_NAMES
+        from unweave.models.listing import list_models as listed_models
 
+        short: dict[str, list[str]] = {}
+        for name, target in {**SHORT_NAMES, **CASCADES}.items():
+            short.setdefault(target, []).append(name)
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-        for heading in ("model", "here", "stems", "licence"):
+        for heading in ("model", "short", "here", "stems", "licence"):
             table.add_column(heading, overflow="fold")
-        for spec in specs().values():
-            here = "yes" if is_present(find_weights(spec.weights)) else "no"
-            table.add_row(spec.name, here, ", ".join(spec.stems), spec.licence)
-        for name in added_names():
-            table.add_row(name, "yes", ", ".join(resolve(name).spec.stems), "yours")
+        for model in listed_models():
+            if model.spec is None:
+                cells = [model.name, "", "broken", model.problem, "yours"]
+            else:
+                here = "yes" if model.is_here else "no"
+                licence = "yours" if model.is_added else model.spec.licence
+                cells = [model.name, "".join(short.get(model.name, [])), here, ", ".join(model.spec.stems), licence]
+            table.add_row(*map(Text, cells))  # as it is: nothing in a name or a message is markup
         Console().print(table)
+        for name, cascade in CASCADES.items():
+            print(f"{name} is {cascade}, or {SHORT_NAMES[name]} where the weights of the first cannot be fetched.")
 
 
 @app.command()
 def info(name: Name) -> None:
     """Show everything that is known about a model."""
     with failures_shown():
-        from unweave.models.catalog import find_weights, specs
+        from unweave.models.catalog import find_weights
         from unweave.models.hub import home_of
-        from unweave.models.resolve import resolve
+        from unweave.models.resolve import official_weights, resolve
 
-        spec = resolve(name).spec
+        model = resolve(name)
+        spec = model.spec
         for field in dataclasses.fields(spec):
             value = getattr(spec, field.name)
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
             print(f"{field.name:20}{shown}")
-        if name in specs():
-            weights = find_weights(spec.weights)
+        for weights in map(find_weights, official_weights(model)):
             print(f"{'folder':20}{home_of(weights)}")
             for source in weights.sources:
                 print(f"{'source':20}{source.location}")
@@ -69,26 +76,41 @@ def fetch(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
 ) -> None:
-    """Bring a model's weights to this machine, verified."""
+    """Fetch a model's weights, verify them, and make them ready to use; print where they are."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
-        from unweave.models.catalog import specs
-        from unweave.models.hub import ensure_weights
+        from unweave.engines.choose import load_network
+        from unweave.errors import OptionError
+        from unweave.models.catalog import find_weights
+        from unweave.models.hub import ensure_weights, is_packaged
+        from unweave.models.resolve import official_weights, resolve
+        from unweave.models.spec import MaskModelSpec
 
-        known = specs()
-        weights = known[name].weights if name in known else name
+        model = resolve(name)
         with make_reporter(as_json=False) as reporter:
-            folder = ensure_weights(weights, offline=offline, origin=origin, progress=reporter.downloading)
-        print(folder)
+            if origin is not None:
+                wanted = [each for each in official_weights(model) if not is_packaged(find_weights(each))]
+                if not wanted:
+                    raise OptionError(f"{name} needs no weights from elsewhere: leave --from out")
+                ensure_weights(wanted[0], offline=offline, origin=origin, progress=reporter.downloading)
+            model = model.ready(offline, reporter.downloading)
+            # Converted now, so that a copy of the cache that cannot be written is enough later.
+            for part in (model.before, model):
+                if part is not None and isinstance(part.spec, MaskModelSpec):
+                    location = part.locate(offline, reporter.downloading)
+                    load_network(part.spec, location, device="cpu", precision="auto", n_threads=1)
+        for place in model.locations(offline):
+            print(place)
 
 
 @app.command()
 def path(name: Name) -> None:
-    """Print the folder with a model's weights; fails if they are not here."""
+    """Print where a model's weights are, one line per network; fail if they are not on this machine."""
     with failures_shown():
         from unweave.models.resolve import resolve
 
-        print(resolve(name).locate(True, lambda done, total, label: None))
+        for place in resolve(name).ready(offline=True).locations(offline=True):
+            print(place)
 
 
 @app.command()
@@ -138,7 +160,10 @@ def export(
         if not isinstance(model.spec, MaskModelSpec):
             raise OptionError(f"{name} is an ONNX file already: see 'unweave models path {name}'")
         if model.before is not None:
-            raise OptionError(f"{name} runs {model.before.spec.name} first, and a file holds one model")
+            alone = model.instead.spec.name if model.instead else model.spec.name.removesuffix("-cascade")
+            raise OptionError(
+                f"{name} runs {model.before.spec.name} first, and a file holds one model: export {alone} instead"
+            )
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)
         if location.suffix == ".onnx":

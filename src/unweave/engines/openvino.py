@@ -60,7 +60,8 @@ def _openvino() -> Any:
     """The module, imported without its telemetry.
 
     ``import openvino`` reports the import to Google Analytics by the package ``openvino-telemetry`` unless that cannot
-    be imported. No environment variable prevents it; the opt-out is a file in the user's home, which is not ours to write.
+    be imported. No environment variable prevents it; the opt-out is a file in the user's home, which is not ours to
+    write.
     """
     name = "openvino_telemetry"
     if name in sys.modules:  # imported by the program that uses us, which has decided for itself

@@ -1,7 +1,7 @@
 """What a model's description may say: every value that came from a file is checked here before anything uses it.
 
-Descriptions come from strangers, in Spleeter's JSON or inside ``.onnx`` and ``.safetensors`` files. Names of stems become
-names of files on any system, numbers become sizes of arrays, and texts are shown on terminals.
+Descriptions come from strangers, in Spleeter's JSON or inside ``.onnx`` and ``.safetensors`` files. Names of stems
+become names of files on any system, numbers become sizes of arrays, and texts are shown on terminals.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ class Separator:
         preset = find_quality(quality)
         resolved = resolve(model)
         require_consent(resolved.spec, accept_licence)
+        resolved = resolved.ready(offline, on_download)
         self._residual: Residual = "stem" if residual else "to_last" if preset.sums_to_mixture else "dropped"
         location = resolved.locate(offline, on_download)
         self._n_threads = threads or available_processors()
