@@ -28,23 +28,23 @@ def list_models() -> None:
         from unweave.models.catalog import CASCADES, SHORT_NAMES
         from unweave.models.listing import list_models as listed_models
 
-        short: dict[str, list[str]] = {}
-        for name, target in {**SHORT_NAMES, **CASCADES}.items():
-            short.setdefault(target, []).append(name)
+        models = listed_models()
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-        for heading in ("model", "short", "here", "stems", "licence"):
+        table.add_column("model", no_wrap=True)
+        for heading in ("here", "stems", "licence"):
             table.add_column(heading, overflow="fold")
-        for model in listed_models():
-            if model.spec is None:
-                cells = [model.name, "", "broken", model.problem, "yours"]
-            else:
-                here = "yes" if model.is_here else "no"
-                licence = "yours" if model.is_added else model.spec.licence
-                cells = [model.name, "".join(short.get(model.name, [])), here, ", ".join(model.spec.stems), licence]
-            table.add_row(*map(Text, cells))  # as it is: nothing in a name or a message is markup
+        for model in models:
+            here = "broken" if model.spec is None else "yes" if model.is_here else "no"
+            stems = "" if model.spec is None else ", ".join(model.spec.stems)
+            licence = "yours" if model.is_added or model.spec is None else model.spec.licence
+            table.add_row(*map(Text, (model.name, here, stems, licence)))  # nothing in a name is markup
         Console().print(table)
-        for name, cascade in CASCADES.items():
-            print(f"{name} is {cascade}, or {SHORT_NAMES[name]} where the weights of the first cannot be fetched.")
+        for model in models:
+            if model.problem:
+                print(f"{model.name} is broken: {model.problem}")
+        for name, target in SHORT_NAMES.items():
+            best = CASCADES.get(name)
+            print(f"{name} is {best}, or {target} if weights cannot be fetched" if best else f"{name} is {target}")
 
 
 @app.command()
