@@ -108,5 +108,5 @@ def _tarred(origin: Path) -> Iterator[Member]:
 def _checked(name: str, origin: Path) -> PurePosixPath:
     """The path of a member; its folders are never used for writing."""
     if "\\" in name or re.match(r"[A-Za-z]:", name) or not name.isprintable():
-        raise ArchiveError(f"{origin.name} has a member with a path of another system, {ascii(name[:80])}")
+        raise ArchiveError(f"{origin.name} has a member with a path of another system, {name[:80]!a}")
     return PurePosixPath(name)
