@@ -176,3 +176,21 @@ def test_every_file_of_the_cache_is_made_again_where_it_is_damaged(toy_json, cac
             again = Separator(name, device="cpu").separate(mixture, 44100)
             for stem in expected:
                 np.testing.assert_array_equal(again[stem], expected[stem])
+
+
+@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])
+def test_a_flipped_byte_in_an_exported_file_does_not_play(toy_json, tmp_path, kind, share):
+    """Unless it is one of those that mean nothing: then the sound is the same."""
+    spec, _ = read_spleeter_json(toy_json)
+    path = tmp_path / f"x.{kind}"
+    (export_onnx if kind == "onnx" else export_safetensors)(load_unets(spec, toy_json.parent / "weights"), spec, path)
+    mixture = noise(5000)
+    expected = Separator(str(path)).separate(mixture, 44100)
+    flip(path, int(share * path.stat().st_size), bit=6)
+    try:
+        stems = Separator(str(path)).separate(mixture, 44100)
+    except ModelError:
+        return
+    for name, stem in zip(expected, stems.values(), strict=True):
+        np.testing.assert_array_equal(stem, expected[name])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 
 from unweave.errors import CheckpointError, ModelError
@@ -16,8 +17,9 @@ from unweave.models.spec import MaskModelSpec
 from unweave.models.unet_weights import UNetWeights, check_shapes, unets_from_arrays, unets_to_arrays
 from unweave.models.validate import check_spec, check_text, shown
 
-# The key of our description in the metadata of ONNX and safetensors files.
+# The keys of our description, and of the CRC32C of the weights, in the metadata of ONNX and safetensors files.
 METADATA_KEY = "unweave"
+CHECKSUM_KEY = "unweave.crc32c"
 
 
 def spec_to_json(spec: MaskModelSpec) -> str:
@@ -89,7 +91,8 @@ def write_graph(model: Any, spec: MaskModelSpec, path: Path) -> None:
     """Write the ONNX ``model`` with its description."""
     import onnx
 
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
+    metadata = {METADATA_KEY: spec_to_json(spec), CHECKSUM_KEY: str(_graph_checksum(model))}
+    onnx.helper.set_model_props(model, metadata)
     write_file(path, model.SerializeToString())
 
 
@@ -98,20 +101,60 @@ def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: 
     import safetensors.numpy
 
     arrays = {name: np.ascontiguousarray(array) for name, array in unets_to_arrays(unets, spec.stems).items()}
-    write_file(path, safetensors.numpy.save(arrays, metadata={METADATA_KEY: spec_to_json(spec)}))
+    write_safetensors(lambda metadata: safetensors.numpy.save(arrays, metadata=metadata), spec, path)
+
+
+def write_safetensors(save: Callable[[dict[str, str]], bytes], spec: MaskModelSpec, path: Path) -> None:
+    """Write what ``save`` makes of its metadata: the description, and the checksum of the arrays."""
+    metadata = {METADATA_KEY: spec_to_json(spec)}
+    checksum = google_crc32c.value(_arrays_of(save(metadata)))
+    write_file(path, save({**metadata, CHECKSUM_KEY: str(checksum)}))
+
+
+def _arrays_of(raw: bytes) -> bytes:
+    """What follows the header of a safetensors file, whose length its first eight bytes say."""
+    return raw[8 + int.from_bytes(raw[:8], "little") :]
+
+
+def _graph_checksum(model: Any) -> int:
+    """The CRC32C of what an ONNX model computes: its weights, operations and their attributes.
+
+    Not of the file's bytes: another version of protobuf may write the same model in another way.
+    """
+    from onnx import numpy_helper
+
+    checksum = 0
+    for tensor in model.graph.initializer:
+        head = f"{tensor.name} {list(tensor.dims)} {tensor.data_type}"
+        checksum = google_crc32c.extend(checksum, head.encode(errors="replace"))
+        checksum = google_crc32c.extend(checksum, tensor.raw_data or numpy_helper.to_array(tensor).tobytes())
+    for node in model.graph.node:
+        attributes = [
+            (each.name, each.i, each.f, each.s, list(each.ints), list(each.floats), list(each.strings), each.t.raw_data)
+            for each in node.attribute
+        ]
+        told = repr((node.op_type, node.domain, list(node.input), list(node.output), attributes))
+        checksum = google_crc32c.extend(checksum, told.encode(errors="replace"))
+    return int(checksum)
 
 
 def read_exported_spec(path: Path) -> MaskModelSpec:
     """The description inside an exported ``.onnx`` or ``.safetensors`` file; `ModelError` for any other file."""
     try:
-        text = _safetensors_description(path) if path.suffix == ".safetensors" else None
-        model = None if path.suffix == ".safetensors" else _read_onnx(path)
+        if path.suffix == ".safetensors":
+            model, metadata = None, _safetensors_metadata(path)
+            checksum = google_crc32c.value(_arrays_of(path.read_bytes())) if CHECKSUM_KEY in metadata else 0
+        else:
+            model = _read_onnx(path)
+            metadata = {entry.key: entry.value for entry in model.metadata_props}
+            checksum = _graph_checksum(model) if CHECKSUM_KEY in metadata else 0
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
-    if model is not None:
-        text = {entry.key: entry.value for entry in model.metadata_props}.get(METADATA_KEY)
-    if text is None:
+    if METADATA_KEY not in metadata:
         raise ModelError(f"{path} was not exported by unweave: it does not say what it separates")
+    if metadata.get(CHECKSUM_KEY, str(checksum)) != str(checksum):
+        raise ModelError(f"{path} is damaged: the checksum of its weights does not match")
+    text = metadata[METADATA_KEY]
     try:
         spec = spec_from_json(text)
         if model is not None:
@@ -171,12 +214,12 @@ def _check_graph(model: Any, spec: MaskModelSpec) -> None:
         raise ModelError(f"the network gives {shapes[1][0].dim_value} stems, its description names {n_stems}")
 
 
-def _safetensors_description(path: Path) -> str | None:
+def _safetensors_metadata(path: Path) -> dict[str, str]:
     import safetensors
 
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            return dict(file.metadata() or {}).get(METADATA_KEY)
+            return dict(file.metadata() or {})
     except safetensors.SafetensorError as error:
         raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
 
