@@ -84,3 +84,23 @@ def test_what_the_user_decided_about_telemetry_is_kept(monkeypatch):
             environment["ORT_DISABLE_TELEMETRY"] = given
         output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert output.stdout.strip() == expected
+
+
+def test_onnx_runtime_is_silenced_where_it_was_imported_first():
+    code = (
+        "import onnxruntime; calls = []\n"
+        "onnxruntime.disable_telemetry_events = lambda: calls.append(1)\n"
+        "import unweave.engines.onnx; assert calls == [1]"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_ray_reports_nothing(monkeypatch):
+    from unweave.cluster import run
+
+    seen = []
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    monkeypatch.setattr(run.ray, "init", lambda **options: seen.append(os.environ["RAY_USAGE_STATS_ENABLED"]))
+    run._connect(None)
+    assert seen == ["0"]

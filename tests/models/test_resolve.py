@@ -220,3 +220,23 @@ def test_one_broken_model_keeps_nothing_else_from_working(run, toy_json, cache, 
     assert Separator("good").stems == TOY.stems
     with pytest.raises(UnknownModelError):
         Separator("no such model")
+
+
+def test_training_that_starts_with_a_cascade_leaves_a_model_that_describes_itself(cache):
+    """The second network is trained; a file that claimed to run after another would not be loaded."""
+    from types import SimpleNamespace
+
+    from unweave.models.export import spec_from_json, spec_to_json
+    from unweave.training.plan import ModelPlan
+    from unweave.training.trainer import _network
+
+    spec, _ = _network(SimpleNamespace(model=ModelPlan(start="5stems")), "mine")
+    assert spec.before == ""
+    assert spec_from_json(spec_to_json(spec)) == spec
+
+
+def test_stems_that_could_not_be_loaded_are_refused_before_training():
+    from unweave.training.plan import ModelPlan
+
+    with pytest.raises(ModelError, match="stems"):
+        ModelPlan(stems=("../evil", "other")).to_spec("mine")

@@ -49,7 +49,7 @@ def list_models() -> None:
 
 @app.command()
 def info(name: Name) -> None:
-    """Show everything that is known about a model."""
+    """Show what is known about a model."""
     with failures_shown():
         from unweave.models.catalog import find_weights
         from unweave.models.hub import home_of
@@ -72,7 +72,7 @@ def fetch(
     name: Name,
     origin: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--from", help="A folder, archive or URL to take the weights from.", show_default=False),
+        typer.Option("--from", help="Take the weights from this folder, archive or URL only.", show_default=False),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
 ) -> None:
@@ -116,15 +116,15 @@ def path(name: Name) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
-    origin: Annotated[
-        Path, typer.Argument(help="What unweave train left, or a checkpoint: a folder, a .tar.gz or a .zip.")
-    ],
+    origin: Annotated[Path, typer.Argument(help="A folder, .tar.gz or .zip with a trained model or a checkpoint.")],
     config: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--config", help="Its JSON in Spleeter's format, if it is not inside.", show_default=False),
+        typer.Option(
+            "--config", help="Its configuration in Spleeter's JSON format, if that is not inside.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Keep a model of your own: trained here, or a checkpoint of the official layout."""
+    """Add a model of your own: one that unweave trained, or a checkpoint of Spleeter's layout."""
     with failures_shown():
         from unweave.models.added import add_model
 
@@ -145,7 +145,7 @@ def export(
     path: Annotated[Path, typer.Argument(help="The file to write.")],
     to: Annotated[ExportFormat, typer.Option("--to", help="The format.")] = ExportFormat.onnx,
 ) -> None:
-    """Write a model to one file, its description inside; 'separate -p FILE' takes it again."""
+    """Write a model to one file that describes itself; 'separate -p FILE' loads it."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError

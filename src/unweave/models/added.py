@@ -1,4 +1,4 @@
-"""Models that the user brings, kept beside the fetched ones: checkpoints with their JSON, and what training leaves."""
+"""Models that the user adds, kept in the cache: checkpoints with their JSON, and the results of training."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def added_model_folder(name: str) -> Path:
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
     """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
 
-    That is a folder that ``unweave train`` left, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's JSON
-    in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one where the
-    checkpoint has an official name. It is read whole, each checksum verified, before anything is kept. Raises
-    `ModelError` or `CheckpointError`.
+    That is a folder that ``unweave train`` wrote, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's
+    JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one if the
+    checkpoint has an official name. Everything is read and each checksum verified before anything is kept; then the
+    files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")

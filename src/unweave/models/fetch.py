@@ -1,8 +1,8 @@
 """Bring weights from one source into a folder: download, check, unpack.
 
-Each way in raises `DownloadError` with the reason in one line; trying the next source is the hub's business. Nothing
-here leaves a file that was not checked: downloads end in ``.part`` until their SHA-256 is right, and a broken one is
-taken up where it broke off.
+Every function here raises `DownloadError` with the reason in one line; the hub then tries the next source. No file is
+left that was not checked: the names of downloads end in ``.part`` until their SHA-256 is right. A download that broke
+off is resumed.
 """
 
 from __future__ import annotations

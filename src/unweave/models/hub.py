@@ -1,7 +1,7 @@
-"""Weights on this machine: found, or fetched, verified, and kept.
+"""Weights on this machine: found, or fetched, verified and kept.
 
-Two processes that want the same weights at once wait for each other on a lock file; whatever is half done lies in a
-folder of its own beside the target and is moved in one step when every file has its official SHA-256.
+Two processes that want the same weights at the same time wait for each other on a lock file. A download is collected in
+a folder of its own beside the target, and its files are moved there when each of them has its official SHA-256.
 """
 
 from __future__ import annotations
