@@ -142,15 +142,17 @@ def test_a_wrong_file_is_not_kept(catalog, url, archive, cache):
     assert not list(cache.rglob("model.*"))
 
 
-def test_a_right_archive_with_a_wrong_file_is_not_kept(catalog, tmp_path, cache):
-    bad = tmp_path / "bad"
-    bad.mkdir()
-    for name in CONTENT:
-        (bad / name).write_bytes(b"something else")
-    catalog()
-    with pytest.raises((DownloadError, IndexError)):
-        hub._fetch(weights_from(Source("archive", str(bad))), cache / "weights" / "toy", False, None, print)
-    assert not list(cache.rglob("model.*"))
+@pytest.mark.parametrize("wrong", list(CONTENT))
+def test_a_right_archive_with_a_wrong_file_is_not_kept(catalog, server, url, tmp_path, cache, wrong):
+    """The archive is the one that was announced, but one file in it is not: none of its files is kept."""
+    with tarfile.open(server.path, "w:gz") as tar:
+        for name, raw in CONTENT.items():
+            (tmp_path / name).write_bytes(raw if name != wrong else raw[:-1] + b"!")
+            tar.add(tmp_path / name, name)
+    catalog(archive_source(url, server.path))
+    with pytest.raises(DownloadError, match=rf"{wrong} is not the official one"):
+        hub.ensure_weights("toy")
+    assert not [path for path in cache.rglob("*") if path.name.startswith("model.")]
 
 
 def test_the_next_source_is_tried(catalog, url, archive):

@@ -29,7 +29,7 @@ def test_every_file_is_what_the_catalogue_says():
 
 def test_the_catalogue_describes_the_network_that_is_there():
     own = find_spec("unweave:5stems")
-    kept = read_exported_spec(resolve("5stems").locate(True, print))
+    kept = read_exported_spec(resolve("unweave:5stems").locate(True, print))
     shape = ("stems", "network", "n_filters", "time_attention", "ensemble", "n_bins", "n_fft", "hop_length")
     for field in (*shape, "mask_exponent", "mask_extension"):
         assert getattr(kept, field) == getattr(own, field)
@@ -60,7 +60,8 @@ def test_they_separate_offline_with_an_empty_cache(cache, monkeypatch, name):
 
 def test_four_stems_are_five_with_the_piano_in_the_rest(cache):
     mixture = song(3.0)
-    four, five = (Separator(name, device="cpu").separate(mixture, RATE) for name in ("4stems", "5stems"))
+    names = ("unweave:4stems", "unweave:5stems")
+    four, five = (Separator(name, device="cpu").separate(mixture, RATE) for name in names)
     assert error_db(four["drums"], five["drums"]) < -90
     assert error_db(four["other"], five["other"] + five["piano"]) < -80
 
@@ -69,8 +70,8 @@ def test_pytorch_computes_the_same(cache):
     from unweave.engines.torch import TorchSeparator
     from unweave.models.torch_network import load_network
 
-    separator = Separator("4stems", device="cpu")
-    module = load_network(separator.spec, resolve("4stems").locate(True, print))
+    separator = Separator("unweave:4stems", device="cpu")
+    module = load_network(separator.spec, resolve("unweave:4stems").locate(True, print))
     in_torch = TorchSeparator(separator.spec, module, "cpu", "float32")
     magnitude = np.abs(np.random.default_rng(0).standard_normal((2, 512, 1536))).astype(np.float32)
     assert error_db(in_torch.estimate(magnitude), separator.loaded[0].masking.network.estimate(magnitude)) < -50

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.helpers.bundles import write_bundle
 from unweave.errors import CheckpointError
-from unweave.models.tf_checkpoint import TensorBundle
+from unweave.models.tf_checkpoint import TensorBundle, masked_crc32c
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {
@@ -85,3 +87,26 @@ def test_corrupted_data(prefix):
     path.write_bytes(raw)
     with pytest.raises(CheckpointError, match="checksum"):
         [TensorBundle(prefix)[name] for name in ARRAYS]
+
+
+@pytest.mark.parametrize(
+    "change", [{"offset": 1 << 62}, {"size": 1 << 62}, {"size": 3}, {"shard": 10**9}, {"shape": (-1,)}]
+)
+def test_an_index_that_asks_for_what_is_not_there_is_one_line(prefix, change):
+    """Nothing is reserved for sizes that only the index claims."""
+    bundle = TensorBundle(prefix)
+    for name, entry in bundle._entries.items():
+        bundle._entries[name] = dataclasses.replace(entry, **change)
+    for name in bundle:
+        with pytest.raises(CheckpointError) as caught:
+            bundle[name]
+        assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_whole_number_of_values(prefix):
+    bundle = TensorBundle(prefix)
+    raw = prefix.with_name("model.data-00000-of-00001").read_bytes()[:3]
+    name = next(name for name in bundle if bundle.entry(name).dtype == "<f4")
+    bundle._entries[name] = dataclasses.replace(bundle.entry(name), offset=0, size=3, crc=masked_crc32c(raw))
+    with pytest.raises(CheckpointError, match="no whole number"):
+        bundle[name]

@@ -23,38 +23,45 @@ def list_models() -> None:
         import rich.box
         import rich.table
         from rich.console import Console
+        from rich.text import Text
 
-        from unweave.models.added import added_names
-        from unweave.models.catalog import find_weights, specs
-        from unweave.models.hub import is_present
-        from unweave.models.resolve import resolve
+        from unweave.models.catalog import CASCADES, SHORT_NAMES
+        from unweave.models.listing import list_models as listed_models
 
+        models = listed_models()
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-        for heading in ("model", "here", "stems", "licence"):
+        table.add_column("model", no_wrap=True)
+        for heading in ("here", "stems", "licence"):
             table.add_column(heading, overflow="fold")
-        for spec in specs().values():
-            here = "yes" if is_present(find_weights(spec.weights)) else "no"
-            table.add_row(spec.name, here, ", ".join(spec.stems), spec.licence)
-        for name in added_names():
-            table.add_row(name, "yes", ", ".join(resolve(name).spec.stems), "yours")
+        for model in models:
+            here = "broken" if model.spec is None else "yes" if model.is_here else "no"
+            stems = "" if model.spec is None else ", ".join(model.spec.stems)
+            licence = "yours" if model.is_added or model.spec is None else model.spec.licence
+            table.add_row(*map(Text, (model.name, here, stems, licence)))  # nothing in a name is markup
         Console().print(table)
+        for model in models:
+            if model.problem:
+                print(f"{model.name} is broken: {model.problem}")
+        for name, target in SHORT_NAMES.items():
+            best = CASCADES.get(name)
+            print(f"{name} is {best}, or {target} if weights cannot be fetched" if best else f"{name} is {target}")
 
 
 @app.command()
 def info(name: Name) -> None:
-    """Show everything that is known about a model."""
+    """Show what is known about a model."""
     with failures_shown():
-        from unweave.models.catalog import find_weights, specs
+        from unweave.models.catalog import find_weights
         from unweave.models.hub import home_of
-        from unweave.models.resolve import resolve
+        from unweave.models.resolve import official_weights, resolve
 
-        spec = resolve(name).spec
+        model = resolve(name)
+        spec = model.spec
         for field in dataclasses.fields(spec):
             value = getattr(spec, field.name)
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
             print(f"{field.name:20}{shown}")
-        if name in specs():
-            weights = find_weights(spec.weights)
+        for weights in map(find_weights, official_weights(model)):
             print(f"{'folder':20}{home_of(weights)}")
             for source in weights.sources:
                 print(f"{'source':20}{source.location}")
@@ -65,44 +72,57 @@ def fetch(
     name: Name,
     origin: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--from", help="A folder, archive or URL to take the weights from.", show_default=False),
+        typer.Option("--from", help="Take the weights from this folder, archive or URL only.", show_default=False),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
 ) -> None:
-    """Bring a model's weights to this machine, verified."""
+    """Fetch a model's weights, verify them, and make them ready to use; print where they are."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
-        from unweave.models.catalog import specs
-        from unweave.models.hub import ensure_weights
+        from unweave.engines.choose import Runtime
+        from unweave.errors import OptionError
+        from unweave.families.base import LoadOptions
+        from unweave.families.load import load_resolved
+        from unweave.models.catalog import find_weights
+        from unweave.models.hub import ensure_weights, is_packaged
+        from unweave.models.resolve import official_weights, resolve
 
-        known = specs()
-        weights = known[name].weights if name in known else name
+        model = resolve(name)
         with make_reporter(as_json=False) as reporter:
-            folder = ensure_weights(weights, offline=offline, origin=origin, progress=reporter.downloading)
-        print(folder)
+            if origin is not None:
+                wanted = [each for each in official_weights(model) if not is_packaged(find_weights(each))]
+                if not wanted:
+                    raise OptionError(f"{name} needs no weights from elsewhere: leave --from out")
+                ensure_weights(wanted[0], offline=offline, origin=origin, progress=reporter.downloading)
+            model = model.ready(offline, reporter.downloading)
+            # Converted now, so that a copy of the cache that cannot be written is enough later.
+            load_resolved(model, LoadOptions(Runtime("cpu"), offline=offline, on_download=reporter.downloading))
+        for place in model.locations(offline):
+            print(place)
 
 
 @app.command()
 def path(name: Name) -> None:
-    """Print the folder with a model's weights; fails if they are not here."""
+    """Print where a model's weights are, one line per network; fail if they are not on this machine."""
     with failures_shown():
         from unweave.models.resolve import resolve
 
-        print(resolve(name).locate(True, lambda done, total, label: None))
+        for place in resolve(name).ready(offline=True).locations(offline=True):
+            print(place)
 
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
-    origin: Annotated[
-        Path, typer.Argument(help="What unweave train left, or a checkpoint: a folder, a .tar.gz or a .zip.")
-    ],
+    origin: Annotated[Path, typer.Argument(help="A folder, .tar.gz or .zip with a trained model or a checkpoint.")],
     config: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--config", help="Its JSON in Spleeter's format, if it is not inside.", show_default=False),
+        typer.Option(
+            "--config", help="Its configuration in Spleeter's JSON format, if that is not inside.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Keep a model of your own: trained here, or a checkpoint of the official layout."""
+    """Add a model of your own: one that unweave trained, or a checkpoint of Spleeter's layout."""
     with failures_shown():
         from unweave.models.added import add_model
 
@@ -123,7 +143,7 @@ def export(
     path: Annotated[Path, typer.Argument(help="The file to write.")],
     to: Annotated[ExportFormat, typer.Option("--to", help="The format.")] = ExportFormat.onnx,
 ) -> None:
-    """Write a model to one file, its description inside; 'separate -p FILE' takes it again."""
+    """Write a model to one file that describes itself; 'separate -p FILE' loads it."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
@@ -138,7 +158,10 @@ def export(
         if not isinstance(model.spec, MaskModelSpec):
             raise OptionError(f"{name} is an ONNX file already: see 'unweave models path {name}'")
         if model.before is not None:
-            raise OptionError(f"{name} runs {model.before.spec.name} first, and a file holds one model")
+            alone = model.instead.spec.name if model.instead else model.spec.name.removesuffix("-cascade")
+            raise OptionError(
+                f"{name} runs {model.before.spec.name} first, and a file holds one model: export {alone} instead"
+            )
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)
         if location.suffix == ".onnx":

@@ -100,8 +100,9 @@ def evaluate(
     """Evaluate a model on MUSDB18, as the original does."""
     with failures_shown(verbose):
         from unweave.cli.evaluate import run_evaluation
+        from unweave.compat.spleeter import model_name
 
-        run_evaluation(mus_dir, params_filename, output_path, mwf=mwf, jobs=2, options={"quality": "exact"})
+        run_evaluation(mus_dir, model_name(params_filename), output_path, mwf=mwf, jobs=2, options={"quality": "exact"})
 
 
 @app.command()

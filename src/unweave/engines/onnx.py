@@ -17,6 +17,10 @@ from unweave.models.cache import graphs_folder
 from unweave.models.files import sealed_folder
 from unweave.types import Magnitude
 
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1" and hasattr(onnxruntime, "disable_telemetry_events"):
+    # `unweave/__init__.py` comes too late for a program that imported ONNX Runtime before: stop what can be stopped.
+    onnxruntime.disable_telemetry_events()
+
 OPTIMISED = "optimised.onnx"
 WEIGHTS = "weights.bin"
 SILENT = 3  # only errors are logged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class OpenVinoNetwork:
 
     def __init__(self, path: Path, n_threads: int, precision: str) -> None:
         try:
-            import openvino
+            openvino = _openvino()
         except ImportError as error:
             raise OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'") from error
         self._openvino, self._path = openvino, path
@@ -77,3 +78,23 @@ class OpenVinoNetwork:
         request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
         self._requests[shape] = request
         return request
+
+
+def _openvino() -> Any:
+    """The module, imported without its telemetry.
+
+    ``import openvino`` reports the import to Google Analytics by the package ``openvino-telemetry`` unless that cannot
+    be imported. No environment variable prevents it; the opt-out is a file in the user's home, which is not ours to
+    write.
+    """
+    name = "openvino_telemetry"
+    if name in sys.modules:  # imported by the program that uses us, which has decided for itself
+        import openvino
+
+        return openvino
+    sys.modules[name] = None  # type: ignore[assignment]  # makes `import openvino_telemetry` an ImportError
+    try:
+        import openvino
+    finally:
+        del sys.modules[name]
+    return openvino

@@ -33,5 +33,10 @@ def load(model: str, options: LoadOptions) -> Loaded:
     """
     resolved = resolve(model)
     require_consent(resolved.spec, options.accept_licence)
+    return load_resolved(resolved.ready(options.offline, options.on_download), options)
+
+
+def load_resolved(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
+    """A model whose weights are on this machine, ready to separate; its licence is not asked about."""
     family = cast(Family, importlib.import_module(FAMILIES[type(resolved.spec)]))
     return family.load(resolved, options)

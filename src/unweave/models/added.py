@@ -1,35 +1,42 @@
-"""Models that the user brings, kept beside the fetched ones: checkpoints with their JSON, and what training leaves."""
+"""Models that the user adds, kept in the cache: checkpoints with their JSON, and the results of training."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
-import tarfile
 import tempfile
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from unweave.errors import ModelError
+from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.cache import added_folder
-from unweave.models.catalog import specs, weights_names
+from unweave.models.catalog import SHORT_NAMES, specs, weights_names
 from unweave.models.export import read_exported_spec
-from unweave.models.network import has_checkpoint, network_path
+from unweave.models.files import SEAL, seal
+from unweave.models.network import has_checkpoint, load_unets, network_path
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import read_spleeter_json, write_spleeter_json
+from unweave.models.validate import check_stems
 
 CONFIGURATION = "model.json"  # beside a checkpoint
 GRAPH = "model.onnx"  # of a trained model, which describes itself
 WEIGHTS = "model.safetensors"  # its weights, for PyTorch
 CARD = "README.md"
+MAX_BYTES = 4 << 30  # of all files of a model together
 
 
 def added_names() -> list[str]:
-    """The names under which models were added."""
-    folder = added_folder()
-    if not folder.is_dir():
+    """The names under which models were added; none where the cache cannot be read."""
+    try:
+        names = os.listdir(added_folder())
+    except OSError:
         return []
-    return sorted({path.parent.name for file in (CONFIGURATION, GRAPH) for path in folder.glob(f"*/{file}")})
+    found = (name for name in names if not name.startswith("."))
+    return sorted(
+        name for name in found if any(os.path.isfile(added_folder() / name / file) for file in (CONFIGURATION, GRAPH))
+    )
 
 
 def added_model_folder(name: str) -> Path:
@@ -40,14 +47,15 @@ def added_model_folder(name: str) -> Path:
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
     """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
 
-    That is a folder that ``unweave train`` left, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's JSON
-    in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one where the
-    checkpoint has an official name. It is read whole, each checksum verified, before anything is kept. Raises
-    `ModelError` or `CheckpointError`.
+    That is a folder that ``unweave train`` wrote, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's
+    JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one if the
+    checkpoint has an official name. Everything is read and each checksum verified before anything is kept; then the
+    files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
-    if name in weights_names() or name in specs():
+    check_stems([name], "the name")  # it is a folder's, on any system
+    if name in weights_names() or name in specs() or name in SHORT_NAMES:
         raise ModelError(f"{name!r} is the name of an official model; choose another")
     if not origin.exists():
         raise ModelError(f"{origin} does not exist")
@@ -60,8 +68,11 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
             spec = (
                 _seal_trained(staged) if (staged / GRAPH).is_file() else _seal_checkpoint(staged, origin, configuration)
             )
+            seal(staged)
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
+    except ArchiveError as error:
+        raise ModelError(f"{origin} is not a folder, a .tar.gz or a .zip that can be used: {error}") from error
     except OSError as error:
         raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
     return dataclasses.replace(spec, name=name, weights=name)
@@ -69,8 +80,11 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
 
 def _seal_trained(staged: Path) -> MaskModelSpec:
     spec = read_exported_spec(staged / GRAPH)
-    if (staged / WEIGHTS).is_file() and read_exported_spec(staged / WEIGHTS) != spec:
-        raise ModelError(f"{GRAPH} and {WEIGHTS} describe different models")
+    if (staged / WEIGHTS).is_file():
+        if read_exported_spec(staged / WEIGHTS) != spec:
+            raise ModelError(f"{GRAPH} and {WEIGHTS} describe different models")
+        if spec.is_classic:
+            load_unets(spec, staged / WEIGHTS)  # raises for arrays that do not fit
     return spec
 
 
@@ -91,22 +105,14 @@ def _copy(origin: Path, staged: Path) -> None:
         for path in origin.iterdir():
             if path.is_file() and _is_wanted(path.name):
                 shutil.copyfile(path, staged / path.name)
-    elif zipfile.is_zipfile(origin):
-        with zipfile.ZipFile(origin) as archive:
-            for info in archive.infolist():
-                if not info.is_dir() and _is_wanted(name := PurePosixPath(info.filename).name):
-                    with archive.open(info) as stream, (staged / name).open("wb") as out:
-                        shutil.copyfileobj(stream, out)
     else:
-        try:
-            with tarfile.open(origin) as tar:
-                for member in tar:
-                    stream_or_none = tar.extractfile(member) if member.isfile() else None
-                    if stream_or_none is not None and _is_wanted(name := PurePosixPath(member.name).name):
-                        with stream_or_none as stream, (staged / name).open("wb") as out:
-                            shutil.copyfileobj(stream, out)
-        except (tarfile.TarError, EOFError) as error:
-            raise ModelError(f"{origin} is not a folder, a .tar.gz or a .zip: {error}") from error
+        with damage_told(origin):
+            for member in members(origin, MAX_BYTES):
+                if _is_wanted(member.name):
+                    if (staged / member.name).exists():
+                        raise ModelError(f"{origin} holds several files called {member.name}")
+                    with member.open() as stream, (staged / member.name).open("wb") as out:
+                        copy_limited(stream, out, member.size)
     if not has_checkpoint(staged) and not (staged / GRAPH).is_file():
         raise ModelError(f"{origin} holds neither a {GRAPH} nor a TensorFlow checkpoint (an .index and a .data file)")
 
@@ -114,7 +120,7 @@ def _copy(origin: Path, staged: Path) -> None:
 def _is_wanted(name: str) -> bool:
     is_data = ".data-" in name
     known = name in ("checkpoint", GRAPH, WEIGHTS, CARD) or name.endswith((".index", ".json")) or is_data
-    return known and not name.startswith(".")
+    return known and not name.startswith(".") and name != SEAL
 
 
 def _configuration(staged: Path, origin: Path, configuration: Path | None) -> MaskModelSpec:

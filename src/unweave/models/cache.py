@@ -28,3 +28,8 @@ def graphs_folder() -> Path:
 def added_folder() -> Path:
     """Models that the user added, one folder each."""
     return cache_folder() / "added"
+
+
+def checksums_folder() -> Path:
+    """CRC32Cs of official files, each in a file named after its SHA-256."""
+    return cache_folder() / "checksums"

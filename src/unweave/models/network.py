@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 from unweave.errors import ModelError
 from unweave.models.cache import graphs_folder
-from unweave.models.files import sealed_folder
+from unweave.models.files import sealed_or_temporary_folder
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet_weights import UNetWeights
 
@@ -31,12 +33,14 @@ def network_path(spec: MaskModelSpec, location: Path) -> Path:
     fields = json.dumps({field: asdict(spec)[field] for field in GRAPH_FIELDS}, sort_keys=True)
     digest = hashlib.sha256(fields.encode())
     digest.update(_identity(location))
-    name = spec.weights.replace(":", "-")
-    folder = graphs_folder() / f"{name}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}"
+    folder = graphs_folder() / f"{_folder_name(spec)}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}"
     try:
-        return sealed_folder(folder, lambda staged: _convert(spec, location, staged / NETWORK)) / NETWORK
+        return sealed_or_temporary_folder(folder, lambda staged: _convert(spec, location, staged / NETWORK)) / NETWORK
     except OSError as error:
-        raise ModelError(f"cannot keep the converted network in {folder.parent}: {error.strerror}") from error
+        raise ModelError(
+            f"cannot keep the converted network in {folder.parent}: {error.strerror}. "
+            "Set UNWEAVE_CACHE to a folder that can be written"
+        ) from error
 
 
 def _folded_path(spec: MaskModelSpec, location: Path) -> Path:
@@ -45,11 +49,22 @@ def _folded_path(spec: MaskModelSpec, location: Path) -> Path:
 
     groups = groups_of(spec)
     digest = hashlib.sha256(f"{groups}".encode() + _identity(location)).hexdigest()[:16]
-    folder = graphs_folder() / f"{spec.weights.replace(':', '-')}-{digest}-v{GRAPH_VERSION}"
+    folder = graphs_folder() / f"{_folder_name(spec)}-{digest}-v{GRAPH_VERSION}"
     try:
-        return sealed_folder(folder, lambda staged: write_folded(location, groups, staged / NETWORK)) / NETWORK
+        return (
+            sealed_or_temporary_folder(folder, lambda staged: write_folded(location, groups, staged / NETWORK))
+            / NETWORK
+        )
     except OSError as error:
-        raise ModelError(f"cannot keep the network in {folder.parent}: {error.strerror}") from error
+        raise ModelError(
+            f"cannot keep the network in {folder.parent}: {error.strerror}. "
+            "Set UNWEAVE_CACHE to a folder that can be written"
+        ) from error
+
+
+def _folder_name(spec: MaskModelSpec) -> str:
+    """The name of the weights, which may be a stranger's, as the beginning of a folder's name."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", spec.weights).lstrip(".")[:64] or "model"
 
 
 def load_unets(spec: MaskModelSpec, location: Path) -> tuple[UNetWeights, ...]:
@@ -68,21 +83,26 @@ def load_unets(spec: MaskModelSpec, location: Path) -> tuple[UNetWeights, ...]:
 def checkpoint_name(folder: Path) -> str:
     """The prefix of the newest checkpoint in ``folder``, as TensorFlow's ``checkpoint`` file names it."""
     listing = folder / "checkpoint"
-    if listing.is_file():
+    if os.path.isfile(listing):
         for line in listing.read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model_checkpoint_path":
                 name = Path(value.strip().strip('"')).name
-                if (folder / f"{name}.index").is_file():
+                if os.path.isfile(folder / f"{name}.index"):
                     return name
     indices = sorted(folder.glob("*.index"))
     return indices[0].stem if len(indices) == 1 else "model"
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether ``folder`` holds a checkpoint's index and at least one shard of its data."""
-    name = checkpoint_name(folder)
-    return (folder / f"{name}.index").is_file() and any(folder.glob(f"{name}.data-*"))
+    """Whether ``folder`` holds a checkpoint's index and at least one shard of its data; no if that cannot be seen."""
+    try:
+        name = checkpoint_name(folder)
+        return os.path.isfile(folder / f"{name}.index") and any(
+            entry.startswith(f"{name}.data-") for entry in os.listdir(folder)
+        )
+    except OSError:
+        return False
 
 
 def _identity(location: Path) -> bytes:

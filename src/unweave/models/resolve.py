@@ -1,28 +1,36 @@
-"""From what the user calls a model to its description and its weights.
+"""From what the user calls a model to its description and its weights; every command asks here.
 
-A model is called by a name of the catalogue, by the name it was added under, or by the path of a configuration of
-Spleeter's (``.json``) or of an exported model (``.onnx``, ``.safetensors``).
+A model is called by a name of the catalogue, by a short name, by the name it was added under, or by the path of a
+configuration of Spleeter's (``.json``) or of an exported model (``.onnx``, ``.safetensors``).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unweave.errors import ModelError, UnknownModelError
-from unweave.models.added import GRAPH, added_model_folder, added_names
-from unweave.models.catalog import SHORT_NAMES, find_spec, specs, weights_names
+from unweave.errors import DownloadError, ModelError, UnknownModelError
+from unweave.models.added import GRAPH, WEIGHTS, added_model_folder, added_names
+from unweave.models.catalog import CASCADES, SHORT_NAMES, find_spec, specs, weights_names
 from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
+from unweave.models.files import SEAL, is_sealed
 from unweave.models.hub import ensure_weights
-from unweave.models.network import has_checkpoint
+from unweave.models.network import checkpoint_name, has_checkpoint
 from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
+log = logging.getLogger(__name__)
+
 MODEL_FILES = (".json", ".onnx", ".safetensors")  # what ends so is the path of a model, where none is called so
+
+
+def _unseen(done: int, total: int | None, label: str) -> None:
+    """No report of a download."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +38,78 @@ class ResolvedModel:
     """A model that can be loaded: what it is, and where its weights are once they are on this machine.
 
     ``locate(offline, progress)`` fetches them if need be; its result is what `network_path` and `load_unets` take.
-    ``before`` is the model that runs first, where there is one.
+    ``before`` is the model that runs first, where there is one; ``instead`` is the model to run where the weights of
+    ``before`` cannot be had.
     """
 
     spec: ModelSpec
     locate: Callable[[bool, DownloadProgress], Path]
     before: ResolvedModel | None = None
+    instead: ResolvedModel | None = None
+
+    def ready(self, offline: bool, progress: DownloadProgress = _unseen) -> ResolvedModel:
+        """This model with all its weights on this machine, or ``instead`` if those of ``before`` cannot be had.
+
+        Its weights are verified once: ``locate`` of the result is at no cost. A choice is logged. Raises
+        `DownloadError` where there is none.
+        """
+        before = None
+        try:
+            if self.before is not None:
+                before = self.before.ready(offline, progress)
+        except DownloadError as error:
+            if self.instead is None:
+                raise
+            log.warning(
+                "using %s: %s separates vocals better, but the weights of %s are not here and could not be fetched",
+                self.instead.spec.name,
+                self.spec.name,
+                self.before.spec.name if self.before else "",
+            )
+            log.debug("%s", error)
+            return self.instead.ready(offline, progress)
+        if self.instead is not None:
+            log.info("using %s", self.spec.name)
+        location = self.locate(offline, progress)
+        return ResolvedModel(self.spec, lambda offline, progress: location, before)
+
+    def locations(self, offline: bool, progress: DownloadProgress = _unseen) -> list[Path]:
+        """Where the weights lie, in the order in which they are used."""
+        before = [] if self.before is None else self.before.locations(offline, progress)
+        return [*before, self.locate(offline, progress)]
 
 
 def resolve(model: str) -> ResolvedModel:
-    """The model that ``model`` names. Raises `UnknownModelError`, or `ModelError` for an unusable configuration."""
+    """The model that ``model`` names. Raises `UnknownModelError`, or `ModelError` for an unusable configuration.
+
+    ``4stems`` and ``5stems`` are cascades, which need weights of Spleeter's; call `ResolvedModel.ready` to get the
+    network of ours alone where those cannot be had.
+    """
+    if model in CASCADES:
+        return dataclasses.replace(_official(find_spec(CASCADES[model])), instead=_official(find_spec(model)))
     if model in specs() or model in SHORT_NAMES:
         return _official(find_spec(model))
     if model in added_names():
         return _added(model)
-    path = Path(model).expanduser()
+    path = Path(model)
+    if path.suffix not in MODEL_FILES or "\0" in model:
+        known = ", ".join([*SHORT_NAMES, *specs(), *added_names()])
+        raise UnknownModelError(
+            f"no model is called {model!r}; there are {known}, or the path of a .json, .onnx or .safetensors file"
+        )
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:  # "~someone" who does not exist
+        raise ModelError(f"cannot read {model}: {error}") from error
     if path.suffix == ".json":
         return _configured(path)
-    if path.suffix in MODEL_FILES:
-        return ResolvedModel(read_exported_spec(path), lambda offline, progress: path)
-    known = ", ".join([*specs(), *added_names()])
-    raise UnknownModelError(
-        f"no model is called {model!r}; there are {known}, or the path of a .json, .onnx or .safetensors file"
-    )
+    return ResolvedModel(read_exported_spec(path), lambda offline, progress: path)
+
+
+def official_weights(model: ResolvedModel) -> list[str]:
+    """The names of the sets of official weights that ``model`` needs; none for a model of the user's own."""
+    parts = [part for part in (model.before, model) if part is not None]
+    return [part.spec.weights for part in parts if part.spec.name in specs()]
 
 
 def _official(spec: ModelSpec) -> ResolvedModel:
@@ -67,7 +124,9 @@ def _official(spec: ModelSpec) -> ResolvedModel:
 
 def _added(name: str) -> ResolvedModel:
     folder = added_model_folder(name)
-    if (folder / GRAPH).is_file():
+    if os.path.isfile(folder / SEAL) and not is_sealed(folder):
+        raise ModelError(f"the files of {name} in {folder} are damaged: add it again")
+    if os.path.isfile(folder / GRAPH):
         described = dataclasses.replace(read_exported_spec(folder / GRAPH), name=name, weights=name)
         return ResolvedModel(described, lambda offline, progress: folder / GRAPH)
     spec, _ = read_spleeter_json(folder / "model.json")
@@ -76,17 +135,40 @@ def _added(name: str) -> ResolvedModel:
 
 
 def _configured(path: Path) -> ResolvedModel:
-    """A JSON whose ``model_dir`` is a folder, found as Spleeter finds it, or the name of official weights."""
+    """A JSON whose ``model_dir`` is a folder, found as Spleeter finds it, or the name of official weights.
+
+    The folder holds a checkpoint, or what `unweave-spleeter train` left; of both, the newer is taken.
+    """
     spec, model_dir = read_spleeter_json(path)
     places = [
         Path(os.environ.get("MODEL_PATH", "pretrained_models")) / model_dir,
         path.parent / model_dir,
         Path(model_dir),
     ]
-    folder = next(filter(has_checkpoint, places), None)
-    if folder is not None:
-        return ResolvedModel(spec, lambda offline, progress: folder)
+    for folder in places:
+        trained = next((folder / name for name in (GRAPH, WEIGHTS) if os.path.isfile(folder / name)), None)
+        if trained is not None and not _has_newer_checkpoint(folder, trained):
+            return _trained(path, spec, trained)
+        if has_checkpoint(folder):
+            return ResolvedModel(spec, lambda offline, progress, found=folder: found)  # type: ignore[misc]
     if model_dir in weights_names():
         return _official(dataclasses.replace(spec, weights=model_dir))
     looked = ", ".join(str(place) for place in dict.fromkeys(places))
-    raise ModelError(f"{path}: model_dir {model_dir!r} holds no checkpoint (looked in {looked})")
+    raise ModelError(
+        f"{path}: model_dir {model_dir!r} holds no checkpoint and no {GRAPH} or {WEIGHTS} (looked in {looked})"
+    )
+
+
+def _has_newer_checkpoint(folder: Path, trained: Path) -> bool:
+    index = folder / f"{checkpoint_name(folder)}.index"
+    return has_checkpoint(folder) and os.path.getmtime(index) > os.path.getmtime(trained)
+
+
+def _trained(path: Path, spec: MaskModelSpec, weights: Path) -> ResolvedModel:
+    """The model that training with the configuration ``path`` left in ``weights``."""
+    described = read_exported_spec(weights)
+    for field in ("stems", "sample_rate", "n_fft", "hop_length"):
+        if getattr(described, field) != getattr(spec, field):
+            raise ModelError(f"{path} contradicts {weights}, whose {field} is {getattr(described, field)}")
+    kept = {field: getattr(spec, field) for field in ("name", "mask_exponent", "mask_extension")}
+    return ResolvedModel(dataclasses.replace(described, **kept), lambda offline, progress: weights)

@@ -128,6 +128,7 @@ class WeightsFile:
     name: str
     sha256: str
     size: int  # bytes
+    crc32c: int | None = None  # the same promise, quick to check; None: learnt when the SHA-256 is first found right
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,22 @@ from typing import Any, cast
 
 from unweave.errors import ModelError
 from unweave.models.spec import Activation, Head, MaskExtension, MaskModelSpec
+from unweave.models.validate import (
+    MAX_EXPONENT,
+    MAX_FFT,
+    MAX_FRAMES,
+    MAX_RATE,
+    MAX_WIDTH,
+    UNET_GRID,
+    UNET_LEVELS,
+    check_stems,
+    not_finite,
+    number,
+    one_of,
+    shown,
+    truth,
+    whole,
+)
 
 SEPARATION_KEYS = frozenset(
     {"instrument_list", "sample_rate", "frame_length", "frame_step", "T", "F", "n_channels"}
@@ -26,21 +42,44 @@ TRAINING_KEYS = frozenset(
 NETWORK_KEYS = frozenset({"conv_n_filters", "conv_activation", "deconv_activation", "use_elu", "output_mask_logit"})
 HEADS: dict[str, Head] = {"unet.unet": "sigmoid", "unet.softmax_unet": "softmax"}
 ACTIVATIONS: dict[str, Activation] = {"ELU": "elu", "ReLU": "relu", "LeakyReLU": "leaky_relu"}
-GRID = 64  # six halvings: frames and bins must be multiples of it
+MAX_BYTES = 1 << 20  # of a configuration
+NUMBERS = frozenset(
+    {"learning_rate", "batch_size", "train_max_steps", "throttle_secs", "random_seed", "save_checkpoints_steps"}
+    | {"save_summary_steps", "chunk_duration", "n_chunks_per_song", "separation_sampling_rate"}
+)
+TEXTS = frozenset({"mix_name", "train_csv", "validation_csv", "loss_type", "optimizer", "stft_backend"})
+CACHES = frozenset({"training_cache", "validation_cache"})  # a folder, or null
 
 
 def read_spleeter_json(path: Path) -> tuple[MaskModelSpec, str]:
     """The model that the file at ``path`` describes, and its ``model_dir``. Raises `ModelError`."""
     try:
-        parameters = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    if len(raw) > MAX_BYTES:
+        raise ModelError(f"{path} is too large for a configuration: more than {MAX_BYTES} bytes")
+    try:
+        # Windows' editors put a mark before UTF-8.
+        parameters = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
     try:
         return parse_spleeter_json(parameters, name=path.stem)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a repeated key Python would take the last value in silence."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ModelError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} is given twice")
+    return values
 
 
 def parse_spleeter_json(parameters: Any, name: str) -> tuple[MaskModelSpec, str]:
@@ -48,36 +87,45 @@ def parse_spleeter_json(parameters: Any, name: str) -> tuple[MaskModelSpec, str]
     if not isinstance(parameters, dict):
         raise ModelError("expected a JSON object with Spleeter's parameters")
     _reject_unknown(parameters, SEPARATION_KEYS | TRAINING_KEYS, "")
-    network = parameters.get("model", {})
-    if not isinstance(network, dict):
-        raise ModelError(f"model must be an object with type and params, got {network!r}")
+    key = not_finite(parameters)
+    if key is not None:
+        raise ModelError(f"{key} must be a finite number")
+    _check_training(parameters)
+    network = _object(parameters.get("model", {}), "model")
     _reject_unknown(network, frozenset({"type", "params"}), "model.")
-    layers = network.get("params", {})
+    layers = _object(network.get("params", {}), "model.params")
     _reject_unknown(layers, NETWORK_KEYS, "model.params.")
-    kind = network.get("type", "unet.unet")
-    if kind not in HEADS:
-        raise ModelError(f"model.type must be one of {', '.join(HEADS)}, got {kind!r}")
-    elu = layers.get("use_elu", False)
+    kind = one_of(network.get("type", "unet.unet"), tuple(HEADS), "model.type")
+    for flag in ("use_elu", "output_mask_logit"):
+        truth(layers.get(flag, False), f"model.params.{flag}")
+    encoder, decoder = _activation(layers, "conv", "LeakyReLU"), _activation(layers, "deconv", "ReLU")
+    check_stems(parameters.get("instrument_list"), "instrument_list")
+    model_dir = parameters.get("model_dir", name)
+    if not isinstance(model_dir, str) or not model_dir or "\0" in model_dir:
+        raise ModelError(f"model_dir must be the name of a folder, got {shown(model_dir)}")
     spec = MaskModelSpec(
         name=name,
         weights=name,
-        stems=_stems(parameters),
+        stems=tuple(parameters["instrument_list"]),
         head=HEADS[kind],
-        encoder_activation="elu" if elu else ACTIVATIONS.get(str(layers.get("conv_activation")), "leaky_relu"),
-        decoder_activation="elu" if elu else ACTIVATIONS.get(str(layers.get("deconv_activation")), "relu"),
-        n_filters=tuple(layers.get("conv_n_filters", (16, 32, 64, 128, 256, 512))),
-        sample_rate=_integer(parameters, "sample_rate", 44100),
-        n_channels=_integer(parameters, "n_channels", 2),
-        n_fft=_integer(parameters, "frame_length", 4096),
-        hop_length=_integer(parameters, "frame_step", 1024),
-        n_bins=_integer(parameters, "F", 1024),
-        n_frames=_integer(parameters, "T", 512),
-        mask_exponent=float(parameters.get("separation_exponent", 2)),
-        mask_extension=cast(MaskExtension, parameters.get("mask_extension", "zeros")),
+        encoder_activation="elu" if layers.get("use_elu") else encoder,
+        decoder_activation="elu" if layers.get("use_elu") else decoder,
+        n_filters=_filters(layers.get("conv_n_filters", [16, 32, 64, 128, 256, 512])),
+        sample_rate=whole(parameters.get("sample_rate", 44100), "sample_rate", 1, MAX_RATE),
+        n_channels=whole(parameters.get("n_channels", 2), "n_channels", 1, MAX_FFT),
+        n_fft=whole(parameters.get("frame_length", 4096), "frame_length", 1, MAX_FFT),
+        hop_length=whole(parameters.get("frame_step", 1024), "frame_step", 1, MAX_FFT),
+        n_bins=whole(parameters.get("F", 1024), "F", 1, MAX_FFT),
+        n_frames=whole(parameters.get("T", 512), "T", 1, MAX_FRAMES),
+        mask_exponent=number(parameters.get("separation_exponent", 2), "separation_exponent", MAX_EXPONENT),
+        mask_extension=cast(
+            MaskExtension,
+            one_of(parameters.get("mask_extension", "zeros"), ("zeros", "average"), "mask_extension"),
+        ),
         summary="from a configuration of Spleeter's",
     )
     _check(spec)
-    return spec, str(parameters.get("model_dir", name))
+    return spec, model_dir
 
 
 def write_spleeter_json(spec: MaskModelSpec, model_dir: str) -> str:
@@ -111,41 +159,52 @@ def write_spleeter_json(spec: MaskModelSpec, model_dir: str) -> str:
 def _reject_unknown(given: Mapping[str, object], known: frozenset[str], prefix: str) -> None:
     unknown = sorted(set(given) - known)
     if unknown:
-        raise ModelError(f"unknown key {', '.join(prefix + key for key in unknown)}")
+        raise ModelError(f"unknown key {', '.join(prefix + shown(key)[1:-1] for key in unknown)}")
 
 
-def _stems(parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    stems = parameters.get("instrument_list")
-    if not isinstance(stems, list) or not stems or not all(isinstance(stem, str) and stem for stem in stems):
-        raise ModelError(f"instrument_list must be a list of names, got {stems!r}")
-    if len(set(stems)) < len(stems):
-        raise ModelError(f"instrument_list names a stem twice: {', '.join(stems)}")
-    return tuple(stems)
-
-
-def _integer(parameters: Mapping[str, Any], key: str, default: int) -> int:
-    value = parameters.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ModelError(f"{key} must be a positive whole number, got {value!r}")
+def _object(value: Any, key: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelError(f"{key} must be an object, got {shown(value)}")
     return value
+
+
+def _activation(layers: Mapping[str, Any], kind: str, default: str) -> Activation:
+    """The activation of the encoder (conv) or decoder (deconv); the original takes its default for any other word."""
+    key = f"{kind}_activation"
+    return ACTIVATIONS[one_of(layers.get(key, default), tuple(ACTIVATIONS), f"model.params.{key}")]
+
+
+def _filters(widths: Any) -> tuple[int, ...]:
+    key = "model.params.conv_n_filters"
+    if not isinstance(widths, list) or len(widths) != UNET_LEVELS:
+        raise ModelError(f"{key} must be six positive numbers, got {shown(widths)}")
+    return tuple(whole(width, key, 1, MAX_WIDTH) for width in widths)
+
+
+def _check_training(parameters: Mapping[str, Any]) -> None:
+    """Raise `ModelError` for values of a wrong type under the keys that matter in training only."""
+    for key in sorted(set(parameters) & (NUMBERS | TEXTS | CACHES)):
+        value = parameters[key]
+        if key in NUMBERS and value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ModelError(f"{key} must be a number, got {shown(value)}")
+        if key in NUMBERS and isinstance(value, int) and abs(value) >= 1 << 63:
+            raise ModelError(f"{key} must be a number of 64 bits, got {shown(value)}")
+        if key in TEXTS | CACHES and value is not None and not isinstance(value, str):
+            raise ModelError(f"{key} must be a text, got {shown(value)}")
+    if "MWF" in parameters:
+        truth(parameters["MWF"], "MWF")
 
 
 def _check(spec: MaskModelSpec) -> None:
     """Raise `ModelError` for values that contradict each other."""
-    if len(spec.n_filters) != 6 or not all(isinstance(width, int) and width > 0 for width in spec.n_filters):
-        raise ModelError(f"model.params.conv_n_filters must be six positive numbers, got {list(spec.n_filters)}")
     if spec.n_channels != 2:
         raise ModelError(f"n_channels must be 2, got {spec.n_channels}")
-    if spec.mask_extension not in ("zeros", "average"):
-        raise ModelError(f"mask_extension must be zeros or average, got {spec.mask_extension!r}")
     for key, value in (("T", spec.n_frames), ("F", spec.n_bins)):
-        if value % GRID:
-            raise ModelError(f"{key} must be a multiple of {GRID}, got {value}")
+        if value % UNET_GRID:
+            raise ModelError(f"{key} must be a multiple of {UNET_GRID}, got {value}")
     if spec.n_bins > spec.n_fft // 2 + 1:
         raise ModelError(f"F = {spec.n_bins} contradicts frame_length = {spec.n_fft}: at most {spec.n_fft // 2 + 1}")
     if spec.n_fft % spec.hop_length or spec.n_fft // spec.hop_length < 3:
         raise ModelError(
             f"frame_step = {spec.hop_length} contradicts frame_length = {spec.n_fft}: it must divide it at least thrice"
         )
-    if spec.mask_exponent <= 0:
-        raise ModelError(f"separation_exponent must be above 0, got {spec.mask_exponent}")

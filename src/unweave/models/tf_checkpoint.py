@@ -8,6 +8,8 @@ Format: LevelDB's ``doc/table_format.md`` and TensorFlow's ``tensor_bundle.proto
 
 from __future__ import annotations
 
+import math
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,18 +81,22 @@ class TensorBundle(Mapping[str, npt.NDArray[np.generic]]):
         path = self._shard_path(entry.shard)
         try:
             with path.open("rb") as file:
-                file.seek(entry.offset)
-                raw = file.read(entry.size)
+                # A damaged or malicious index must not make us reserve memory for what is not there.
+                is_inside = entry.offset + entry.size <= os.fstat(file.fileno()).st_size
+                file.seek(entry.offset if is_inside else 0)
+                raw = file.read(entry.size) if is_inside else b""
         except OSError as error:
             raise CheckpointError(f"cannot read checkpoint data {path}: {error.strerror}") from error
-        if len(raw) != entry.size:
+        if len(raw) != entry.size or not is_inside:
             raise CheckpointError(
                 f"{path} is truncated: {name} needs bytes {entry.offset} to {entry.offset + entry.size}"
             )
         if masked_crc32c(raw) != entry.crc:
             raise CheckpointError(f"{path} is corrupted: the checksum of {name} does not match")
+        expected = math.prod(entry.shape)
+        if len(raw) % np.dtype(entry.dtype).itemsize:
+            raise CheckpointError(f"{path}: {name} has {len(raw)} bytes, which are no whole number of {entry.dtype}")
         array: npt.NDArray[np.generic] = np.frombuffer(raw, dtype=entry.dtype)
-        expected = int(np.prod(entry.shape, dtype=np.int64))
         if array.size != expected:
             raise CheckpointError(f"{path}: {name} has {array.size} values, its shape {entry.shape} needs {expected}")
         return array.reshape(entry.shape)

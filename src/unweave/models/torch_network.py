@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unweave.errors import CheckpointError, ModelError
 from unweave.models.band_net import BandNet
-from unweave.models.export import METADATA_KEY, export_onnx, export_safetensors, spec_to_json, write_file, write_graph
+from unweave.models.export import export_onnx, export_safetensors, write_graph, write_safetensors
 from unweave.models.folding import groups_of
 from unweave.models.network import load_unets
 from unweave.models.spec import MaskModelSpec
@@ -103,7 +103,7 @@ def save_network(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
     import safetensors.torch
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_file(path, safetensors.torch.save(tensors, metadata={METADATA_KEY: spec_to_json(spec)}))
+    write_safetensors(lambda metadata: safetensors.torch.save(tensors, metadata=metadata), spec, path)
 
 
 def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:

@@ -105,6 +105,29 @@ def unets_from_arrays(arrays: Mapping[str, Array], stems: Sequence[str]) -> tupl
     return tuple(unets)
 
 
+def check_shapes(unets: Sequence[UNetWeights], spec: MaskModelSpec) -> None:
+    """Raise `CheckpointError` unless all arrays have the shapes that ``spec`` says, and hold finite numbers."""
+    widths = (spec.n_channels, *spec.n_filters)
+    ups = (*reversed(spec.n_filters[:-1]), 1)
+    expected: dict[str, tuple[int, ...]] = {}
+    for layer in range(N_LAYERS):
+        expected[f"encoder.{layer}.kernel"] = (5, 5, widths[layer + 1], widths[layer])
+        n_inputs = spec.n_filters[-1] if layer == 0 else 2 * ups[layer - 1]
+        expected[f"decoder.{layer}.kernel"] = (5, 5, ups[layer], n_inputs)
+        for group, width in (("encoder", widths[layer + 1]), ("decoder", ups[layer])):
+            expected[f"{group}.{layer}.bias"] = (width,)
+            for field in fields(Norm):
+                expected[f"{group}_norms.{layer}.{field.name}"] = (width,)
+    expected |= {"last.kernel": (4, 4, spec.n_channels, 1), "last.bias": (spec.n_channels,)}
+    for stem, unet in zip(spec.stems, unets, strict=True):
+        for name, array in unets_to_arrays([unet], [stem]).items():
+            shape = expected[name.removeprefix(f"{stem}.")]
+            if array.shape != shape:
+                raise CheckpointError(f"{name} has the shape {array.shape}, the model needs {shape}")
+            if not np.isfinite(array).all():
+                raise CheckpointError(f"{name} holds values that are not numbers")
+
+
 def _array_name(stem: str, group: str, index: int, part: str) -> str:
     return f"{stem}.last.{part}" if group == "last" else f"{stem}.{group}.{index}.{part}"
 
@@ -154,4 +177,6 @@ class _Reader:
         array = self._checkpoint[name]
         if array.shape != shape:
             raise CheckpointError(f"{name} has the shape {array.shape}, the model needs {shape}")
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{name} holds values that are not numbers")
         return np.asarray(array, dtype=np.float32)

@@ -19,10 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from unweave import __version__
 from unweave.errors import UnweaveError
 from unweave.families.quality import PRESETS
-from unweave.models.added import added_names
-from unweave.models.catalog import find_weights, specs
-from unweave.models.hub import is_present
-from unweave.models.resolve import resolve
+from unweave.models.listing import list_models
 from unweave.separation.output import OutputOptions
 from unweave.separation.remix import Mix, stem_numbers
 from unweave.studio import samples
@@ -89,7 +86,7 @@ def _add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings
     @app.get("/api/models")
     def models() -> list[dict[str, Any]]:
         """What songs can be separated with."""
-        known = [*specs().values(), *(resolve(name).spec for name in added_names())]
+        known = [(model.spec, model.is_here) for model in list_models() if model.spec is not None]
         return [
             {
                 "name": spec.name,
@@ -97,10 +94,10 @@ def _add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings
                 "licence": spec.licence,
                 "notes": spec.notes,
                 "summary": spec.summary,
-                "here": spec.name not in specs() or is_present(find_weights(spec.weights)),
+                "here": is_here,
                 "needs_consent": getattr(spec, "needs_consent", False),
             }
-            for spec in known
+            for spec, is_here in known
         ]
 
     @app.get("/api/qualities")

@@ -11,9 +11,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from unweave.errors import OptionError
-from unweave.models.band_net import frequency_grid
+from unweave.models.bands import frequency_grid
 from unweave.models.resolve import MODEL_FILES
 from unweave.models.spec import MaskModelSpec
+from unweave.models.validate import check_stems
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -98,7 +99,12 @@ class ModelPlan:
     start: str | None = None  # a model whose weights to begin with; its description replaces all of the above
 
     def to_spec(self, name: str) -> MaskModelSpec:
-        """The model as the rest of unweave describes it. Raises `OptionError` for numbers that do not fit."""
+        """The model as the rest of unweave describes it.
+
+        Raises `OptionError` for numbers that do not fit, `ModelError` for stems that cannot be names of files: it could
+        not be loaded after training.
+        """
+        check_stems(self.stems, "stems")
         is_bands = self.network == "bands"
         widths = self.widths or ((32, 64, 96, 128) if is_bands else (16, 32, 64, 128, 256, 512))
         n_bins = self.n_bins or (self.n_fft // 2 if is_bands else 1024)

@@ -115,7 +115,7 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
     model = resolve(plan.model.start)
     if not isinstance(model.spec, MaskModelSpec):
         raise OptionError(f"{plan.model.start} cannot be trained: it is a graph without its making")
-    spec = replace(model.spec, name=name, weights=name)
+    spec = replace(model.spec, name=name, weights=name, before="")  # of a cascade the second network is trained
     network = load_network(model.spec, model.locate(False, lambda done, total, label: None))
     if plan.model.time_attention:
         torch.manual_seed(plan.training.seed)

@@ -9,4 +9,12 @@ from unweave.errors import UnweaveError
 # Every error of ours is one of Spleeter's to who catches that.
 SpleeterError = UnweaveError
 
-__all__ = ["SpleeterError"]
+OFFICIAL = ("2stems", "4stems", "5stems")
+
+
+def model_name(descriptor: str) -> str:
+    """What unweave calls the model that Spleeter calls ``descriptor``: 4stems is Spleeter's here, not ours."""
+    return f"spleeter:{descriptor}" if descriptor in OFFICIAL else descriptor
+
+
+__all__ = ["SpleeterError", "model_name"]

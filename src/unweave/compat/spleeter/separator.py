@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.audio.formats import find_format
-from unweave.compat.spleeter import SpleeterError
+from unweave.compat.spleeter import SpleeterError, model_name
 from unweave.compat.spleeter.audio import Codec
 from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
 from unweave.separation.output import OutputOptions, stem_paths
@@ -29,7 +29,7 @@ class Separator:
     def __init__(
         self, params_descriptor: str = "spleeter:2stems", MWF: bool = False, multiprocess: bool = True
     ) -> None:
-        self._separator = OurSeparator(params_descriptor, quality="exact", wiener="track" if MWF else None)
+        self._separator = OurSeparator(model_name(params_descriptor), quality="exact", wiener="track" if MWF else None)
         self._sample_rate = self._separator.spec.sample_rate
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="unweave-spleeter")
         self._tasks: list[Future[Any]] = []

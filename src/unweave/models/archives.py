@@ -1,0 +1,112 @@
+"""Archives from strangers, read so that nothing in them can do harm.
+
+Only regular files are given, under their bare names; a member whose name could lead elsewhere on any system is an
+error, and so is an archive that is damaged or that unpacks to more than it may.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gzip import GzipFile
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+MAX_MEMBERS = 100_000
+BLOCK_BYTES = 1 << 16
+
+# What the standard library raises for damaged, truncated, encrypted and exotic archives.
+DAMAGE = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error,
+    NotImplementedError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
+
+
+class ArchiveError(Exception):
+    """An archive that is damaged, or holds what it must not; the message is part of one line."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A regular file in an archive."""
+
+    folder: PurePosixPath
+    name: str  # without folders
+    size: int  # bytes, as the archive says
+    open: Callable[[], IO[bytes]]
+
+
+@contextmanager
+def damage_told(origin: Path) -> Iterator[None]:
+    """Turns whatever a damaged archive raises inside into `ArchiveError`; OSError, a fault of the disk, passes."""
+    try:
+        yield
+    except ArchiveError:
+        raise
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ArchiveError(f"{origin.name} is no archive, or is damaged: {reason[:200]}") from error
+
+
+def members(origin: Path, max_bytes: int) -> Iterator[Member]:
+    """The regular files in the zip or tar file ``origin``, each to be read before the next is asked for.
+
+    Raises `ArchiveError`, also for archives whose members have more than ``max_bytes`` together, and OSError.
+    """
+    with damage_told(origin):
+        total = 0
+        for number, member in enumerate(_zipped(origin) if zipfile.is_zipfile(origin) else _tarred(origin)):
+            total += max(member.size, 0)
+            if total > max_bytes or number >= MAX_MEMBERS:
+                raise ArchiveError(f"{origin.name} unpacks to more than a model can have")
+            yield member
+
+
+def copy_limited(stream: IO[bytes] | GzipFile, out: IO[bytes], max_bytes: int) -> int:
+    """Copy ``stream`` to ``out``; returns the number of bytes. Raises `ArchiveError` for more than ``max_bytes``."""
+    copied = 0
+    while block := stream.read(BLOCK_BYTES):
+        copied += len(block)
+        if copied > max_bytes:
+            raise ArchiveError("it unpacks to more bytes than it says")
+        out.write(block)
+    return copied
+
+
+def _zipped(origin: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(origin) as archive:
+        for info in archive.infolist():
+            kind = info.external_attr >> 28  # the file type of Unix, where the archive knows it
+            if not info.is_dir() and kind in (0, 8):
+                path = _checked(info.orig_filename, origin)
+                yield Member(path.parent, path.name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+
+
+def _tarred(origin: Path) -> Iterator[Member]:
+    with tarfile.open(origin) as archive:
+        for info in archive:
+            if not info.isfile():
+                _checked(info.name, origin)
+                continue
+            path = _checked(info.name, origin)
+
+            def opened(info: tarfile.TarInfo = info) -> IO[bytes]:
+                stream = archive.extractfile(info)
+                assert stream is not None, "a regular file"
+                return stream
+
+            yield Member(path.parent, path.name, info.size, opened)
+
+
+def _checked(name: str, origin: Path) -> PurePosixPath:
+    """The path of a member; its folders are never used for writing."""
+    if "\\" in name or re.match(r"[A-Za-z]:", name) or not name.isprintable():
+        raise ArchiveError(f"{origin.name} has a member with a path of another system, {name[:80]!a}")
+    return PurePosixPath(name)
