@@ -14,8 +14,9 @@ from unweave import OptionError
 from unweave.audio.encode import _own_prefix
 from unweave.errors import AudioReadError
 from unweave.separation.batch import BatchOptions, find_tasks, separate_files
-from unweave.separation.journal import FILE, Journal, settings_of, write_report
+from unweave.separation.journal import FILE, Journal, settings_of
 from unweave.separation.outcome import Outcome
+from unweave.separation.report import write_report
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def songs(tmp_path):
 
 def run(toy, songs, out, **settings):
     options = BatchOptions(skip_existing=True)
-    journal = Journal(out, settings_of("toy", options, **settings))
+    journal = Journal(out, settings_of(options, model="toy", **settings))
     outcomes = separate_files(toy, find_tasks([songs], out), options, journal=journal)
     return [outcome.status for outcome in outcomes]
 
@@ -62,9 +63,9 @@ def test_a_line_that_was_cut_off_counts_as_none(toy, songs, tmp_path):
 
 
 def test_jobs_do_not_change_what_is_skipped():
-    one, two = (settings_of("m", BatchOptions(jobs=jobs, skip_existing=jobs > 1)) for jobs in (1, 2))
+    one, two = (settings_of(BatchOptions(jobs=jobs, skip_existing=jobs > 1)) for jobs in (1, 2))
     assert one == two
-    assert settings_of("m", BatchOptions(offset_seconds=1.0)) != one
+    assert settings_of(BatchOptions(offset_seconds=1.0)) != one
 
 
 def test_orphans_of_killed_processes_are_removed_and_those_of_others_stay(toy, songs, tmp_path):

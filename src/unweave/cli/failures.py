@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from unweave.cli.console import print_any_name
 from unweave.errors import OptionError, UnweaveError
 
 EXIT_FAILED = 1
@@ -42,6 +43,7 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
 
     SIGTERM is treated as Ctrl-C is, so that temporary files are removed.
     """
+    print_any_name()
     _show_warnings(verbose)
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -86,4 +88,13 @@ def _show_warnings(verbose: bool) -> None:
         handler.setFormatter(logging.Formatter("unweave: %(levelname)s: %(message)s"))
         logging.addLevelName(logging.WARNING, "warning")
         logger.addHandler(handler)
+    for each in logger.handlers:
+        each.removeFilter(_has_no_traceback)
+        if not verbose:
+            each.addFilter(_has_no_traceback)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def _has_no_traceback(record: logging.LogRecord) -> bool:
+    """Tracebacks are shown with --verbose only: what they are about is reported in one line anyway."""
+    return record.exc_info is None
