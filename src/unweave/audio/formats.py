@@ -86,9 +86,11 @@ FORMATS = {
 
 # What counts as audio when a folder is searched; any file given by name is tried.
 READABLE_EXTENSIONS = frozenset(
-    {"wav", "wave", "w64", "rf64", "aif", "aiff", "aifc", "caf", "au", "flac", "alac", "wv", "ape", "tta"}
-    | {"mp3", "mp2", "ogg", "oga", "opus", "m4a", "m4b", "aac", "ac3", "wma", "asf", "mka"}
-    | {"mp4", "mkv", "mov", "avi", "webm", "3gp", "flv", "ts"}
+    {"wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "caf", "au", "snd", "voc", "flac", "alac", "wv", "ape"}
+    | {"tta", "tak", "shn", "dsf", "dff", "mp3", "mp2", "mp1", "mpa", "mpga", "mpc", "ogg", "oga", "ogx", "opus", "spx"}
+    | {"m4a", "m4b", "m4r", "aac", "ac3", "eac3", "ec3", "dts", "dtshd", "thd", "mlp", "wma", "asf", "mka", "weba"}
+    | {"amr", "awb", "ra", "rm", "rmvb", "mp4", "m4v", "f4v", "f4a", "mkv", "mov", "qt", "avi", "divx", "webm", "wmv"}
+    | {"3gp", "3gpp", "3g2", "3ga", "flv", "ts", "m2ts", "mts", "m2t", "mpg", "mpeg", "m2v", "vob", "ogv", "ogm", "mxf"}
 )
 
 
