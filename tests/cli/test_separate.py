@@ -349,7 +349,7 @@ def test_a_report_that_cannot_be_written_is_noticed_before_the_work(toy_json, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bug_in_one_file_is_one_line_and_the_others_are_done(toy_json, tmp_path, monkeypatch, capfd):
+def test_a_bug_in_one_file_is_one_line_and_the_others_are_done(toy_json, tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
     from unweave import Separator

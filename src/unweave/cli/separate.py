@@ -122,7 +122,13 @@ def separate(
             separator.stem_names(options.stems)  # unknown stems are refused before anything is written
             if report is not None:
                 check_report(report)
-            sound = {"quality": quality, "residual": residual, "shifts": shifts, "mwf": mwf, "precision": precision}
+            sound = {
+                "quality": quality,
+                "residual": residual,
+                "shifts": shifts,
+                "wiener": wiener,
+                "precision": precision,
+            }
             journal = Journal(output_path, settings_of(options, models=model_state(model), **sound))
             with interrupts_deferred():
                 outcomes = separate_files(

@@ -69,3 +69,12 @@ def check_can_write(path: Path) -> None:
             pass
     except OSError as error:
         raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append ``line`` to a report that grows. Raises `AudioWriteError`."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
