@@ -16,6 +16,7 @@ import fsspec
 
 from unweave.audio.decode import AudioReader, reason
 from unweave.errors import AudioReadError, AudioWriteError, OptionError
+from unweave.separation.identity import are_one_name
 from unweave.separation.journal import file_state
 
 Stamp = tuple[int, int]  # bytes, and the time of writing in nanoseconds
@@ -53,6 +54,12 @@ class Place:
     def label(self) -> str:
         """What the folder is called: the last part of its address."""
         return posixpath.basename(self._filesystem[1].replace("\\", "/")) or "root"
+
+    def is_one_name(self, first: str, second: str) -> bool:
+        """Whether two names are the same file here; on this machine case may not count, in a store it does."""
+        if first == second or not self.is_local:
+            return first == second
+        return are_one_name(self.local_folder / first, self.local_folder / second)
 
     def listing(self) -> dict[str, Stamp]:
         """All files below, relative to the folder, with bytes and time; none where it does not exist yet.

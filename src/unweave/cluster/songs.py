@@ -33,7 +33,7 @@ def stem_targets(
     path = PurePosixPath(name)
     flavour = HERE if target.is_local else PurePosixPath
     below = relative_stem_paths(file_label(path), path.parent.name or source.label, stems, options, flavour)
-    return {stem: posixpath.join(path.parent.as_posix(), each.as_posix()) for stem, each in below.items()}
+    return {stem: posixpath.normpath(posixpath.join(path.parent, each.as_posix())) for stem, each in below.items()}
 
 
 def find_songs(source: Place, target: Place, stems: Sequence[str], options: OutputOptions) -> list[Song]:
@@ -75,7 +75,7 @@ def _elsewhere(source: Place, target: Place, stems: Sequence[str], options: Outp
     if not names:
         raise AudioReadError(f"no audio files in {source.address}")
     inside = target.below(source)
-    taken: dict[str, str] = {}
+    taken: dict[str, list[tuple[str, str]]] = {}  # a stem's name, whatever its case → stems and their songs
     songs = []
     for name in names:
         try:
@@ -83,13 +83,14 @@ def _elsewhere(source: Place, target: Place, stems: Sequence[str], options: Outp
             for stem in targets.values():
                 if inside is not None and posixpath.join(inside, stem) in names:
                     raise OptionError(f"{name} was not separated: its stem would overwrite the input {stem}")
-                owner = taken.get(stem)
-                if owner is not None:
-                    raise OptionError(f"{name} was not separated: {stem} is already taken by {owner}")
+                for other, owner in taken.get(stem.casefold(), []):
+                    if target.is_one_name(stem, other):
+                        raise OptionError(f"{name} was not separated: {stem} is already taken by {owner}")
         except UnweaveError as error:
             songs.append(Song(name, error=str(error)))
             continue
-        taken |= dict.fromkeys(targets.values(), name)
+        for stem in targets.values():
+            taken.setdefault(stem.casefold(), []).append((stem, name))
         songs.append(Song(name, targets))
     return songs
 
