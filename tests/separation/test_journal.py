@@ -82,7 +82,7 @@ def test_a_song_is_the_same_by_any_path(toy, songs, tmp_path, monkeypatch):
         assert statuses(toy, [source], out) == {"a.wav": "done"}
 
 
-def test_stems_of_another_song_are_not_kept(toy, songs, tmp_path):
+def test_stems_of_another_song_are_not_kept(toy, songs, tmp_path, caplog):
     """Another album's, of the same name, length and time."""
     out = tmp_path / "out"
     other = tmp_path / "two" / "a.wav"
@@ -90,7 +90,9 @@ def test_stems_of_another_song_are_not_kept(toy, songs, tmp_path):
     times = (songs / "a.wav").stat()
     os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "done"}
+    assert caplog.text == ""
     assert statuses(toy, [other], out) == {"a.wav": "done"}
+    assert f"{other}: its stems replace those of {songs / 'a.wav'}" in caplog.text
     assert statuses(toy, [other], out) == {"a.wav": "skipped"}
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "done"}
 

@@ -1,4 +1,4 @@
-"""What a running separation shows: a live bar on a terminal, plain lines in a log, JSON for machines."""
+"""The output of a running separation: a live bar on a terminal, plain lines in a log, JSON for other programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reporter(Protocol):
 
 
 def make_reporter(*, as_json: bool) -> Reporter:
-    """The reporter that fits where stdout and stderr lead."""
+    """The reporter that suits stdout and stderr as they are."""
     if as_json:
         return JsonReporter()
     return LiveReporter() if sys.stderr.isatty() else PlainReporter()

@@ -123,6 +123,9 @@ def _planned(planner: Planner, task: Task, options: BatchOptions, journal: Journ
             return Outcome(task.source, "skipped")
         if options.skip_existing and journal is not None and journal.is_done(task.source, paths.values()):
             return Outcome(task.source, "skipped", paths)
+        replaced = None if journal is None else journal.replaced_source(task.source, paths.values())
+        if replaced is not None:
+            log.warning("%s: its stems replace those of %s, which have the same paths", task.source, replaced)
         with suppress(OSError):
             remove_orphans({path.parent for path in paths.values()})
     except Exception as error:

@@ -59,6 +59,15 @@ class Journal:
         stamps = [_stamp(self._folder / name) for name in names]
         return known is not None and is_done(self._latest, known, self._settings, dict(zip(names, stamps, strict=True)))
 
+    def replaced_source(self, source: Path, paths: Iterable[Path]) -> str | None:
+        """Another song whose stems have these ``paths`` and would be replaced; None where there is none."""
+        itself = os.path.realpath(source)
+        for path in paths:
+            entry = self._latest.get(self._name(path))
+            if entry is not None and entry.source.get("file") != itself and _stamp(path) is not None:
+                return str(entry.source.get("file"))
+        return None
+
     def record(self, state: Mapping[str, Any] | None, source: Path, paths: Iterable[Path]) -> None:
         """Note that ``source`` was separated into ``paths``.
 
