@@ -17,7 +17,7 @@ from unweave.errors import AudioReadError, AudioWriteError
 from unweave.separation.batch import BatchOptions, find_tasks, separate_files
 from unweave.separation.journal import FILE, Journal, parse_lines, settings_of
 from unweave.separation.outcome import Outcome
-from unweave.separation.report import check_report, write_report
+from unweave.separation.report import append_line, check_lines, check_report, write_report
 
 
 @pytest.fixture
@@ -265,3 +265,16 @@ def test_a_report_that_cannot_be_written(tmp_path):
 def test_a_report_of_another_kind(tmp_path):
     with pytest.raises(OptionError, match=r"\.json or \.csv"):
         write_report([], tmp_path / "run.txt")
+
+
+def test_a_report_that_grows_spoils_no_other_file(tmp_path):
+    song = write(tmp_path / "song.wav", tones(100))
+    with pytest.raises(OptionError, match="JSON lines"):
+        check_lines(song)
+    with pytest.raises(AudioWriteError, match="folder"):
+        check_lines(tmp_path)
+    report = tmp_path / "new" / "report.jsonl"
+    for number in range(2):
+        check_lines(report)
+        append_line(report, json.dumps({"number": number}))
+    assert [json.loads(line)["number"] for line in report.read_text().splitlines()] == [0, 1]

@@ -64,11 +64,12 @@ def test_a_template_without_a_file_name(template):
         paths("song.mp3", template)
 
 
-@pytest.mark.parametrize(("name", "folder"), [("...mp3", "...mp3"), ("..mp3", "..mp3"), (".mp3", ".mp3"), ("..", "..")])
+@pytest.mark.parametrize(
+    ("name", "folder"), [("...mp3", "...mp3"), ("..mp3", "..mp3"), (".mp3", ".mp3"), ("..", "song"), ("", "song")]
+)
 def test_dots_are_no_folder(name, folder):
     assert file_label(PurePosixPath(name)) == folder
-    if name != "..":
-        assert paths(name)["vocals"] == Path("out") / folder / "vocals.wav"
+    assert paths(name)["vocals"] == Path("out") / folder / "vocals.wav"
 
 
 def test_the_folder_of_a_file_in_the_working_folder(tmp_path, monkeypatch):

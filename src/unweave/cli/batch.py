@@ -75,7 +75,7 @@ def batch(
         from unweave.cluster.run import run_on_ray, write_lines
         from unweave.cluster.worker import Result, Work
         from unweave.separation.output import OutputOptions
-        from unweave.separation.report import append_line, check_can_write
+        from unweave.separation.report import append_line, check_lines
 
         work = Work(
             source=Place(source),
@@ -86,7 +86,7 @@ def batch(
             separator={"quality": quality, "device": device, "threads": 1},
         )
         if report is not None:
-            check_can_write(report)
+            check_lines(report)
         started, shown = time.monotonic(), 0.0
         n_done = 0
         total = 0

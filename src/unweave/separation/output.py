@@ -114,7 +114,7 @@ def relative_stem_paths(
 
 def file_label(source: PurePath) -> str:
     """What ``{filename}`` stands for: the name without its extension, or whole where that would be ``.`` or ``..``."""
-    return source.name if source.stem in ("", ".", "..") else source.stem
+    return next((name for name in (source.stem, source.name) if name not in ("", ".", "..")), "song")
 
 
 def folder_label(source: Path) -> str:

@@ -71,6 +71,20 @@ def check_can_write(path: Path) -> None:
         raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
 
 
+def check_lines(path: Path) -> None:
+    """The same for a report of JSON lines that is appended to; `OptionError` for a file that is something else."""
+    check_can_write(path)
+    try:
+        with path.open("rb") as file:
+            first = file.read(1)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
+    if first not in (b"", b"{"):
+        raise OptionError(f"expected a new report, or one of JSON lines to append to, got {path}")
+
+
 def append_line(path: Path, line: str) -> None:
     """Append ``line`` to a report that grows. Raises `AudioWriteError`."""
     try:
