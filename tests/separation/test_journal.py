@@ -106,7 +106,7 @@ def test_stems_that_no_record_speaks_of_are_not_kept(toy, songs, tmp_path):
     assert (out / "a" / "vocals.wav").stat().st_size > 9000
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "older", "newer", "folder"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "older", "newer", "a moment later", "folder"])
 def test_stems_that_were_changed_are_not_kept(toy, songs, tmp_path, damage):
     out = tmp_path / "out"
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "done"}
@@ -122,18 +122,20 @@ def test_stems_that_were_changed_are_not_kept(toy, songs, tmp_path, damage):
         assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "failed"}
         stem.rmdir()
     else:  # the same size, written at another time: by who knows whom
-        written = stem.stat().st_mtime_ns + (60 if damage == "newer" else -60) * 10**9
+        seconds = {"older": -60.0, "newer": 60.0, "a moment later": 0.004321}[damage]
+        written = stem.stat().st_mtime_ns + int(seconds * 1e9) | 1
         os.utime(stem, ns=(written, written))
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "done"}
     assert stem.read_bytes() == whole
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "skipped"}
 
 
-def test_stems_written_at_the_same_second_of_a_coarse_clock_are_kept(toy, songs, tmp_path):
+@pytest.mark.parametrize("step", [2_000_000_000, 1_000_000_000, 10_000_000, 100])
+def test_stems_that_were_copied_to_a_coarse_clock_are_kept(toy, songs, tmp_path, step):
     out = tmp_path / "out"
     statuses(toy, [songs / "a.wav"], out)
     for stem in (out / "a").iterdir():
-        written = stem.stat().st_mtime_ns // 10**9 * 10**9
+        written = stem.stat().st_mtime_ns // step * step
         os.utime(stem, ns=(written, written))
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "skipped"}
 

@@ -17,8 +17,9 @@ from unweave.errors import AudioWriteError
 from unweave.separation.batch_options import BatchOptions
 
 FILE = "unweave-journal.jsonl"
-# File systems keep times to the nanosecond or to two seconds (FAT), and a copy from one to the other rounds them.
-TIME_STEP_NS = 2_000_000_000
+# How coarsely file systems and archives keep times, in nanoseconds: a time that is a multiple of the first number may
+# be off by the second. FAT keeps even seconds, archives whole ones, exFAT hundredths, NTFS steps of 100 ns.
+TIME_STEPS_NS = ((1_000_000_000, 2_000_000_000), (10_000_000, 10_000_000), (100, 100))
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,15 @@ def is_done(
         if entry is None or stamp is None or entry.source != source or entry.settings != settings:
             return False
         n_bytes, written_ns = entry.stems[name]
-        if stamp[0] != n_bytes or abs(stamp[1] - written_ns) > TIME_STEP_NS:
+        if stamp[0] != n_bytes or not is_same_time(written_ns, stamp[1]):
             return False
     return True
+
+
+def is_same_time(written_ns: int, now_ns: int) -> bool:
+    """Whether a file whose time is ``now_ns`` was written at ``written_ns``, and perhaps copied with its time since."""
+    tolerance = next((off for step, off in TIME_STEPS_NS if now_ns % step == 0), 0)
+    return abs(now_ns - written_ns) <= tolerance
 
 
 def append_entry(path: Path, entry: Entry) -> None:
