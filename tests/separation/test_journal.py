@@ -12,7 +12,8 @@ import pytest
 from tests.audio.test_files import write
 from tests.helpers.signals import tones
 from unweave import OptionError
-from unweave.audio.encode import _own_prefix
+from unweave.audio.encode import AudioWriter
+from unweave.audio.formats import find_format
 from unweave.errors import AudioReadError, AudioWriteError
 from unweave.separation.batch import BatchOptions, find_tasks, separate_files
 from unweave.separation.journal import FILE, Journal, parse_lines, settings_of
@@ -208,17 +209,27 @@ def test_jobs_do_not_change_what_is_skipped():
     assert settings_of(BatchOptions(offset_seconds=1.0)) != one
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from unweave.audio.encode import AudioWriter
+from unweave.audio.formats import find_format
+writer = AudioWriter(Path(sys.argv[1]), find_format("wav"), sample_rate=44100, n_channels=2)
+print(writer.temporary, flush=True)
+os._exit(1)
+"""
+
+
 def test_orphans_of_killed_processes_are_removed_and_those_of_others_stay(toy, songs, tmp_path):
     out = tmp_path / "out" / "a"
-    out.mkdir(parents=True)
-    killed = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    dead = out / f"{_own_prefix()}{int(killed.stdout)}-x.part"
-    alive = out / f"{_own_prefix()}{os.getppid()}-x.part"
-    foreign = out / ".unweave-elsewhere-1-x.part"
-    for path in (dead, alive, foreign):
-        path.write_bytes(b"half")
-    run(toy, songs, tmp_path / "out")
-    assert [path.exists() for path in (dead, alive, foreign)] == [False, True, True]
+    killed = subprocess.run([sys.executable, "-c", KILLED, out / "x.wav"], capture_output=True, text=True)
+    dead, foreign = Path(killed.stdout.strip()), out / ".unweave-elsewhere-1-x.part"
+    foreign.write_bytes(b"half")
+    with AudioWriter(out / "y.wav", find_format("wav"), sample_rate=44100, n_channels=2) as writer:
+        alive = writer.temporary
+        assert dead.exists()
+        run(toy, songs, tmp_path / "out")
+        assert [path.exists() for path in (dead, alive, foreign)] == [False, True, True]
 
 
 @pytest.mark.parametrize("extension", ["json", "csv"])

@@ -181,6 +181,30 @@ def test_an_interrupt_between_two_renames_leaves_everything_as_it_was(tmp_path, 
     assert os.listdir(tmp_path) == ["vocals.wav"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="locks")
+def test_old_files_are_locked_while_the_new_ones_take_their_names(tmp_path, monkeypatch):
+    """So that another process in the same folder does not tidy them away."""
+    import fcntl
+
+    paths, files = set_of(tmp_path)
+    for path in paths.values():
+        path.write_bytes(b"old")
+    replace, n_locked = os.replace, []
+
+    def looking(source, target):
+        for old in tmp_path.glob("*-old.part"):
+            with old.open("rb") as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            n_locked.append(old)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", looking)
+    with files:
+        files.commit()
+    assert len(n_locked) == 4
+    assert sorted(os.listdir(tmp_path)) == ["accompaniment.wav", "vocals.wav"]
+
+
 def test_old_files_are_replaced_and_nothing_is_left_of_them(tmp_path):
     paths, files = set_of(tmp_path)
     elsewhere = tmp_path / "elsewhere"

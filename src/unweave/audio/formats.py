@@ -84,13 +84,31 @@ FORMATS = {
     )
 }
 
-# What counts as audio when a folder is searched; any file given by name is tried.
+# What counts as audio when a folder is searched (see `is_audio_file`); any file given by name is tried.
 READABLE_EXTENSIONS = frozenset(
-    {"wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "caf", "au", "snd", "voc", "flac", "alac", "wv", "ape"}
-    | {"tta", "tak", "shn", "dsf", "dff", "mp3", "mp2", "mp1", "mpa", "mpga", "mpc", "ogg", "oga", "ogx", "opus", "spx"}
-    | {"m4a", "m4b", "m4r", "aac", "ac3", "eac3", "ec3", "dts", "dtshd", "thd", "mlp", "wma", "asf", "mka", "weba"}
-    | {"amr", "awb", "ra", "rm", "rmvb", "mp4", "m4v", "f4v", "f4a", "mkv", "mov", "qt", "avi", "divx", "webm", "wmv"}
-    | {"3gp", "3gpp", "3g2", "3ga", "flv", "ts", "m2ts", "mts", "m2t", "mpg", "mpeg", "m2v", "vob", "ogv", "ogm", "mxf"}
+    {"wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "caf", "au", "snd", "flac", "alac", "wv", "ape", "tta"}
+    | {"tak", "shn", "dsf", "dff", "mlp", "thd"}
+    | {
+        "mp3",
+        "mp2",
+        "mp1",
+        "mpga",
+        "ogg",
+        "oga",
+        "opus",
+        "spx",
+        "m4a",
+        "m4b",
+        "m4r",
+        "aac",
+        "ac3",
+        "eac3",
+        "ec3",
+        "dts",
+    }
+    | {"dtshd", "wma", "asf", "mka", "weba", "mpc", "amr", "awb", "ra", "rm", "voc"}
+    | {"mp4", "m4v", "mkv", "mov", "qt", "avi", "divx", "webm", "wmv", "ogv", "3gp", "3g2", "flv", "f4v", "mxf", "vob"}
+    | {"mpg", "mpeg", "ts", "mts", "m2ts", "m2t"}
 )
 
 

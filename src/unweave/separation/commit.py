@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from unweave.audio.decode import reason
@@ -24,10 +24,12 @@ def commit_together(writers: Sequence[AudioWriter]) -> None:
     """
     kept: dict[Path, Path] = {}  # a path → the old file that lay there
     begun: list[Path] = []
+    locks = ExitStack()
     try:
         for writer in writers:
             if os.path.lexists(writer.path):
                 kept[writer.path] = _keep(writer)
+                locks.enter_context(_locked(kept[writer.path]))
         for writer in writers:
             begun.append(writer.path)
             writer.commit()
@@ -39,6 +41,7 @@ def commit_together(writers: Sequence[AudioWriter]) -> None:
         for old in kept.values():
             with suppress(OSError):
                 old.unlink(missing_ok=True)
+        locks.close()
 
 
 def _put_back(path: Path, kept: dict[Path, Path]) -> None:
@@ -70,3 +73,14 @@ def _keep(writer: AudioWriter) -> Path:
                 old.unlink(missing_ok=True)  # half a copy, for lack of room
             raise AudioWriteError(f"cannot write {writer.path}: {reason(error)}") from error
     return old
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep ``path`` locked, where that is possible, so that no other process takes it for a dead one's remains."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(stack.enter_context(path.open("rb")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
