@@ -11,7 +11,7 @@ from typing import Any
 from unweave.cluster.places import Place, Stamp
 from unweave.cluster.songs import Song, is_journal
 from unweave.errors import AudioWriteError
-from unweave.separation.journal import FILE, Entry, append_entry, is_done, latest_by_stem, parse_lines
+from unweave.separation.journal import FILE, Entry, append_entry, is_done, latest_by_stem, parse_lines, read_journal
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class CatalogueJournal:
         self._source = source
         self._target = target
         self._settings = settings
-        self._listing = target.listing()
+        self._listing = {} if target.is_local else target.listing()
         self._sources = {} if source.is_local else source.listing()
         self._latest = latest_by_stem(self._entries())
         self._waiting: list[Entry] = []
@@ -39,7 +39,8 @@ class CatalogueJournal:
         """Whether the stems of ``song`` are there, made from it as it is now, with these settings, and untouched."""
         stamp = self._sources.get(song.name)
         state = self._source.state_of(song.name, stamp) if stamp else self._source.state(song.name)
-        stamps = {name: self._listing.get(name) for name in song.stems.values()}
+        look = self._target.stamp if self._target.is_local else self._listing.get
+        stamps = {name: look(name) for name in song.stems.values()}
         return state is not None and is_done(self._latest, state, self._settings, stamps)
 
     def record(self, state: Mapping[str, Any], stems: Mapping[str, Stamp]) -> None:
@@ -70,6 +71,9 @@ class CatalogueJournal:
             log.warning("some songs will be done again by the next run: %s", error)
 
     def _entries(self) -> Iterator[Entry]:
+        if self._target.is_local:
+            yield from read_journal(self._target.local_folder)
+            return
         parts = [name for name in self._listing if "/" not in name and is_journal(name)]
         for name in sorted(parts, key=lambda name: (name != FILE, name)):
             yield from parse_lines(self._target.read(name))

@@ -17,7 +17,7 @@ import fsspec
 from unweave.audio.decode import AudioReader, reason
 from unweave.errors import AudioReadError, AudioWriteError, OptionError
 from unweave.separation.identity import are_one_name
-from unweave.separation.journal import file_state
+from unweave.separation.journal import file_stamp, file_state
 
 Stamp = tuple[int, int]  # bytes, and the time of writing in nanoseconds
 
@@ -86,6 +86,8 @@ class Place:
 
     def stamp(self, name: str) -> Stamp | None:
         """Bytes and time of the file ``name``; None where it is not there."""
+        if self.is_local:  # to the nanosecond, as the journal has it; fsspec rounds
+            return file_stamp(self.local_folder / name)
         system, root = self._filesystem
         try:
             return _stamp(system.info(posixpath.join(root, name)))

@@ -57,7 +57,7 @@ class Journal:
         """Whether all of ``paths`` are the stems of this very ``source``, made with these settings, and untouched."""
         known = file_state(source)
         names = [self._name(path) for path in dict.fromkeys(paths)]
-        stamps = [_stamp(self._folder / name) for name in names]
+        stamps = [file_stamp(self._folder / name) for name in names]
         return known is not None and is_done(self._latest, known, self._settings, dict(zip(names, stamps, strict=True)))
 
     def replaced_source(self, source: Path, paths: Iterable[Path]) -> str | None:
@@ -65,7 +65,7 @@ class Journal:
         itself = os.path.realpath(source)
         for path in paths:
             entry = self._latest.get(self._name(path))
-            if entry is not None and entry.source.get("file") != itself and _stamp(path) is not None:
+            if entry is not None and entry.source.get("file") != itself and file_stamp(path) is not None:
                 return str(entry.source.get("file"))
         return None
 
@@ -78,7 +78,7 @@ class Journal:
         if state is None or state != file_state(source):
             return
         names = [self._name(path) for path in dict.fromkeys(paths)]
-        stems = {name: stamp for name in names if (stamp := _stamp(self._folder / name)) is not None}
+        stems = {name: stamp for name in names if (stamp := file_stamp(self._folder / name)) is not None}
         entry = Entry(state, self._settings, stems)
         with self._lock:
             append_entry(self._path, entry)
@@ -175,7 +175,8 @@ def latest_by_stem(entries: Iterable[Entry]) -> dict[str, Entry]:
     return {name: entry for entry in entries for name in entry.stems}
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """Bytes and time of writing in nanoseconds of a file; None where it is not there."""
     try:
         status = path.stat()
     except (OSError, ValueError):
