@@ -1,9 +1,10 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.audio.test_files import write
+from tests.audio.test_files import read, write
 from tests.helpers.signals import noise
 from unweave.errors import AudioWriteError, OptionError
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
@@ -23,12 +24,6 @@ STEMS = ("vocals", "accompaniment")
 def test_templates(template, expected):
     paths = stem_paths(Path("/music/album/song.v1.mp3"), Path("out"), STEMS, OutputOptions(filename_format=template))
     assert paths["vocals"] == Path("out") / expected
-
-
-@pytest.mark.parametrize("template", ["{artist}/{instrument}.wav", "{instrument", "{0}.{instrument}"])
-def test_a_template_with_unknown_fields(template):
-    with pytest.raises(OptionError, match="its fields are"):
-        stem_paths(Path("x.mp3"), Path("out"), STEMS, OutputOptions(filename_format=template))
 
 
 def test_two_stems_on_one_path():
@@ -51,11 +46,38 @@ def test_the_input_is_not_overwritten(tmp_path):
         {"clip": "ignore"},
         {"bitrate": "loud"},
         {"sample_rate": 3},
+        {"sample_rate": float("nan")},
+        {"sample_rate": 44100.5},
+        {"sample_rate": "44100"},
+        {"sample_rate": 0},
+        {"sample_rate": -1},
+        {"n_channels": 3},
+        {"n_channels": True},
+        {"bitrate": "nan"},
+        {"bitrate": "inf"},
+        {"bitrate": "1e999k"},
+        {"bitrate": ""},
+        {"bitrate": "0"},
+        {"bitrate": -128},
     ],
 )
 def test_unusable_options(options):
     with pytest.raises(OptionError):
         OutputOptions(**options)
+
+
+def test_options_as_people_write_them():
+    options = OutputOptions("WAV", "320", "32F", "Clamp", sample_rate=44100.0, n_channels=np.int64(2))
+    assert options == OutputOptions("wav", "320k", "32f", "clamp", sample_rate=44100, n_channels=2)
+    assert type(options.sample_rate) is int
+    assert [OutputOptions(bitrate=given).bitrate for given in (128, "96 ", "128000", "0.2M", "Lossless")] == [
+        "128k",
+        "96k",
+        "128000",
+        "0.2m",
+        "lossless",
+    ]
+    assert stem_paths(Path("a.mp3"), Path("out"), STEMS, OutputOptions("MP3"))["vocals"] == Path("out/a/vocals.mp3")
 
 
 def stems_of(n_samples):
@@ -92,3 +114,151 @@ def test_if_one_cannot_be_opened_none_is_left(tmp_path):
     with pytest.raises(AudioWriteError):
         StemSet(paths, OutputOptions(), sample_rate=44100, n_channels=2)
     assert os.listdir(tmp_path) == ["in the way"]
+
+
+def set_of(tmp_path, n_samples=1000, **options):
+    """A set of two stems, written and not yet committed."""
+    paths = {name: tmp_path / f"{name}.wav" for name in STEMS}
+    files = StemSet(paths, OutputOptions(**options), sample_rate=44100, n_channels=2)
+    files.write(stems_of(n_samples))
+    return paths, files
+
+
+@pytest.mark.parametrize("clip", ["clamp", "rescale"])
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("old", ["both", "first", "second", "none"])
+def test_a_rename_that_fails_leaves_everything_as_it_was(tmp_path, monkeypatch, clip, links, old):
+    paths, files = set_of(tmp_path, clip=clip)
+    before = {}
+    for name, path in paths.items():
+        if old in ("both", "first" if name == "vocals" else "second"):
+            path.write_bytes(f"the old {name}".encode())
+            before[path] = path.read_bytes()
+    replace = os.replace
+
+    def failing(source, target):
+        if target == paths["accompaniment"] and "-old" not in str(source):
+            raise OSError(30, "Read-only file system")
+        replace(source, target)
+
+    def no_links(*arguments, **options):
+        raise OSError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        if not links:
+            patch.setattr(os, "link", no_links)
+            patch.setattr(os, "supports_follow_symlinks", {no_links})
+        with pytest.raises(AudioWriteError, match="read-only"), files:
+            files.commit()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_in_the_way_leaves_everything_as_it_was(tmp_path):
+    paths, files = set_of(tmp_path)
+    paths["vocals"].write_bytes(b"old")
+    paths["accompaniment"].mkdir()
+    with pytest.raises(AudioWriteError, match="directory"), files:
+        files.commit()
+    assert paths["vocals"].read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["accompaniment.wav", "vocals.wav"]
+
+
+def test_an_interrupt_between_two_renames_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    paths, files = set_of(tmp_path)
+    paths["vocals"].write_bytes(b"old")
+    replace = os.replace
+
+    def interrupted(source, target):
+        replace(source, target)
+        if "-old" not in str(source):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), files:
+        files.commit()
+    assert paths["vocals"].read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["vocals.wav"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks")
+def test_old_files_are_locked_while_the_new_ones_take_their_names(tmp_path, monkeypatch):
+    """So that another process in the same folder does not tidy them away."""
+    import fcntl
+
+    paths, files = set_of(tmp_path)
+    for path in paths.values():
+        path.write_bytes(b"old")
+    replace, n_locked = os.replace, []
+
+    def looking(source, target):
+        for old in tmp_path.glob("*-old.part"):
+            with old.open("rb") as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            n_locked.append(old)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", looking)
+    with files:
+        files.commit()
+    assert len(n_locked) == 4
+    assert sorted(os.listdir(tmp_path)) == ["accompaniment.wav", "vocals.wav"]
+
+
+def test_old_files_are_replaced_and_nothing_is_left_of_them(tmp_path):
+    paths, files = set_of(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"not a stem")
+    paths["vocals"].symlink_to(elsewhere)
+    paths["accompaniment"].write_bytes(b"old")
+    with files:
+        files.commit()
+    assert not paths["vocals"].is_symlink()
+    assert elsewhere.read_bytes() == b"not a stem"
+    assert read(paths["vocals"]).shape == read(paths["accompaniment"]).shape == (2, 1000)
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def test_a_stem_file_of_one_stem_holds_the_whole_song(tmp_path):
+    options = OutputOptions("stem.mp4", "lossless")
+    mixture, vocals = noise(5000, seed=1), noise(5000, seed=2)
+    path = tmp_path / "song.stem.mp4"
+    with StemSet({"vocals": path}, options, sample_rate=44100, n_channels=2) as files:
+        for part in (slice(0, 2000), slice(2000, 5000), slice(5000, 5000)):
+            files.write(Stems({"vocals": vocals[:, part]}, 44100), mixture[:, part])
+        files.commit()
+    np.testing.assert_allclose(read(path, stream=0), mixture, atol=1e-4)
+    np.testing.assert_allclose(read(path, stream=4), vocals, atol=1e-4)
+
+
+def test_a_mixture_changes_nothing_where_no_stream_holds_it(tmp_path):
+    for name, codec in (("with", "vdjstems"), ("without", "vdjstems")):
+        options = OutputOptions(codec, "lossless")
+        with StemSet(dict.fromkeys(STEMS, tmp_path / name), options, sample_rate=44100, n_channels=2) as files:
+            files.write(stems_of(1000), noise(1000, seed=7) if name == "with" else None)
+            files.commit()
+    np.testing.assert_array_equal(read(tmp_path / "with", stream=0), read(tmp_path / "without", stream=0))
+    paths, files = set_of(tmp_path, n_samples=100)
+    with files:
+        files.write(stems_of(50), noise(50))
+        files.commit()
+    assert read(paths["vocals"]).shape == (2, 150)
+
+
+def test_a_mixture_of_another_length(tmp_path):
+    with (
+        StemSet({"vocals": tmp_path / "x"}, OutputOptions("stem.mp4"), sample_rate=44100, n_channels=2) as files,
+        pytest.raises(OptionError, match="shape"),
+    ):
+        files.write(Stems({"vocals": noise(100)}, 44100), noise(99))
+
+
+@pytest.mark.parametrize(("codec", "advice"), [("wav", True), ("mp3", True), ("stem.mp4", False), ("vdjstems", False)])
+def test_rescaling_is_recommended_only_where_it_can_be_had(tmp_path, caplog, codec, advice):
+    options = OutputOptions(codec)
+    with StemSet({"vocals": tmp_path / "x"}, options, sample_rate=44100, n_channels=2) as files:
+        files.write(Stems({"vocals": noise(3000, level=2)}, 44100))
+        files.commit()
+    assert "beyond full scale" in caplog.text
+    assert ("clip=rescale" in caplog.text) is advice
+    assert "32-bit float wav" in caplog.text

@@ -10,41 +10,60 @@ from typing import Annotated, Optional
 import typer
 
 from unweave.cli.failures import EXIT_FAILED, EXIT_INTERRUPTED, failures_shown, interrupted, interrupts_deferred
+from unweave.cli.options import (
+    DEFAULT_MODEL,
+    DEFAULT_QUALITY,
+    DEFAULT_TEMPLATE,
+    Bitrate,
+    Codec,
+    Device,
+    FilenameFormat,
+    Model,
+    Quality,
+    StemNames,
+    Verbose,
+    names_in,
+)
 
 
 def batch(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="A folder, or an address such as s3://bucket/songs.")],
-    target: Annotated[str, typer.Argument(metavar="OUTPUT", help="Where the stems go; the tree is kept.")],
-    model: Annotated[str, typer.Option("-p", "--params_filename", "--model", help="Model.")] = "spleeter:2stems",
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A folder of songs, or an address such as s3://bucket/songs.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="Where to write the stems; subfolders stay as they are.")
+    ],
+    model: Model = DEFAULT_MODEL,
     address: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--address", help="Of a Ray cluster ('auto': the one here); without it, Ray is started here."),
+        typer.Option(
+            "--address",
+            help="Address of a Ray cluster, or 'auto' for the one on this machine.",
+            show_default="start Ray here",
+        ),
     ] = None,
     workers: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--workers", min=1, help="Processes with a model each; without it, one per processor."),
+        typer.Option(
+            "--workers", min=1, help="Number of processes, each with a model.", show_default="one per processor"
+        ),
     ] = None,
-    codec: Annotated[str, typer.Option("-c", "--codec", help="As for separate.")] = "wav",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="As for separate.")] = "128k",
-    filename_format: Annotated[
-        str, typer.Option("-f", "--filename_format", help="As for separate.")
-    ] = "{filename}/{instrument}.{codec}",
-    stems: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--stems", help="Only these stems, separated by commas."),
-    ] = None,
-    quality: Annotated[str, typer.Option("-q", "--quality", help="exact, fast, balanced or best.")] = "balanced",
-    device: Annotated[
-        str, typer.Option("--device", help="cpu, cuda or auto; cuda takes a graphics card each.")
-    ] = "cpu",
-    again: Annotated[bool, typer.Option("--again", help="Also files whose stems are all there.")] = False,
+    codec: Codec = "wav",
+    bitrate: Bitrate = "128k",
+    filename_format: FilenameFormat = DEFAULT_TEMPLATE,
+    stems: StemNames = None,
+    quality: Quality = DEFAULT_QUALITY,
+    device: Device = "cpu",
+    again: Annotated[
+        bool, typer.Option("--again", help="Separate everything, also what was already separated with these settings.")
+    ] = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--report", help="One JSON line per file, appended as they come."),
+        typer.Option("--report", help="Append one JSON line per file to this file.", show_default=False),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Separate a catalogue with Ray: workers may die, files are tried again, nothing is done twice."""
+    """Separate a catalogue with Ray. Files whose worker dies are tried again, and nothing is done twice."""
     with failures_shown(verbose):
         import importlib.util
 
@@ -56,15 +75,18 @@ def batch(
         from unweave.cluster.run import run_on_ray, write_lines
         from unweave.cluster.worker import Result, Work
         from unweave.separation.output import OutputOptions
+        from unweave.separation.report import append_line, check_lines
 
         work = Work(
             source=Place(source),
             target=Place(target),
             model=model,
             output=OutputOptions(codec, bitrate, filename_format=filename_format),
-            stems=tuple(name.strip() for name in stems.split(",")) if stems else None,
+            stems=names_in(stems),
             separator={"quality": quality, "device": device, "threads": 1},
         )
+        if report is not None:
+            check_lines(report)
         started, shown = time.monotonic(), 0.0
         n_done = 0
         total = 0
@@ -79,8 +101,7 @@ def batch(
             if result.error:
                 print(f"{result.name}: {result.error}", file=sys.stderr)
             if report is not None:
-                with report.open("a", encoding="utf-8") as file:
-                    file.write(write_lines(result) + "\n")
+                append_line(report, write_lines(result))
             now = time.monotonic()
             if now - shown > 2 or n_done == total:
                 shown = now
@@ -100,7 +121,7 @@ def batch(
             )
         print(
             f"{summary.done} done, {summary.skipped} skipped, {len(summary.failed)} failed in {summary.seconds:.1f} s "
-            f"(and {summary.start_seconds:.1f} s to start)"
+            f"(plus {summary.start_seconds:.1f} s to start)"
         )
     if interrupted.is_set():
         sys.exit(EXIT_INTERRUPTED)

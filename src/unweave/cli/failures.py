@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from unweave.cli.console import print_any_name
 from unweave.errors import OptionError, UnweaveError
 
 EXIT_FAILED = 1
@@ -17,16 +18,16 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-# Set by Ctrl-C and SIGTERM, and looked at by whoever works through files.
+# Set by Ctrl-C and SIGTERM; commands that work through many files look at it.
 interrupted = threading.Event()
 _is_deferred = False
 
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """While inside, the first interrupt only sets `interrupted`; the second raises KeyboardInterrupt as usual.
+    """Inside, the first interrupt only sets `interrupted`; the second raises KeyboardInterrupt as usual.
 
-    An exception that a signal raises is lost where it strikes inside a library's callback from C.
+    An exception raised by a signal would be lost if it struck inside a library's callback from C.
     """
     global _is_deferred
     _is_deferred = True
@@ -38,10 +39,11 @@ def interrupts_deferred() -> Iterator[None]:
 
 @contextmanager
 def failures_shown(verbose: bool = False) -> Iterator[None]:
-    """Show what goes wrong inside as one line on stderr and end with a status; with ``verbose`` as a traceback too.
+    """Show what goes wrong inside as one line on stderr, and exit with a status; ``verbose`` adds the traceback.
 
-    SIGTERM is treated as Ctrl-C is, so that temporary files are removed.
+    SIGTERM is treated like Ctrl-C, so that temporary files are removed.
     """
+    print_any_name()
     _show_warnings(verbose)
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -61,6 +63,13 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except (OSError, MemoryError) as error:  # of the machine, not of unweave: a closed folder, a full disk
+        if verbose:
+            logging.getLogger("unweave").debug("traceback", exc_info=True)
+        name = getattr(error, "filename", None)
+        said = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
+        fail(f"{os.fsdecode(name)}: {said}" if isinstance(name, (str, bytes)) else said)
         sys.exit(EXIT_FAILED)
     finally:
         for number, handler in previous.items():
@@ -86,4 +95,13 @@ def _show_warnings(verbose: bool) -> None:
         handler.setFormatter(logging.Formatter("unweave: %(levelname)s: %(message)s"))
         logging.addLevelName(logging.WARNING, "warning")
         logger.addHandler(handler)
+    for each in logger.handlers:
+        each.removeFilter(_has_no_traceback)
+        if not verbose:
+            each.addFilter(_has_no_traceback)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def _has_no_traceback(record: logging.LogRecord) -> bool:
+    """Tracebacks are shown with --verbose only: what they are about is reported in one line anyway."""
+    return record.exc_info is None

@@ -44,7 +44,7 @@ def main(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """unweave takes a song apart into its stems."""
+    """unweave separates songs into stems: vocals, drums, bass and the rest."""
 
 
 def run() -> None:

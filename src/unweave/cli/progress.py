@@ -1,4 +1,4 @@
-"""What a running separation shows: a live bar on a terminal, plain lines in a log, JSON for machines."""
+"""The output of a running separation: a live bar on a terminal, plain lines in a log, JSON for other programs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ class Reporter(Protocol):
 
 
 def make_reporter(*, as_json: bool) -> Reporter:
-    """The reporter that fits where stdout and stderr lead."""
+    """The reporter that suits stdout and stderr as they are."""
     if as_json:
         return JsonReporter()
     return LiveReporter() if sys.stderr.isatty() else PlainReporter()
 
 
 class JsonReporter:
-    """One JSON object per line on stdout; ``event`` is download, progress, done, skipped or failed."""
+    """One JSON object per line on stdout; ``event`` is download, progress, done, skipped or failed.
+
+    It is ASCII: names come through any console, also those that are not Unicode.
+    """
 
     def __enter__(self) -> JsonReporter:
         return self
@@ -65,7 +68,7 @@ class JsonReporter:
             fail(str(outcome.error))
 
     def _emit(self, **fields: object) -> None:
-        print(json.dumps(fields, ensure_ascii=False), flush=True)
+        print(json.dumps(fields), flush=True)
 
 
 class PlainReporter:
@@ -95,7 +98,7 @@ class PlainReporter:
             fail(str(outcome.error))
         else:
             verb = "kept" if outcome.status == "skipped" else "wrote"
-            for path in outcome.stems.values():
+            for path in dict.fromkeys(outcome.stems.values()):  # one file may hold several stems
                 print(f"{verb} {path}", flush=True)
 
 
@@ -131,18 +134,18 @@ class LiveReporter(PlainReporter):
         self._update(f"fetching {label}", done, total)
 
     def progress(self, source: Path, progress: Progress) -> None:
-        self._update(source.name, progress.done_seconds, progress.total_seconds)
+        self._update(str(source), progress.done_seconds, progress.total_seconds, source.name)
 
     def outcome(self, outcome: Outcome) -> None:
-        task = self._tasks.pop(outcome.source.name, None)
+        task = self._tasks.pop(str(outcome.source), None)
         if task is not None:
             self._bars.remove_task(task)
         super().outcome(outcome)
 
-    def _update(self, label: str, done: float, total: float | None) -> None:
-        if label not in self._tasks:
-            self._tasks[label] = self._bars.add_task(_shortened(label), total=total)
-        self._bars.update(self._tasks[label], completed=done, total=total)
+    def _update(self, key: str, done: float, total: float | None, label: str | None = None) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(_shortened(label or key), total=total)
+        self._bars.update(self._tasks[key], completed=done, total=total)
 
 
 def _shortened(label: str, length: int = 40) -> str:

@@ -8,38 +8,59 @@ from typing import Annotated, Optional
 import typer
 
 from unweave.cli.failures import failures_shown
+from unweave.cli.options import (
+    DEFAULT_MODEL,
+    DEFAULT_QUALITY,
+    AcceptLicence,
+    BitDepth,
+    Bitrate,
+    Model,
+    Offline,
+    Quality,
+    Verbose,
+)
 
 
 def remix(
     file: Annotated[Path, typer.Argument(help="The song.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; its extension is the format.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write; its extension chooses the format, such as mix.flac.")
+    ],
     gain: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--gain", help="STEM=DB, such as vocals=-6; may be repeated."),
+        typer.Option("--gain", help="STEM=DB: change a stem's level in dB, such as vocals=-6. Can be repeated."),
     ] = None,
     pan: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--pan", help="STEM=PAN from -1 (left) to 1 (right)."),
+        typer.Option("--pan", help="STEM=PAN: move a stem between left (-1) and right (1). Can be repeated."),
     ] = None,
-    mute: Annotated[Optional[list[str]], typer.Option("--mute", help="A stem to leave out.")] = None,  # noqa: UP045
-    solo: Annotated[Optional[list[str]], typer.Option("--solo", help="Only this stem.")] = None,  # noqa: UP045
-    model: Annotated[str, typer.Option("-p", "--params_filename", "--model", help="Model.")] = "spleeter:2stems",
-    quality: Annotated[str, typer.Option("-q", "--quality", help="fast, balanced or best.")] = "balanced",
-    bit_depth: Annotated[str, typer.Option("--bit_depth", help="Of wav (16, 24, 32f) and flac (16, 24).")] = "16",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Of lossy formats.")] = "256k",
-    accept_licence: Annotated[bool, typer.Option("--accept_licence", help="Consent to a restricting licence.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
+    mute: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--mute", help="Leave this stem out. Can be repeated."),
+    ] = None,
+    solo: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--solo", help="Leave all other stems out. Can be repeated."),
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+    quality: Quality = DEFAULT_QUALITY,
+    bit_depth: BitDepth = "16",
+    bitrate: Bitrate = "256k",
+    accept_licence: AcceptLicence = False,
+    offline: Offline = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Mix a song anew: with all gains at 0 it is the song."""
+    """Mix a song again with its stems at other levels. With nothing changed you get the song back."""
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
         from unweave.separation.ensemble import open_separator
         from unweave.separation.output import OutputOptions
-        from unweave.separation.remix import Mix, stem_numbers
+        from unweave.separation.remix import Mix, check_target, stem_numbers
 
         gains = stem_numbers(gain or (), "=", "--gain ")
         mix = Mix(gains, tuple(mute or ()), tuple(solo or ()), stem_numbers(pan or (), "=", "--pan "))
+        options = OutputOptions(output.suffix[1:], bitrate, bit_depth)
+        check_target(output, file)
         with make_reporter(as_json=False) as reporter:
             separator = open_separator(
                 model,
@@ -49,7 +70,6 @@ def remix(
                 on_download=reporter.downloading,
             )
             mix.check(separator.stems)
-            options = OutputOptions(output.suffix[1:], bitrate, bit_depth)
             separator.remix_file(
                 file, output, mix, options, on_progress=lambda progress: reporter.progress(file, progress)
             )

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
 
+from unweave.cluster.journal import CatalogueJournal
+from unweave.cluster.songs import find_songs
 from unweave.cluster.worker import Result, Work, Worker
-from unweave.errors import OptionError
+from unweave.errors import AudioWriteError, OptionError, UnweaveError
+
+log = logging.getLogger(__name__)
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+OWN_ERROR = re.compile(r"^unweave\.errors\.\w+: ")
 
 IN_FLIGHT_PER_WORKER = 2  # one is computed while the next waits: more would only be lost with the worker
 RETRIES = 3  # of a file whose worker dies; one that kills four workers is at fault itself
@@ -45,34 +55,57 @@ def run_on_ray(
 ) -> Summary:
     """Separate every audio file below ``work.source``; the order is that of completion.
 
+    A journal in ``work.target`` notes what is done; with ``skip_existing`` songs are skipped whose stems are there,
+    from the same file and with the same settings. A song whose stems would overwrite an input or another song's stems
+    fails, and its error names both.
+
     Without ``address`` a Ray of its own is started on this machine, and stopped at the end. A worker that dies is
     started again, and its files are given to the next that is free. Raises `OptionError` where Ray cannot be had.
     """
-    names = work.source.audio_files()
     summary, started = Summary(), time.monotonic()
+    work.source.check()
+    work.target.check()
     _connect(address)
     try:
-        n_workers = workers or max(1, int(_processors() // cpus_per_worker))
         remote: Any = ray.remote(num_cpus=cpus_per_worker, num_gpus=gpus_per_worker)(Worker)
-        actors = [remote.remote(work) for _ in range(min(n_workers, len(names)))]
-        todo = _missing(names, actors[0], work) if skip_existing else list(names)
-        summary.skipped = len(names) - len(todo)
-        ray.get([actor.process_number.remote() for actor in actors])
-        summary.start_seconds = time.monotonic() - started
-        on_start(len(todo), actors)
-        started = time.monotonic()
-        for result in _results(todo, actors, lambda: remote.remote(work), should_stop):
-            if result.error:
-                summary.failed.append(result)
-            else:
-                summary.done += 1
-            on_result(result)
+        actors = [remote.remote(work)]
+        songs = find_songs(work.source, work.target, ray.get(actors[0].chosen_stems.remote()), work.output)
+        n_workers = workers or max(1, int(_processors() // cpus_per_worker))
+        actors += [remote.remote(work) for _ in range(min(n_workers, len(songs)) - 1)]
+        with closing(CatalogueJournal(work.source, work.target, work.settings())) as journal:
+            refused = [song for song in songs if song.error]
+            todo = [song.name for song in songs if not (song.error or (skip_existing and journal.is_done(song)))]
+            summary.skipped = len(songs) - len(refused) - len(todo)
+            ray.get([actor.process_number.remote() for actor in actors])
+            summary.start_seconds = time.monotonic() - started
+            on_start(len(refused) + len(todo), actors)
+            started = time.monotonic()
+            results = _results(todo, actors, lambda: remote.remote(work), should_stop)
+            for result in chain((Result(song.name, {}, song.error) for song in refused), results):
+                if result.error:
+                    summary.failed.append(result)
+                else:
+                    summary.done += 1
+                    _record(journal, result)
+                on_result(result)
         summary.seconds = time.monotonic() - started
     except RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, UnweaveError):
+            raise cause from error
         raise OptionError(f"Ray cannot run the workers: {_one_line(error)}") from error
     finally:
         ray.shutdown()
     return summary
+
+
+def _record(journal: CatalogueJournal, result: Result) -> None:
+    """Note that a song is done; where that cannot be written, its stems are there all the same."""
+    try:
+        if result.source:
+            journal.record(result.source, result.stamps)
+    except AudioWriteError as error:
+        log.warning("%s is done, but will be done again by the next run: %s", result.name, error)
 
 
 def _processors() -> float:
@@ -90,15 +123,6 @@ def _connect(address: str | None) -> None:
         ray.init(address=address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise OptionError(f"there is no Ray at {address}: {_one_line(error)}") from error
-
-
-def _missing(names: Sequence[str], actor: Any, work: Work) -> list[str]:
-    """The files whose stems are not all there."""
-    there = work.target.names()
-    if not there:
-        return list(names)
-    targets = ray.get([actor.stem_names.remote(name) for name in names])
-    return [name for name, stems in zip(names, targets, strict=True) if not set(stems.values()) <= there]
 
 
 def _results(
@@ -141,4 +165,6 @@ def write_lines(result: Result) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:500]
+    """What an error of Ray's comes down to: the last line of its traceback, without colours."""
+    lines = [line.strip() for line in COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    return OWN_ERROR.sub("", lines[-1])[:500] if lines else type(error).__name__

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import posixpath
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unweave.audio.encode import remove_orphans
-from unweave.cluster.places import Place
+from unweave.cluster.places import Place, Stamp
+from unweave.cluster.songs import stem_targets
 from unweave.errors import UnweaveError
+from unweave.separation.batch_options import BatchOptions
 from unweave.separation.ensemble import open_separator
-from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.journal import settings_key, settings_of
+from unweave.separation.model_state import model_state
+from unweave.separation.output import OutputOptions
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,14 +35,26 @@ class Work:
     stems: tuple[str, ...] | None
     separator: dict[str, Any]  # arguments of the Separator
 
+    def settings(self) -> str:
+        """The settings as a journal names them; those of ``unweave separate`` have the same name."""
+        sound = {"quality": "balanced", "residual": False, "shifts": 1, "wiener": None, "precision": "auto"}
+        sound |= {name: value for name, value in self.separator.items() if name in sound}
+        options = BatchOptions(self.output, self.stems)
+        return settings_key(settings_of(options, models=model_state(self.model), **sound))
+
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one file: its stems' names below the target, or an error in one line."""
+    """What became of one file: its stems' names below the target, or an error in one line.
+
+    ``source`` identifies the bytes that were separated, and ``stamps`` the files that were written, by name.
+    """
 
     name: str
     stems: dict[str, str]
     error: str = ""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
 class Worker:
@@ -48,34 +68,43 @@ class Worker:
         """The number of this worker's process."""
         return os.getpid()
 
-    def stem_names(self, name: str) -> dict[str, str]:
-        """Where the stems of ``name`` go, below the target."""
-        source = Path(name)
-        chosen = self._separator.stem_names(self._work.stems)
-        paths = stem_paths(Path(source.name), Path(), chosen, self._work.output)
-        return {stem: posixpath.join(source.parent.as_posix(), path.as_posix()) for stem, path in paths.items()}
+    def chosen_stems(self) -> tuple[str, ...]:
+        """The stems that are written. Raises `OptionError` for unknown ones."""
+        return self._separator.stem_names(self._work.stems)
 
     def separate(self, name: str) -> Result:
-        """Separate the file ``name``; what goes wrong with it is a result, not an exception."""
+        """Separate the file ``name``; whatever goes wrong with it is a result, not an exception."""
+        work = self._work
         try:
-            names = self.stem_names(name)
-            if self._work.source.is_local and self._work.target.is_local:
-                self._separate_here(name)
+            names = stem_targets(name, work.source, work.target, self.chosen_stems(), work.output)
+            before = work.source.state(name)
+            if work.source.is_local and work.target.is_local:
+                self._separate_here(name, names)
             else:
                 self._separate_elsewhere(name, names)
+            stamps = {target: work.target.stamp(target) or (0, 0) for target in names.values()}
+            is_same = before is not None and before == work.source.state(name)
         except UnweaveError as error:
             return Result(name, {}, " ".join(str(error).split()))
-        return Result(name, names)
+        except Exception as error:
+            log.error("%s: unexpected error", name, exc_info=True)
+            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return Result(name, {}, f"cannot separate {name}: {' '.join(said.split())}")
+        return Result(name, names, source=before if is_same and before else {}, stamps=stamps)
 
-    def _separate_here(self, name: str) -> None:
+    def _separate_here(self, name: str, names: Mapping[str, str]) -> None:
         """Straight from folder to folder; stems appear together, as everywhere."""
-        folder = self._work.target.local_folder / Path(name).parent
-        source = self._work.source.local_folder / name
-        chosen = self._separator.stem_names(self._work.stems)
-        remove_orphans({path.parent for path in stem_paths(source, folder, chosen, self._work.output).values()})
-        self._separator.separate_file(source, folder, self._work.output, stems=self._work.stems)
+        target = self._work.target.local_folder
+        with suppress(OSError):
+            remove_orphans({(target / each).parent for each in names.values()})
+        self._separator.separate_file(
+            self._work.source.local_folder / name,
+            target / Path(name).parent,
+            self._work.output,
+            stems=self._work.stems,
+        )
 
-    def _separate_elsewhere(self, name: str, names: dict[str, str]) -> None:
+    def _separate_elsewhere(self, name: str, names: Mapping[str, str]) -> None:
         with tempfile.TemporaryDirectory(prefix="unweave-worker-") as temporary:
             source = Path(temporary) / "in" / Path(name).name
             source.parent.mkdir()
@@ -83,5 +112,4 @@ class Worker:
             paths = self._separator.separate_file(
                 source, Path(temporary) / "out", self._work.output, stems=self._work.stems
             )
-            for path, target in {path: names[stem] for stem, path in paths.items()}.items():
-                self._work.target.put(path, target)
+            self._work.target.put({path: names[stem] for stem, path in paths.items()})

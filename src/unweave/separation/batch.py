@@ -2,58 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from unweave.audio.encode import remove_orphans
-from unweave.audio.formats import READABLE_EXTENSIONS
-from unweave.errors import AudioReadError, Cancelled, OptionError, UnweaveError
-from unweave.separation.journal import Journal
+from unweave.errors import AudioWriteError, Cancelled, OptionError, UnweaveError
+from unweave.separation.batch_options import BatchOptions as BatchOptions
+from unweave.separation.journal import Journal, file_state
 from unweave.separation.outcome import Outcome, Task
-from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.plan import Planner
 from unweave.separation.progress import Progress
+from unweave.separation.search import find_tasks as find_tasks
 from unweave.separation.separator import Separator
 
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """What is done with each file."""
-
-    output: OutputOptions = field(default_factory=OutputOptions)
-    stems: tuple[str, ...] | None = None  # None: all
-    offset_seconds: float = 0.0
-    duration_seconds: float | None = None  # None: to the end
-    skip_existing: bool = False  # leave files alone whose stems are all there
-    jobs: int = 1  # files at a time
-
+log = logging.getLogger(__name__)
 
 # Called from the job's thread.
 OnFileProgress = Callable[[Path, Progress], None]
 # Called from the caller's thread.
 OnOutcome = Callable[[Outcome], None]
-
-
-def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool = False) -> list[Task]:
-    """Files as they are; folders as the audio files in them, with ``recursive`` in all folders below as well.
-
-    Below a folder the tree is kept: ``album/disc 1/song.mp3`` goes to ``output/disc 1/…``. Raises `AudioReadError` for
-    a folder without any audio file.
-    """
-    tasks = []
-    for source in sources:
-        if not source.is_dir():
-            tasks.append(Task(source, output_folder))
-            continue
-        pattern = "**/*" if recursive else "*"
-        found = sorted(path for path in source.glob(pattern) if _is_audio(path))
-        if not found:
-            hint = "" if recursive else " (its subfolders are searched with --recursive)"
-            raise AudioReadError(f"no audio files in the folder {source}{hint}")
-        tasks += [Task(path, output_folder / path.relative_to(source).parent) for path in found]
-    return tasks
 
 
 def separate_files(
@@ -66,32 +38,21 @@ def separate_files(
     interrupted: threading.Event | None = None,
     journal: Journal | None = None,
 ) -> list[Outcome]:
-    """Separate all files; errors are outcomes, never raised. An interrupt stops the jobs, and is raised again.
+    """Separate all files; whatever goes wrong with one of them is its outcome, never raised, and the rest go on.
 
-    ``journal`` remembers what is done; with ``skip_existing`` it tells whether stems are of this very file.
-    ``interrupted`` is an event that stops them as well, and then raises KeyboardInterrupt.
+    A file that was given by several paths is separated once. ``journal`` notes what is done; with ``skip_existing`` a
+    file is skipped where the journal knows its stems, and `OptionError` is raised where there is no journal. An
+    interrupt stops the jobs and is raised again; ``interrupted`` is an event that stops them as well, and then raises
+    KeyboardInterrupt.
     """
+    if options.skip_existing and journal is None:
+        raise OptionError("skip_existing needs a journal, which knows what the stems were made from")
     stop = interrupted or threading.Event()
     outcomes: list[Outcome] = []
-    todo: list[Task] = []
 
     def finish(outcome: Outcome) -> None:
         outcomes.append(outcome)
         on_outcome(outcome)
-
-    taken: dict[Path, Path] = {}
-    for task in tasks:
-        try:
-            paths = _plan(separator, task, options, taken)
-        except UnweaveError as error:
-            finish(Outcome(task.source, "failed", error=error))
-            continue
-        is_there = all(path.is_file() for path in paths.values())
-        if options.skip_existing and (journal.is_done(task, list(paths.values())) if journal else is_there):
-            finish(Outcome(task.source, "skipped", paths))
-        else:
-            todo.append(task)
-            remove_orphans({path.parent for path in paths.values()})
 
     def separate(task: Task) -> Outcome:
         def report(progress: Progress) -> bool:
@@ -101,20 +62,18 @@ def separate_files(
         if stop.is_set():
             return Outcome(task.source, "failed", error=Cancelled("interrupted"))
         try:
-            paths = separator.separate_file(
-                task.source,
-                task.folder,
-                options.output,
-                stems=options.stems,
-                offset_seconds=options.offset_seconds,
-                duration_seconds=options.duration_seconds,
-                on_progress=report,
-            )
-            if journal is not None:
-                journal.record(task)
-        except UnweaveError as error:
-            return Outcome(task.source, "failed", error=error)
-        return Outcome(task.source, "done", paths)
+            return Outcome(task.source, "done", _separate(separator, task, options, journal, report))
+        except Exception as error:
+            return _failed(task, error)
+
+    planner = Planner([task.source for task in tasks], separator.stem_names(options.stems), options.output)
+    todo: list[Task] = []
+    for task in tasks:
+        outcome = _planned(planner, task, options, journal)
+        if outcome is None:
+            todo.append(task)
+        elif outcome.stems or outcome.error:
+            finish(outcome)
 
     if options.jobs == 1:  # in this very thread: an interrupt goes straight through, and there is one heap less
         for task in todo:
@@ -151,15 +110,60 @@ def _collect(pending: set[Future[Outcome]], finish: OnOutcome) -> set[Future[Out
     return rest
 
 
-def _plan(separator: Separator, task: Task, options: BatchOptions, taken: dict[Path, Path]) -> dict[str, Path]:
-    """The paths of a task's stems; raises `OptionError` where another file of the batch has one of them."""
-    paths = stem_paths(task.source, task.folder, separator.stem_names(options.stems), options.output)
-    for path in paths.values():
-        other = taken.setdefault(path, task.source)
-        if other != task.source:
-            raise OptionError(f"{path} is already taken by {other}; separate them into different folders")
+def _planned(planner: Planner, task: Task, options: BatchOptions, journal: Journal | None) -> Outcome | None:
+    """What is known of ``task`` before any work; None: it is to be separated.
+
+    A skipped outcome without stems stands for a file that another task is about already.
+    """
+    try:
+        if task.error is not None:
+            raise task.error
+        paths = planner.paths(task)
+        if paths is None:
+            return Outcome(task.source, "skipped")
+        if options.skip_existing and journal is not None and journal.is_done(task.source, paths.values()):
+            return Outcome(task.source, "skipped", paths)
+        replaced = None if journal is None else journal.replaced_source(task.source, paths.values())
+        if replaced is not None:
+            log.warning("%s: its stems replace those of %s, which have the same paths", task.source, replaced)
+        with suppress(OSError):
+            remove_orphans({path.parent for path in paths.values()})
+    except Exception as error:
+        return _failed(task, error)
+    return None
+
+
+def _separate(
+    separator: Separator,
+    task: Task,
+    options: BatchOptions,
+    journal: Journal | None,
+    on_progress: Callable[[Progress], bool],
+) -> dict[str, Path]:
+    before = file_state(task.source)
+    track: dict[str, Any] = {} if options.track is None else {"track": options.track}
+    paths = separator.separate_file(
+        task.source,
+        task.folder,
+        options.output,
+        stems=options.stems,
+        offset_seconds=options.offset_seconds,
+        duration_seconds=options.duration_seconds,
+        on_progress=on_progress,
+        **track,
+    )
+    if journal is not None:
+        try:
+            journal.record(before, task.source, paths.values())
+        except AudioWriteError as error:
+            log.warning("%s is done, but will be done again by --skip_existing: %s", task.source, error)
     return paths
 
 
-def _is_audio(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.suffix[1:].lower() in READABLE_EXTENSIONS
+def _failed(task: Task, error: Exception) -> Outcome:
+    """``error`` as the outcome of one file; what nobody foresaw goes to the log with its traceback."""
+    if isinstance(error, UnweaveError):
+        return Outcome(task.source, "failed", error=error)
+    log.error("%s: unexpected error", task.source, exc_info=error)
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Outcome(task.source, "failed", error=UnweaveError(f"cannot separate {task.source}: {said}"))

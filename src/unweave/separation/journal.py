@@ -2,120 +2,183 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from unweave.errors import AudioWriteError, OptionError
-from unweave.models.files import replace_file
-from unweave.separation.outcome import Outcome, Task
-
-if TYPE_CHECKING:
-    from unweave.separation.batch import BatchOptions
+from unweave.audio.decode import reason
+from unweave.errors import AudioWriteError
+from unweave.separation.batch_options import BatchOptions
 
 FILE = "unweave-journal.jsonl"
-REPORT_FIELDS = ("file", "status", "error", "stems")
+# How coarsely file systems and archives keep times, in nanoseconds: a time that is a multiple of the first number may
+# be off by the second. FAT keeps even seconds, archives whole ones, exFAT hundredths, NTFS steps of 100 ns.
+TIME_STEPS_NS = ((1_000_000_000, 2_000_000_000), (10_000_000, 10_000_000), (100, 100))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished file: what it was, how it was separated, and its stems.
+
+    ``source`` says which bytes it was made from: where they lay, how many they are, when they last changed. ``stems``
+    are the written files: the path below the journal's folder → bytes and time of writing in nanoseconds (0: unknown).
+    """
+
+    source: Mapping[str, Any]
+    settings: str
+    stems: Mapping[str, tuple[int, int]]
+
+    def line(self) -> str:
+        """As a line of the journal, which `parse_lines` reads; ASCII, so that any name can be written."""
+        return json.dumps({**self.source, "settings": self.settings, "stems": self.stems}) + "\n"
 
 
 class Journal:
-    """Finished files of a folder, each with what it was made from and how.
+    """The finished files of an output folder, each with what it was made from and how.
 
-    A line is appended and synced when all stems of a file are there; a line that was cut off counts as none. Raises
-    `AudioWriteError` where it cannot be written.
+    A line is appended and synced when all stems of a file are there; a line that was cut off counts as none. Of several
+    lines that speak of one stem the last one counts.
     """
 
     def __init__(self, folder: Path, settings: object) -> None:
+        self._folder = folder
         self._path = folder / FILE
-        self._settings = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+        self._settings = settings_key(settings)
         self._lock = threading.Lock()
-        self._known = self._read()
+        self._latest = latest_by_stem(read_journal(folder))
 
-    def is_done(self, task: Task, paths: Sequence[Path]) -> bool:
-        """Whether all stems are there, of this very file, made with these settings.
+    def is_done(self, source: Path, paths: Iterable[Path]) -> bool:
+        """Whether all of ``paths`` are the stems of this very ``source``, made with these settings, and untouched."""
+        known = file_state(source)
+        names = [self._name(path) for path in dict.fromkeys(paths)]
+        stamps = [file_stamp(self._folder / name) for name in names]
+        return known is not None and is_done(self._latest, known, self._settings, dict(zip(names, stamps, strict=True)))
 
-        Stems that no line speaks of count as done too: another run has made them.
+    def replaced_source(self, source: Path, paths: Iterable[Path]) -> str | None:
+        """Another song whose stems have these ``paths`` and would be replaced; None where there is none."""
+        itself = os.path.realpath(source)
+        for path in paths:
+            entry = self._latest.get(self._name(path))
+            if entry is not None and entry.source.get("file") != itself and file_stamp(path) is not None:
+                return str(entry.source.get("file"))
+        return None
+
+    def record(self, state: Mapping[str, Any] | None, source: Path, paths: Iterable[Path]) -> None:
+        """Note that ``source`` was separated into ``paths``.
+
+        ``state`` is the source's `file_state` from before: if it has changed since, nobody knows which bytes the stems
+        were made from, and nothing is noted. Raises `AudioWriteError`.
         """
-        if not all(path.is_file() for path in paths):
+        if state is None or state != file_state(source):
+            return
+        names = [self._name(path) for path in dict.fromkeys(paths)]
+        stems = {name: stamp for name in names if (stamp := file_stamp(self._folder / name)) is not None}
+        entry = Entry(state, self._settings, stems)
+        with self._lock:
+            append_entry(self._path, entry)
+            self._latest |= dict.fromkeys(stems, entry)
+
+    def _name(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self._folder)).as_posix()
+
+
+def settings_of(options: BatchOptions, **more: object) -> tuple[object, ...]:
+    """Everything that the bytes of the stems depend on, besides the source.
+
+    ``more`` are the model's state and the separator's options. How many files are separated at a time, and whether
+    existing ones are skipped, is left out: it changes no byte.
+    """
+    return (dataclasses.replace(options, jobs=1, skip_existing=False), *sorted(more.items()))
+
+
+def settings_key(settings: object) -> str:
+    """A short name for ``settings``, the same for the same ones."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+
+
+def file_state(source: Path) -> dict[str, Any] | None:
+    """What identifies the bytes of ``source``: where they lie, how many, changed when. None where it is not there."""
+    try:
+        status = source.stat()
+    except (OSError, ValueError):
+        return None
+    return {"file": os.path.realpath(source), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+
+
+def is_done(
+    latest: Mapping[str, Entry], source: Mapping[str, Any], settings: str, stems: Mapping[str, tuple[int, int] | None]
+) -> bool:
+    """Whether one entry made all ``stems`` from ``source`` with ``settings``, and they are as it left them.
+
+    ``stems`` gives the bytes and the time of each as it is now; None where it is not there.
+    """
+    for name, stamp in stems.items():
+        entry = latest.get(name)
+        if entry is None or stamp is None or entry.source != source or entry.settings != settings:
             return False
-        known = self._known.get(str(task.source))
-        return known is None or known == self._identity(task)
-
-    def record(self, task: Task) -> None:
-        """Note that ``task`` is done."""
-        entry = {"file": str(task.source), **self._identity(task)}
-        line = (json.dumps(entry) + "\n").encode()
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock, self._path.open("ab") as file:
-                if file.tell() and not self._ends_with_newline():
-                    file.write(b"\n")  # after a line that was cut off
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise AudioWriteError(f"cannot write {self._path}: {error.strerror or error}") from error
-
-    def _ends_with_newline(self) -> bool:
-        with self._path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
-
-    def _identity(self, task: Task) -> dict[str, Any]:
-        try:
-            status = task.source.stat()
-        except OSError:
-            return {}
-        return {"bytes": status.st_size, "changed_ns": status.st_mtime_ns, "settings": self._settings}
-
-    def _read(self) -> dict[str, dict[str, Any]]:
-        known = {}
-        if self._path.is_file():
-            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    entry = json.loads(line)
-                    known[entry.pop("file")] = entry
-                except (ValueError, KeyError, AttributeError):
-                    continue
-        return known
+        n_bytes, written_ns = entry.stems[name]
+        if stamp[0] != n_bytes or not is_same_time(written_ns, stamp[1]):
+            return False
+    return True
 
 
-def write_report(outcomes: Sequence[Outcome], path: Path) -> None:
-    """What became of each file, as JSON or CSV by the extension of ``path``; `OptionError` or `AudioWriteError`."""
-    rows: list[dict[str, Any]] = [
-        {
-            "file": str(outcome.source),
-            "status": outcome.status,
-            "error": str(outcome.error) if outcome.error else "",
-            "stems": {name: str(stem) for name, stem in outcome.stems.items()},
-        }
-        for outcome in outcomes
-    ]
-    check_report(path)
+def is_same_time(written_ns: int, now_ns: int) -> bool:
+    """Whether a file whose time is ``now_ns`` was written at ``written_ns``, and perhaps copied with its time since."""
+    tolerance = next((off for step, off in TIME_STEPS_NS if now_ns % step == 0), 0)
+    return abs(now_ns - written_ns) <= tolerance
+
+
+def append_entry(path: Path, entry: Entry) -> None:
+    """Append ``entry`` to the journal ``path``, and wait until it is on the disk. Raises `AudioWriteError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".json":
-            replace_file(path, json.dumps(rows, indent=2).encode())
-            return
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, REPORT_FIELDS)
-            writer.writeheader()
-            writer.writerows({**row, "stems": " ".join(row["stems"].values())} for row in rows)
+        with path.open("a+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+            is_cut_off = bool(end) and file.read(1) != b"\n"
+            file.write(b"\n" * is_cut_off + entry.line().encode())
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
-        raise AudioWriteError(f"cannot write {path}: {error.strerror or error}") from error
+        raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
 
 
-def check_report(path: Path) -> None:
-    """Raise `OptionError` for a report that is neither JSON nor CSV."""
-    if path.suffix not in (".json", ".csv"):
-        raise OptionError(f"expected a report that ends in .json or .csv, got {path}")
+def read_journal(folder: Path) -> Iterator[Entry]:
+    """The entries of the journal in ``folder``; none where there is none, or where it cannot be read."""
+    try:
+        raw = (folder / FILE).read_bytes()
+    except (OSError, ValueError):
+        return iter(())
+    return parse_lines(raw)
 
 
-def settings_of(model: str, options: BatchOptions, **more: object) -> tuple[object, ...]:
-    """Everything that the bytes of the stems depend on, besides the source."""
-    return (model, dataclasses.replace(options, jobs=1, skip_existing=False), sorted(more.items()))
+def parse_lines(raw: bytes) -> Iterator[Entry]:
+    """The entries of a journal; lines that were cut off, or are of another version's, are left out."""
+    for line in raw.decode("utf-8", "replace").splitlines():
+        try:
+            fields = json.loads(line)
+            stems = {str(name): (int(n_bytes), int(time)) for name, (n_bytes, time) in fields.pop("stems").items()}
+            yield Entry(source=fields, settings=fields.pop("settings"), stems=stems)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+
+
+def latest_by_stem(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """The last entry that speaks of each stem."""
+    return {name: entry for entry in entries for name in entry.stems}
+
+
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """Bytes and time of writing in nanoseconds of a file; None where it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -11,10 +11,14 @@ from unweave.errors import UnweaveError
 
 @dataclass(frozen=True)
 class Task:
-    """One file to separate, and the folder its template starts from."""
+    """One file to separate, and the folder its template starts from.
+
+    ``error`` says why nothing can be done with it, as with a folder that may not be opened.
+    """
 
     source: Path
     folder: Path
+    error: UnweaveError | None = None
 
 
 @dataclass(frozen=True)

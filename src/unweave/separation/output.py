@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Literal
 
@@ -16,14 +17,15 @@ import numpy as np
 from unweave.audio.decode import AudioReader
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import BIT_DEPTHS, LOSSLESS, OutputFormat, find_format, parse_bitrate
+from unweave.audio.stem_files import MIXTURE
 from unweave.audio.tags import Tags
 from unweave.errors import OptionError
+from unweave.separation.commit import commit_together
+from unweave.separation.identity import check_target, identity
+from unweave.separation.templates import DEFAULT_TEMPLATE, DEFAULT_TEMPLATE_OF_ONE, HERE, Flavour, relative_path
 from unweave.types import Stems, Waveform
 
 log = logging.getLogger(__name__)
-
-DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
-DEFAULT_TEMPLATE_OF_ONE = "{filename}.{codec}"  # where all stems share a file
 
 Clip = Literal["clamp", "rescale"]
 
@@ -41,6 +43,11 @@ class OutputOptions:
     n_channels: int | None = None  # 1 or 2; None: the input's, two at most
 
     def __post_init__(self) -> None:
+        for field in ("codec", "bit_depth", "clip"):
+            object.__setattr__(self, field, str(getattr(self, field)).strip().lower())
+        object.__setattr__(self, "bitrate", _bitrate(self.bitrate))
+        object.__setattr__(self, "sample_rate", _whole("a sample rate", self.sample_rate))
+        object.__setattr__(self, "n_channels", _whole("a number of channels", self.n_channels))
         if self.bit_depth not in BIT_DEPTHS:
             raise OptionError(f"expected a bit depth of {', '.join(BIT_DEPTHS)}, got {self.bit_depth!r}")
         if self.clip not in ("clamp", "rescale"):
@@ -50,7 +57,6 @@ class OutputOptions:
         if self.n_channels not in (None, 1, 2):
             raise OptionError(f"expected one or two channels, got {self.n_channels}")
         self.format.encoder(self.bit_depth)
-        parse_bitrate(self.bitrate)
 
     @property
     def format(self) -> OutputFormat:
@@ -66,44 +72,64 @@ class OutputOptions:
 def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: OutputOptions) -> dict[str, Path]:
     """The path of each stem of ``source`` under ``folder``.
 
-    All stems have the same path where the format holds several. Raises `OptionError` for an unknown field in the
-    template, for two stems that would share a path, and for a stem that would overwrite the source.
+    All stems have the same path where the format holds several. Raises `OptionError` for a template that cannot be
+    used or leaves ``folder``, for two stems that would share a path, and for a stem that would overwrite the source;
+    `AudioWriteError` for a path that can never be written.
     """
-    paths: dict[str, Path] = {}
+    below = relative_stem_paths(file_label(source), folder_label(source), stems, options)
+    paths = {stem: folder / path for stem, path in below.items()}
+    itself = identity(source)
+    for path in dict.fromkeys(paths.values()):
+        check_target(path)
+        if itself is not None and identity(path) == itself:
+            raise OptionError(f"{path} is the input itself; choose another folder or template")
+    return paths
+
+
+def relative_stem_paths(
+    filename: str, foldername: str, stems: Sequence[str], options: OutputOptions, flavour: Flavour = HERE
+) -> dict[str, PurePath]:
+    """The path of each stem below the output folder; nothing is looked up on the disk. Raises `OptionError`."""
     template = options.filename_format
     shares_a_file = options.format.layout is not None
     if shares_a_file and template == DEFAULT_TEMPLATE:
         template = DEFAULT_TEMPLATE_OF_ONE
+    paths = {}
     for stem in stems:
-        try:
-            relative = template.format(
-                filename=source.stem,
-                foldername=source.parent.name,
-                instrument="stems" if shares_a_file else stem,
-                stem="stems" if shares_a_file else stem,
-                codec=options.codec,
-            )
-        except (KeyError, IndexError, ValueError) as error:
-            raise OptionError(
-                f"cannot use the template {options.filename_format!r}: its fields are "
-                "{filename}, {foldername}, {instrument} (or {stem}) and {codec}"
-            ) from error
-        paths[stem] = folder / relative
-    if not shares_a_file and len(set(paths.values())) < len(paths):
+        name = "stems" if shares_a_file else stem
+        values = {
+            "filename": filename,
+            "foldername": foldername,
+            "instrument": name,
+            "stem": name,
+            "codec": options.codec,
+        }
+        paths[stem] = relative_path(template, values, flavour)
+    if not shares_a_file and len({str(path).casefold() for path in paths.values()}) < len(paths):
         raise OptionError(
             f"the template {options.filename_format!r} gives several stems one path; put {{instrument}} into it"
         )
-    if source.exists():
-        for path in paths.values():
-            if path.exists() and os.path.samefile(path, source):
-                raise OptionError(f"{path} is the input itself; choose another folder or template")
     return paths
+
+
+def file_label(source: PurePath) -> str:
+    """What ``{filename}`` stands for: the name without its extension, or whole where that would be ``.`` or ``..``."""
+    return next((name for name in (source.stem, source.name) if name not in ("", ".", "..")), "song")
+
+
+def folder_label(source: Path) -> str:
+    """What ``{foldername}`` stands for: the folder that the file lies in, also where the path does not name it."""
+    name = source.parent.name
+    if name in ("", ".."):
+        name = Path(os.path.realpath(source.parent)).name
+    return name or "root"  # a file at the very top
 
 
 class StemSet:
     """Writes several stems at once; their files appear under their names together, when all are whole.
 
-    Use it as a context manager: `write` as stems come, `commit` at the end. Without `commit` nothing is left behind.
+    Use it as a context manager: `write` as stems come, `commit` at the end. Without `commit` nothing is left behind,
+    and files that were there before stay as they were.
     """
 
     def __init__(
@@ -151,32 +177,43 @@ class StemSet:
         self._stack.close()
 
     def write(self, stems: Stems, mixture: Waveform | None = None) -> None:
-        """Append to every stem."""
-        if self._layout is not None:
+        """Append to every stem.
+
+        ``mixture`` is the song itself, (channels, samples) like each stem: files that hold it beside the stems take it
+        as it is. Without it they take the sum of the stems, which is the song only where all stems are there.
+        """
+        if self._layout is None:
+            for name, writer in self._writers.items():
+                writer.write(stems[name])
+        elif stems.n_samples:
             (writer,) = self._writers.values()
-            if stems.n_samples:
-                writer.write(self._layout.rows(stems))
-            return
-        for name, writer in self._writers.items():
-            writer.write(stems[name])
+            rows = self._layout.rows(stems)
+            if mixture is not None:
+                expected = (self._n_channels, stems.n_samples)
+                if mixture.shape != expected:
+                    raise OptionError(f"expected a mixture of shape {expected}, as the stems are, got {mixture.shape}")
+                for number, (_, names) in enumerate(self._layout.streams):
+                    if MIXTURE in names:
+                        rows[number * self._n_channels : (number + 1) * self._n_channels] = mixture
+            writer.write(rows)
 
     def commit(self) -> None:
-        """Finish all files, then give all of them their names."""
+        """Finish all files, then give all of them their names, or none. Raises `AudioWriteError`."""
         for writer in self._writers.values():
             writer.finish()
         if self._is_deferred:
             self._rescale()
+        remedy = "32-bit float wav" if self._layout is not None else "clip=rescale or 32-bit float wav"
         for writer in self._writers.values():
             if writer.n_clipped:
                 log.warning(
-                    "%s: %d samples beyond full scale were clamped (peak %+.1f dB); clip=rescale or 32-bit float wav "
-                    "would keep them",
+                    "%s: %d samples beyond full scale were clamped (peak %+.1f dB); %s would keep them",
                     writer.path,
                     writer.n_clipped,
                     20 * np.log10(writer.peak),
+                    remedy,
                 )
-        for writer in self._writers.values():
-            writer.commit()
+        commit_together(list(self._writers.values()))
 
     def _open(self, path: Path, format: OutputFormat, bit_depth: str) -> AudioWriter:
         return self._stack.enter_context(
@@ -206,3 +243,26 @@ class StemSet:
                     writer.write(scaled)
             writer.finish()
             self._writers[name] = writer
+
+
+def _bitrate(given: object) -> str:
+    """A bitrate as `parse_bitrate` takes it; a number too small for bits means kilobits: 320 is 320k."""
+    text = str(given).strip().lower()
+    if text.isdecimal() and int(text) < 1000:
+        text += "k"
+    try:
+        parse_bitrate(text)
+    except OverflowError as error:
+        raise OptionError(f"expected a bitrate like 128k, or lossless, got {given!r}") from error
+    return text
+
+
+def _whole(what: str, number: object) -> int | None:
+    """``number`` as an int, where it is a whole one of any type: 44100, 44100.0, NumPy's."""
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
+        raise OptionError(f"expected {what} as a number, got {number!r}")
+    if not math.isfinite(number) or number != int(number):
+        raise OptionError(f"expected {what} as a whole number, got {number}")
+    return int(number)

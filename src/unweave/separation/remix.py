@@ -11,7 +11,9 @@ import numpy as np
 
 from unweave.audio.resample import Resampler
 from unweave.audio.tags import Tags
-from unweave.errors import OptionError
+from unweave.errors import AudioWriteError, OptionError
+from unweave.separation.identity import check_target as check_path
+from unweave.separation.identity import identity
 from unweave.separation.output import OutputOptions, StemSet
 from unweave.types import Stems, Waveform
 
@@ -21,10 +23,10 @@ LOUDEST_DB = 24.0
 
 @dataclass(frozen=True)
 class Mix:
-    """What a mixer is set to; stems that are not named are as they were.
+    """The settings of a mixer; stems that are not named stay as they are.
 
-    With all gains at 0 dB and nothing muted the mix is the sum of the stems. ``pans`` go from −1 (left) to 1; the
-    other channel is turned down (a balance), the middle changes nothing. ``solo`` mutes all others.
+    With all gains at 0 dB and nothing muted the mix is the sum of the stems. ``pans`` range from −1 (left) to 1
+    (right) and turn the other channel down; 0 changes nothing. ``solo`` mutes all other stems.
     """
 
     gains_db: Mapping[str, float] = field(default_factory=dict)
@@ -33,7 +35,7 @@ class Mix:
     pans: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, stems: Collection[str]) -> None:
-        """Raise `OptionError` for stems that there are not, and for levels beyond reason."""
+        """Raise `OptionError` for stems that do not exist, and for levels out of range."""
         named = {*self.gains_db, *self.mute, *self.solo, *self.pans}
         unknown = sorted(named - set(stems))
         if unknown:
@@ -49,7 +51,7 @@ class Mix:
         return stem not in self.mute and (not self.solo or stem in self.solo) and gain > SILENCE_DB
 
     def apply(self, stems: Mapping[str, Waveform]) -> Waveform:
-        """The mix of a part of the stems: (channels, samples)."""
+        """Mix one part of the stems, (channels, samples) each, to the same shape."""
         total = np.zeros_like(next(iter(stems.values())))
         for name, waveform in stems.items():
             if self.is_heard(name):
@@ -58,6 +60,18 @@ class Mix:
                 sides = [min(1.0, 1 - pan), min(1.0, 1 + pan)] if len(waveform) == 2 else [1.0]
                 total += waveform * np.array(sides, np.float32)[:, None] * np.float32(gain)
         return total
+
+
+def check_target(target: Path, source: Path) -> None:
+    """Raise `OptionError` where a mix would overwrite the song it is made from, `AudioWriteError` where it cannot be.
+
+    The song is known by any name: a link, another path, another case.
+    """
+    check_path(target)
+    if target.is_dir():
+        raise AudioWriteError(f"cannot write {target}: it is a folder")
+    if identity(target) is not None and identity(target) == identity(source):
+        raise OptionError(f"{target} is the input itself; choose another name")
 
 
 def write_mix(
@@ -70,7 +84,7 @@ def write_mix(
     n_channels: int,
     tags: Tags,
 ) -> None:
-    """Write the mix of ``parts``, stems that follow each other, to ``target``, which appears whole or not at all."""
+    """Write the mix of ``parts``, consecutive parts of the stems, to ``target``, which appears whole or not at all."""
     rate = options.rate_for(sample_rate)
     resampler = Resampler(sample_rate, rate, n_channels)
     # One mix is written as a set of one stem.
@@ -83,7 +97,7 @@ def write_mix(
 
 
 def stem_numbers(given: Iterable[str], separator: str, option: str = "") -> dict[str, float]:
-    """Texts like ``vocals=-6`` as numbers by stem. Raises `OptionError`, which names the ``option`` they came by."""
+    """Turn texts like ``vocals=-6`` into numbers by stem. Raises `OptionError`, which names the ``option`` given."""
     numbers = {}
     for text in given:
         stem, _, number = text.rpartition(separator)

@@ -1,0 +1,93 @@
+"""Options that several commands share: one name, one meaning, one help text."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+DEFAULT_MODEL = "spleeter:2stems"
+DEFAULT_QUALITY = "balanced"
+DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
+
+
+def _in_lower_case(value: str) -> str:
+    return value.strip().lower()
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "-p",
+        "--params_filename",
+        "--model",
+        help="Model to use: a name from 'unweave models list', or the path of a model file or configuration.",
+    ),
+]
+Quality = Annotated[
+    str,
+    typer.Option(
+        "-q",
+        "--quality",
+        callback=_in_lower_case,
+        help="exact (the same as Spleeter), fast, balanced or best.",
+    ),
+]
+Codec = Annotated[
+    str,
+    typer.Option(
+        "-c",
+        "--codec",
+        help="File format: wav, flac, mp3, ogg, opus, m4a or wma; stem.mp4 or vdjstems for one file with all stems.",
+    ),
+]
+Bitrate = Annotated[
+    str,
+    typer.Option(
+        "-b", "--bitrate", help="Bitrate of lossy formats, such as 192k; in m4a, stem.mp4 and vdjstems also 'lossless'."
+    ),
+]
+BitDepth = Annotated[
+    str, typer.Option("--bit_depth", help="Bits per sample: 16, 24 or 32f (float) for wav, 16 or 24 for flac.")
+]
+FilenameFormat = Annotated[
+    str,
+    typer.Option(
+        "-f",
+        "--filename_format",
+        help="Where each stem goes below the output folder. Fields: {filename}, {foldername}, {instrument} or {stem}, "
+        "{codec}.",
+    ),
+]
+StemNames = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time on Python 3.10
+    typer.Option("--stems", help="Write only these stems, separated by commas.", show_default=False),
+]
+Mwf = Annotated[
+    bool,
+    typer.Option("--mwf", help="Use a multichannel Wiener filter, which takes a second pass over the song."),
+]
+Shifts = Annotated[
+    int, typer.Option("--shifts", min=1, help="Separate this many times with shifted segments, and take the average.")
+]
+Device = Annotated[
+    str, typer.Option("--device", callback=_in_lower_case, help="Where to compute: cpu, cuda, mps or auto.")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        callback=_in_lower_case,
+        help="float32, float16 or bfloat16; auto means float32 on the CPU and float16 elsewhere.",
+    ),
+]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept_licence", help="Accept a licence that restricts how the weights may be used.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")]
+
+
+def names_in(text: str | None) -> tuple[str, ...] | None:
+    """Names separated by commas; None where nothing was given."""
+    return tuple(name.strip() for name in text.split(",")) if text else None

@@ -1,0 +1,86 @@
+"""Finished files take their names together; when one cannot, all is as it was before."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from unweave.audio.decode import reason
+from unweave.audio.encode import AudioWriter
+from unweave.errors import AudioWriteError
+
+log = logging.getLogger(__name__)
+
+
+def commit_together(writers: Sequence[AudioWriter]) -> None:
+    """Commit all ``writers``, which are finished, or none: what lay under their names before comes back.
+
+    The old files are kept beside the new ones until all new ones are in place, under hidden names that end as those of
+    temporary files do: if the process is killed in between, the next run removes them. Raises `AudioWriteError`.
+    """
+    kept: dict[Path, Path] = {}  # a path → the old file that lay there
+    begun: list[Path] = []
+    locks = ExitStack()
+    try:
+        for writer in writers:
+            if os.path.lexists(writer.path):
+                kept[writer.path] = _keep(writer)
+                locks.enter_context(_locked(kept[writer.path]))
+        for writer in writers:
+            begun.append(writer.path)
+            writer.commit()
+    except BaseException:
+        for path in begun:
+            _put_back(path, kept)
+        raise
+    finally:
+        for old in kept.values():
+            with suppress(OSError):
+                old.unlink(missing_ok=True)
+        locks.close()
+
+
+def _put_back(path: Path, kept: dict[Path, Path]) -> None:
+    """Make ``path`` what it was; an old file that cannot be put back stays under its hidden name."""
+    try:
+        if path in kept:
+            os.replace(kept[path], path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        old = kept.pop(path, None)
+        log.error("%s could not be put back as it was: %s%s", path, reason(error), f"; it is in {old}" if old else "")
+
+
+def _keep(writer: AudioWriter) -> Path:
+    """A second name for the file that ``writer`` is about to replace, or a copy where there are no second names."""
+    assert writer.temporary is not None
+    old = writer.temporary.with_name(f"{writer.temporary.stem}-old{writer.temporary.suffix}")
+    try:
+        if os.link in os.supports_follow_symlinks:
+            os.link(writer.path, old, follow_symlinks=False)
+        else:
+            os.link(writer.path, old)
+    except OSError:
+        try:
+            shutil.copy2(writer.path, old, follow_symlinks=False)
+        except OSError as error:
+            with suppress(OSError):
+                old.unlink(missing_ok=True)  # half a copy, for lack of room
+            raise AudioWriteError(f"cannot write {writer.path}: {reason(error)}") from error
+    return old
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep ``path`` locked, where that is possible, so that no other process takes it for a dead one's remains."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(stack.enter_context(path.open("rb")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

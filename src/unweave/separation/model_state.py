@@ -1,0 +1,33 @@
+"""Which weights a model has now, so that a journal notices when a model of the same name was trained again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unweave.errors import ModelError
+from unweave.models.catalog import specs
+from unweave.models.resolve import resolve
+from unweave.separation.ensemble import parse_ensemble
+
+
+def model_state(model: str) -> tuple[object, ...]:
+    """Names and, for models that are not official, the sizes and times of their files; for each model of an ensemble.
+
+    Official weights are pinned by their checksums: their name says everything. Raises `OptionError` for an ensemble
+    that cannot be read.
+    """
+    return tuple((member.weight, *_state(member.model)) for member in parse_ensemble(model))
+
+
+def _state(model: str) -> tuple[object, ...]:
+    try:
+        resolved = resolve(model)
+        name = resolved.spec.name
+        if name in specs() and not Path(model).suffix:
+            return (name,)
+        location = resolved.locate(True, lambda done, total, label: None)
+        files = sorted(location.iterdir()) if location.is_dir() else [location]
+        stats = [(file.name, file.stat()) for file in files if file.is_file()]
+    except (ModelError, OSError):
+        return (model,)
+    return (name, repr(resolved.spec), *((file, status.st_size, status.st_mtime_ns) for file, status in stats))

@@ -1,0 +1,131 @@
+"""Which files a run is about: those that were named, and the audio files in folders."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from unweave.audio.decode import AudioReader, reason
+from unweave.audio.formats import READABLE_EXTENSIONS
+from unweave.errors import AudioReadError
+from unweave.separation.identity import identity
+from unweave.separation.journal import FILE, read_journal
+from unweave.separation.outcome import Task
+
+log = logging.getLogger(__name__)
+
+# Extensions that TypeScript and device trees have too: these files are audio only if an audio stream is found in them.
+AMBIGUOUS_EXTENSIONS = frozenset({"ts", "mts", "dts"})
+
+
+def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool = False) -> list[Task]:
+    """Files as they are; folders as the audio files in them, with ``recursive`` in all folders below as well.
+
+    Below a folder the tree is kept: ``album/disc 1/song.mp3`` goes to ``output/disc 1/…``. Links to folders are
+    followed, each folder once. The output folder and all stems that a journal speaks of are left out. A folder that
+    cannot be opened, or has no audio file, becomes a task with an error; if nothing else was asked for, that
+    `AudioReadError` is raised.
+    """
+    tasks = []
+    ours = _Ours(output_folder)
+    for source in sources:
+        if not _is_folder(source):
+            tasks.append(Task(source, output_folder))
+            continue
+        found = list(_search(source, output_folder, ours, recursive))
+        tasks += found or [Task(source, output_folder, _nothing_found(source, ours, recursive))]
+    if len(tasks) == 1 and tasks[0].error is not None:
+        raise tasks[0].error
+    return tasks
+
+
+def is_audio_name(name: str) -> bool:
+    """Whether a file called ``name`` counts as audio when a folder is searched."""
+    return not name.startswith(".") and _extension(name) in READABLE_EXTENSIONS
+
+
+class _Ours:
+    """The files that journals say unweave has written, and how many of them were passed over."""
+
+    def __init__(self, output_folder: Path) -> None:
+        self._paths: set[str] = set()
+        self.n_passed_over = 0
+        self.add(output_folder)
+
+    def add(self, folder: Path) -> None:
+        """Take in the journal of ``folder``, if there is one."""
+        root = os.path.realpath(folder)
+        self._paths.update(
+            os.path.normpath(os.path.join(root, name)) for entry in read_journal(folder) for name in entry.stems
+        )
+
+    def has(self, path: Path) -> bool:
+        """Whether ``path`` is one of them."""
+        if not self._paths or os.path.join(os.path.realpath(path.parent), path.name) not in self._paths:
+            return False
+        self.n_passed_over += 1
+        return True
+
+
+def _search(folder: Path, output_folder: Path, ours: _Ours, recursive: bool) -> Iterator[Task]:
+    left_out = {identity(above) for above in Path(os.path.realpath(folder)).parents}
+    if identity(output_folder) != identity(folder):
+        left_out.add(identity(output_folder))
+    waiting, links = [folder], list[Path]()
+    while waiting or links:
+        # Links last, so that a folder is known by its own path if it has one here.
+        here = waiting.pop() if waiting else links.pop()
+        if identity(here) in left_out:
+            continue
+        left_out.add(identity(here))
+        try:
+            entries = sorted(here.iterdir())
+        except OSError as error:
+            yield Task(here, output_folder, AudioReadError(f"cannot open the folder {here}: {reason(error)}"))
+            continue
+        if any(entry.name == FILE for entry in entries):
+            ours.add(here)
+        folders = [entry for entry in entries if _is_folder(entry)] if recursive else []
+        waiting += reversed([entry for entry in folders if not entry.is_symlink()])
+        links += reversed([entry for entry in folders if entry.is_symlink()])
+        for entry in entries:
+            if is_audio_name(entry.name) and _is_file(entry) and not ours.has(entry) and _holds_audio(entry):
+                yield Task(entry, output_folder / here.relative_to(folder))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its reader says what is wrong
+        return True
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or a folder around it that is closed: its reader says so
+        return False
+
+
+def _holds_audio(path: Path) -> bool:
+    if _extension(path.name) not in AMBIGUOUS_EXTENSIONS:
+        return True
+    try:
+        AudioReader(path).close()
+    except AudioReadError as error:
+        log.debug("left out: %s", error)
+        return False
+    return True
+
+
+def _extension(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _nothing_found(folder: Path, ours: _Ours, recursive: bool) -> AudioReadError:
+    hint = "" if recursive else " (its subfolders are searched with --recursive)"
+    if ours.n_passed_over:
+        hint = " besides stems that unweave has written; to separate those, give them by name"
+    return AudioReadError(f"no audio files in the folder {folder}{hint}")

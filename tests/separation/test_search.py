@@ -1,0 +1,123 @@
+"""Which files a folder search finds: all audio, once, and none of unweave's own."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.audio.test_files import write
+from tests.helpers.signals import noise
+from unweave.audio.formats import READABLE_EXTENSIONS
+from unweave.errors import AudioReadError
+from unweave.separation.batch import BatchOptions, separate_files
+from unweave.separation.journal import FILE, Journal
+from unweave.separation.search import find_tasks
+
+
+def names(folder, out="out", recursive=True):
+    return sorted(str(task.source.relative_to(folder)) for task in find_tasks([folder], Path(out), recursive=recursive))
+
+
+@pytest.fixture
+def song(tmp_path):
+    return write(tmp_path / "music" / "song.wav", noise(5000))
+
+
+def separated(toy, folder, out, **options):
+    journal = Journal(out, "settings")
+    tasks = find_tasks([folder], out, recursive=True)
+    return separate_files(toy, tasks, BatchOptions(**options), journal=journal)
+
+
+@pytest.mark.parametrize("out", ["stems", "", "a/b"])
+def test_a_folder_with_its_own_stems_in_it(toy, song, out):
+    out = song.parent / out
+    for _ in range(3):
+        outcomes = separated(toy, song.parent, out)
+        assert [outcome.source for outcome in outcomes] == [song]
+    assert len(list(song.parent.rglob("*.wav"))) == 3
+
+
+def test_stems_of_an_earlier_run_into_another_folder(toy, song):
+    separated(toy, song.parent, song.parent / "first")
+    assert names(song.parent, song.parent / "second") == ["song.wav"]
+    with pytest.raises(AudioReadError, match="besides stems that unweave has written"):
+        find_tasks([song.parent / "first"], song.parent / "second", recursive=True)
+
+
+def test_stem_files_are_not_separated_again(toy, song):
+    from unweave.separation.output import OutputOptions
+
+    for _ in range(2):
+        outcomes = separated(toy, song.parent, song.parent, output=OutputOptions("stem.mp4"))
+        assert [outcome.source for outcome in outcomes] == [song]
+    assert sorted(os.listdir(song.parent)) == ["song.stem.mp4", "song.wav", FILE]
+
+
+def test_the_output_folder_by_another_name(toy, song, tmp_path):
+    separated(toy, song.parent, song.parent / "stems")
+    (song.parent / "stems" / FILE).unlink()  # only the folder tells now
+    os.symlink(song.parent / "stems", song.parent / "link")
+    assert names(song.parent, song.parent / "link") == ["song.wav"]
+    (song.parent / "x").mkdir()
+    assert names(song.parent, song.parent / "x" / ".." / "stems") == ["song.wav"]
+    # What lies above the searched folder is not left out with it.
+    assert names(song.parent, tmp_path) == ["song.wav", "stems/song/accompaniment.wav", "stems/song/vocals.wav"]
+
+
+def test_links_to_folders_are_followed_once(song, tmp_path):
+    write(tmp_path / "elsewhere" / "far.wav", noise(100))
+    music = song.parent
+    (music / "album").mkdir()
+    shutil.copy(song, music / "album" / "one.wav")
+    os.symlink(tmp_path / "elsewhere", music / "a link")
+    os.symlink(music / "album", music / "another")  # which is here anyway
+    os.symlink(music, music / "album" / "loop")
+    os.symlink(tmp_path, music / "above")
+    os.symlink(tmp_path / "elsewhere", tmp_path / "elsewhere" / "itself")
+    assert names(music) == ["a link/far.wav", "album/one.wav", "song.wav"]
+    assert names(music, recursive=False) == ["song.wav"]
+    (task,) = [task for task in find_tasks([music], Path("out"), recursive=True) if task.source.name == "far.wav"]
+    assert task.folder == Path("out/a link")
+
+
+@pytest.mark.parametrize("extension", ["ts", "mts", "dts", "TS"])
+def test_source_code_is_not_audio(song, extension):
+    code = song.parent / f"app.{extension}"
+    code.write_text("export const answer: number = 42;\n" * 100)
+    assert names(song.parent) == ["song.wav"]
+    assert [task.source for task in find_tasks([code], Path("out"))] == [code]  # by name it is tried
+
+
+def test_a_transport_stream_is_audio(song):
+    import av
+
+    path = song.parent / "recording.ts"
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("mp2", rate=44100)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray((noise(1152)[:1] * 1000).astype("int16"), format="s16", layout="mono")
+        frame.sample_rate = 44100
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert names(song.parent) == ["recording.ts", "song.wav"]
+
+
+def test_many_kinds_of_audio_and_video_are_known():
+    wanted = "m4v wmv mpg mpeg m2ts mts weba amr dsf dff ogv spx eac3 dts mpc 3g2 aac m4b mka webm mp4 vob f4v"
+    assert set(wanted.split()) <= READABLE_EXTENSIONS
+
+
+def test_an_empty_folder_beside_a_song(toy, song, tmp_path):
+    (tmp_path / "empty").mkdir()
+    tasks = find_tasks([tmp_path / "empty", song], tmp_path / "out")
+    outcomes = separate_files(toy, tasks, BatchOptions())
+    assert [outcome.status for outcome in outcomes] == ["failed", "done"]
+    assert "no audio files" in str(outcomes[0].error)
+
+
+def test_names_that_are_too_long_to_look_at(song):
+    path = Path("x" * 5000 + ".wav")
+    assert [task.source for task in find_tasks([path, song], Path("out"))] == [path, song]
