@@ -101,7 +101,10 @@ def evaluate(
     with failures_shown(verbose):
         from unweave.cli.evaluate import run_evaluation
 
-        run_evaluation(mus_dir, params_filename, output_path, mwf=mwf, jobs=2, options={"quality": "exact"})
+        options = {"quality": "exact", "shifts": 1}
+        n_failed = run_evaluation(mus_dir, params_filename, output_path, mwf=mwf, jobs=2, options=options)
+    if n_failed:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

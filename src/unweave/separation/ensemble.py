@@ -50,6 +50,7 @@ class EnsembleSeparator(Separator):
         self._members = [Separator(part.model, **options) for part in self._parts]
         first = self._members[0]
         self.spec = first.spec
+        self.settings = {**first.settings, "model": models, "residual": residual}
         self._n_threads, self._executor = first._n_threads, first._executor
         self._residual: Residual = "stem" if residual else "to_last" if first._residual == "to_last" else "dropped"
 

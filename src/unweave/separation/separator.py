@@ -77,6 +77,11 @@ class Separator:
             raise OptionError(f"expected at least one thread, got {threads}")
         if not 1 <= shifts <= 100:
             raise OptionError(f"expected 1 to 100 shifts, got {shifts}")
+        # What the stems depend on, so that figures and files can tell what made them.
+        self.settings: dict[str, object] = {
+            "model": model, "quality": quality, "residual": residual, "shifts": shifts, "wiener": wiener,
+            "device": device, "precision": precision,
+        }  # fmt: skip
         self._shifts = shifts
         if wiener not in (None, "track", "segment"):
             raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
