@@ -65,6 +65,8 @@ def run_training(
             should_stop=interrupted.is_set,
             command=command,
         )
+    if not result.is_main:
+        return
     if not result.is_finished:
         print(f"stopped at step {result.state.step}; the same command goes on from there", file=sys.stderr)
         if interrupted.is_set():
