@@ -37,6 +37,7 @@ class Learner:
         self._transform = Transform(spec, accelerator.device)
         self._augmentation = Augmentation(plan.augmentation, spec.stems, spec.sample_rate, loop.seed, process)
         self._has_finite_losses = torch.ones((), dtype=torch.bool, device=accelerator.device)
+        self._last_mixture: Tensor | None = None  # of one segment
 
     @property
     def n_parameters(self) -> int:
@@ -71,6 +72,7 @@ class Learner:
             stems = self._augmentation(stems, step) * ~taken[..., None, None]
             truth = Truth(self._transform, stems.transpose(0, 1), self._call)
             mixture = truth.mixture
+            self._last_mixture = mixture[:1]
         with self._accelerator.autocast():
             magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
         if self._plan.augmentation.taken:
@@ -91,8 +93,25 @@ class Learner:
         return bool(self._has_finite_losses)
 
     def is_sound(self) -> bool:
-        """Whether every loss so far was a number, and every weight is: a step may break weights by a finite loss."""
-        return self.has_finite_losses() and all_finite(self.tensors())
+        """Whether every loss so far was a number, every weight is, and so is what the networks make of a segment.
+
+        A step whose loss was finite may still have broken the weights, or made them so large that the next loss is not.
+        """
+        return self.has_finite_losses() and all_finite(self.tensors()) and self._has_finite_estimates()
+
+    @torch.no_grad()
+    def _has_finite_estimates(self) -> bool:
+        if self._last_mixture is None:
+            return True
+        for network in (self._plain, self.average):
+            was_training = network.training
+            network.eval()  # neither norms nor random numbers are moved by this
+            with self._accelerator.autocast():
+                estimates = network(self._last_mixture)
+            network.train(was_training)
+            if not all_finite(estimates):
+                return False
+        return True
 
     def tensors(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
