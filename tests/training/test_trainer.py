@@ -1,5 +1,6 @@
 """Training works: it learns, it goes on where it stopped, and what it leaves separates."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -132,6 +133,14 @@ def test_sigterm_leaves_a_checkpoint(tmp_path, tracks):
     assert not (tmp_path / "out" / GRAPH).exists()
 
 
+def test_an_output_that_cannot_be_written_is_named_before_anything_is_decoded(tmp_path, tracks):
+    (tmp_path / "file").write_text("in the way")
+    plan = dataclasses.replace(small_plan(tmp_path, tracks), output=tmp_path / "file" / "trained")
+    with pytest.raises(OptionError, match="cannot write to the output folder"):
+        train(plan)
+    assert not (tmp_path / "cache").exists()
+
+
 def test_early_stopping(tmp_path, tracks):
     plan = small_plan(tmp_path, tracks, steps=40, validate_every_steps=1, patience=2, learning_rate=1e-9)
     state = train(plan).state
@@ -223,7 +232,7 @@ def test_two_processes_train_together(tmp_path, tracks, network, frozen):
         (tmp_path / f"{name}.toml").write_text(
             f'output = "{name}"\n[model]\nstems = {json.dumps(STEMS)}\n{network}n_fft = 512\nhop_length = 128\n'
             f'n_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 64\nheld_out = ["song 0"]\n'
-            f'validation_segments = 2\n[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 4\nbatch_size = 1\n'
+            f'validation_segments = 2\n[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 4\nbatch_size = 2\n'
             f'precision = "no"\nvalidate_every_steps = 2\nfrozen_norms = {frozen}\n'
         )
     alone = train(read_plan(tmp_path / "one.toml")).state
@@ -259,7 +268,7 @@ def test_what_no_output_depends_on_is_frozen():
     assert network.training
     assert torch.get_rng_state().equal(random)
     assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
-    output = network(torch.rand(1, 2, 64, 64))
+    output = network(torch.rand(2, 2, 64, 64))
     output.sum().backward()
     assert all((each.grad is not None) == each.requires_grad for each in network.parameters())
 

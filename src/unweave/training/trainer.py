@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -61,6 +62,7 @@ def train(
     accelerator = Accelerator(mixed_precision=plan.training.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Watcher()
     spec, network = _network(plan, name)
+    _check_output(plan.output)
     with accelerator.main_process_first():
         training, held_out = _shards(plan, spec, watcher)
     loop = Loop(plan, spec, network, training, held_out, accelerator, watcher)
@@ -71,6 +73,16 @@ def train(
         release(loop.best_network(), spec, training, loop.state, plan.output, command, plan.model.start)
     accelerator.end_training()
     return Result(loop.state, plan.output, is_finished, accelerator.is_main_process)
+
+
+def _check_output(folder: Path) -> None:
+    """Raise `OptionError` where nothing can be written into ``folder``: before hours of work, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OptionError(f"cannot write to the output folder {folder}: {error.strerror or error}") from error
 
 
 def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
