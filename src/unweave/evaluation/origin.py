@@ -16,7 +16,7 @@ import unweave
 from unweave.evaluation.tracks import Track
 from unweave.models.network import checkpoint_name
 from unweave.models.resolve import ResolvedModel, resolve
-from unweave.separation.ensemble import parse_ensemble
+from unweave.separation.ensemble import Member, parse_ensemble
 from unweave.separation.separator import Separator
 
 # Exported networks: ONNX Runtime reads the graph, PyTorch the weights beside it; large graphs keep their data apart.
@@ -55,7 +55,7 @@ def origin_of(separator: Separator) -> Origin:
 def weights_checksum(model: str) -> str:
     """SHA-256 over the weights and the descriptions of ``model``: of all its parts, if it is an ensemble or cascade."""
     digest = hashlib.sha256()
-    for part in parse_ensemble(model) if "+" in model else parse_ensemble(f"{model}*1"):
+    for part in parse_ensemble(model) if "+" in model else [Member(model)]:
         for resolved in _chain(resolve(part.model)):
             digest.update(f"{part.weight} {resolved.spec!r}".encode())
             location = resolved.locate(True, lambda done, total, label: None)
