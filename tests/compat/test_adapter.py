@@ -63,6 +63,57 @@ def test_save_that_fails_says_so(adapter, tmp_path):
         adapter.save(tmp_path / "file" / "x.wav", tones(100).T, 44100)
 
 
+@pytest.mark.parametrize("rate", [22050, 22050.0, np.float64(22050), np.int32(22050)])
+def test_rates_of_many_kinds(adapter, tmp_path, rate):
+    path = tmp_path / "x.wav"
+    adapter.save(path, tones(22_050).T, rate)
+    waveform, loaded_rate = adapter.load(path, sample_rate=rate)
+    assert loaded_rate == 22050
+    assert waveform.shape == (22_050, 2)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 44100.5, float("nan"), float("inf"), "44100", True, 10**9])
+def test_rates_that_make_no_sense(adapter, tmp_path, rate):
+    path = write(tmp_path / "x.wav", tones(100))
+    with pytest.raises(SpleeterError, match="sample rate"):
+        adapter.load(path, sample_rate=rate)
+    with pytest.raises(SpleeterError, match="sample rate"):
+        adapter.save(tmp_path / "y.wav", tones(100).T, rate)
+    assert not (tmp_path / "y.wav").exists()
+
+
+@pytest.mark.parametrize(
+    "part", [{"offset": float("nan")}, {"offset": -1}, {"duration": float("nan")}, {"duration": 0}]
+)
+def test_parts_that_make_no_sense(adapter, tmp_path, part):
+    path = write(tmp_path / "x.wav", tones(100))
+    with pytest.raises(SpleeterError, match=next(iter(part))):
+        adapter.load(path, **part)
+
+
+def test_samples_are_loaded_as_floats_of_any_kind_but_not_as_integers(adapter, tmp_path):
+    path = write(tmp_path / "x.wav", tones(100))
+    assert adapter.load(path, dtype=np.float64)[0].dtype == np.float64
+    assert adapter.load(path, dtype="float16")[0].dtype == np.float16
+    for dtype in (np.int16, "no type", bool):
+        with pytest.raises(SpleeterError, match="type of floats"):
+            adapter.load(path, dtype=dtype)
+
+
+@pytest.mark.parametrize("data", [np.zeros((2, 500)), np.zeros((500, 3)), np.zeros((500, 2), np.int16), np.zeros(500)])
+def test_save_refuses_what_is_no_signal(adapter, tmp_path, data):
+    with pytest.raises(SpleeterError, match="expected a signal"):
+        adapter.save(tmp_path / "x.wav", data, 44100)
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_an_adapter_that_fails_while_it_is_imported(tmp_path, monkeypatch):
+    (tmp_path / "broken_adapter.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SpleeterError, match="division by zero"):
+        AudioAdapter.get("broken_adapter.Adapter")
+
+
 def test_model_provider(tmp_path):
     with pytest.raises(SpleeterError, match="no checkpoint"):
         ModelProvider.default().get(str(tmp_path))

@@ -1,5 +1,8 @@
 """The original's command lines."""
 
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
@@ -60,6 +63,66 @@ def test_train_without_lists_is_a_failure(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     configuration = spleeter_files(tmp_path, train_csv="none.csv")
     assert spleeter("train", "-p", configuration, "-d", tmp_path).exit_code == 2
+
+
+def test_a_file_that_fails_in_an_unforeseen_way_does_not_end_the_run(toy_json, audio, tmp_path, monkeypatch):
+    (tmp_path / "faulty_adapter.py").write_text(
+        "from unweave.compat.spleeter.audio.adapter import LibraryAudioAdapter\n"
+        "class Faulty(LibraryAudioAdapter):\n"
+        "    def load(self, path, *arguments, **options):\n"
+        "        if path.name == 'first.wav':\n"
+        "            raise MemoryError\n"
+        "        return super().load(path, *arguments, **options)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    first = write(tmp_path / "first.wav", tones(100))
+    result = spleeter(
+        "separate", first, audio, "-p", toy_json, "-o", tmp_path / "out", "-a", "faulty_adapter.Faulty"
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "first.wav: MemoryError" in result.stderr
+    assert "1 of 2 files failed" in result.stderr
+    assert (tmp_path / "out/audio/vocals.wav").is_file()
+
+
+def test_stems_never_replace_another_songs_stems_or_an_input(toy_json, tmp_path):
+    first = write(tmp_path / "one" / "song.wav", tones(1000))
+    second = write(tmp_path / "two" / "song.wav", tones(2000))
+    result = spleeter("separate", first, second, "-p", toy_json, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "already holds a stem of" in result.stderr
+    assert read(tmp_path / "out/song/vocals.wav").shape == (2, 1000)
+    other = write(tmp_path / "out" / "x" / "vocals.wav", tones(3000))
+    result = spleeter("separate", write(tmp_path / "x.wav", tones(10)), other, "-p", toy_json, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "would replace the input" in result.stderr
+    assert read(other).shape == (2, 3000)
+
+
+@pytest.mark.parametrize("arguments", [("-f", "song"), ("-c", "tape"), ("-b", "loud"), ("-s", "nan"), ("-d", "-1")])
+def test_options_that_make_no_sense_are_refused_before_any_file(toy_json, audio, tmp_path, arguments):
+    result = spleeter("separate", audio, "-p", toy_json, "-o", tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_as_a_module(toy_json, audio, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "unweave.compat.spleeter",
+        "separate",
+        audio,
+        "-p",
+        toy_json,
+        "-o",
+        tmp_path / "out",
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "out/audio/vocals.wav").is_file()
+    run = subprocess.run([*command[:3], "--help"], capture_output=True, text=True, check=False)
+    assert "python -m unweave.compat.spleeter" in run.stdout
 
 
 def test_no_file_is_a_failure(toy_json):

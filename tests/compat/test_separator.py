@@ -1,5 +1,12 @@
 """What the original's own test of its separator states, in our words, on the official weights and on stand-ins."""
 
+import inspect
+import os
+import signal
+import threading
+import time
+import warnings
+
 import numpy as np
 import pytest
 
@@ -8,7 +15,7 @@ from tests.helpers.signals import error_db, song, tones
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, write_toy
 from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.audio import Codec
-from unweave.compat.spleeter.audio.adapter import AudioAdapter
+from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
 from unweave.compat.spleeter.separator import Separator
 
 STAND_INS = {2: TOY, 4: TOY_FOUR, 5: TOY_FIVE}
@@ -87,16 +94,227 @@ def test_save_to_file(toy_separator, audio, tmp_path):
     assert error_db(read(tmp_path / "out/audio.example/vocals.flac"), sources["vocals"].T) < -40
 
 
+class Silent(AudioAdapter):
+    """Brings its own way to load and to save."""
+
+    def load(self, audio_descriptor, offset=None, duration=None, sample_rate=None, dtype=np.float32):
+        return np.zeros((1000, 2), np.float32), sample_rate
+
+    def save(self, path, data, sample_rate, codec=None, bitrate=None):
+        path.write_text(f"{len(data)} samples at {sample_rate}, {codec} {bitrate}")
+
+
 def test_another_adapter_is_used(toy_separator, tmp_path):
-    class Silent(AudioAdapter):
-        def load(self, audio_descriptor, offset=None, duration=None, sample_rate=None, dtype=np.float32):
-            return np.zeros((1000, 2), np.float32), sample_rate
-
-        def save(self, path, data, sample_rate, codec=None, bitrate=None):
-            path.write_text(f"{len(data)} samples at {sample_rate}")
-
     toy_separator.separate_to_file("nothing.wav", tmp_path, Silent())
-    assert (tmp_path / "nothing/vocals.wav").read_text() == "1000 samples at 44100"
+    assert (tmp_path / "nothing/vocals.wav").read_text() == f"1000 samples at 44100, {Codec.WAV} 128k"
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+def test_an_adapter_that_only_saves_is_called(toy_separator, audio, tmp_path, synchronous):
+    class Saver(LibraryAudioAdapter):
+        save = Silent.save
+
+    toy_separator.separate_to_file(audio, tmp_path / "out", Saver(), synchronous=synchronous)
+    toy_separator.join()
+    assert (tmp_path / "out/audio.example/vocals.wav").read_text().startswith("132300 samples at 44100")
+
+
+def test_an_adapter_that_only_loads_is_called(toy_separator, tmp_path):
+    class Loader(LibraryAudioAdapter):
+        load = Silent.load
+
+    toy_separator.separate_to_file("nothing.wav", tmp_path, Loader())
+    assert read(tmp_path / "nothing/vocals.wav").shape == (2, 1000)
+
+
+def test_methods_put_in_place_later_are_called(toy_separator, audio, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(LibraryAudioAdapter, "save", lambda self, path, *arguments: saved.append(path.name))
+    toy_separator.separate_to_file(audio, tmp_path / "out")
+    assert saved == ["vocals.wav", "accompaniment.wav"]
+    adapter = Silent()
+    adapter.save = lambda path, *arguments: saved.append("of the instance")
+    toy_separator.separate_to_file("nothing.wav", tmp_path, adapter)
+    assert saved[2:] == ["of the instance"] * 2
+
+
+def test_an_adapter_that_loads_at_another_rate_is_refused(toy_separator, tmp_path):
+    class Slow(Silent):
+        def load(self, *arguments, **options):
+            return np.zeros((1000, 2), np.float32), 22050
+
+    with pytest.raises(SpleeterError, match=r"44100 Hz.* at 22050"):
+        toy_separator.separate_to_file("nothing.wav", tmp_path, Slow())
+
+
+def test_wrong_paths_are_refused_before_an_adapter_loads(toy_separator, tmp_path):
+    class Never(Silent):
+        def load(self, *arguments, **options):
+            raise AssertionError
+
+    with pytest.raises(SpleeterError, match="one path"):
+        toy_separator.separate_to_file("nothing.wav", tmp_path, Never(), filename_format="{filename}.wav")
+
+
+@pytest.fixture
+def gate(toy_separator, monkeypatch):
+    """Separation under ``toy_separator`` waits until this event is set."""
+    event, separate_file = threading.Event(), toy_separator._separator.separate_file
+
+    def gated(*arguments, **options):
+        assert event.wait(60)
+        return separate_file(*arguments, **options)
+
+    monkeypatch.setattr(toy_separator._separator, "separate_file", gated)
+    yield event
+    event.set()
+
+
+def test_join_waits_without_limit_unless_told_otherwise(toy_separator, monkeypatch):
+    """Not for so many seconds as no test would wait: what it asks of the work is to be done, whenever that is."""
+    asked = []
+
+    class Task:
+        def exception(self, timeout):
+            asked.append(timeout)
+
+    toy_separator._tasks[Task()] = None
+    toy_separator.join()
+    assert asked == [None]
+    assert inspect.signature(Separator.join).parameters["timeout"].default is None
+
+
+def test_work_that_times_out_can_be_joined_again(toy_separator, gate, audio, tmp_path):
+    for number in range(2):
+        toy_separator.separate_to_file(audio, tmp_path / f"out{number}", synchronous=False)
+    for _ in range(2):
+        with pytest.raises(SpleeterError, match="2 pieces of work are not done") as caught:
+            toy_separator.join(0.05)
+        assert isinstance(caught.value, TimeoutError)
+    gate.set()
+    toy_separator.join(60)
+    assert len(list(tmp_path.glob("out*/audio.example/*.wav"))) == 4
+
+
+def test_one_failure_does_not_hide_the_rest(toy_separator, audio, tmp_path, caplog):
+    toy_separator.separate_to_file(tmp_path / "first.wav", tmp_path, synchronous=False)
+    toy_separator.separate_to_file(tmp_path / "second.wav", tmp_path, synchronous=False)
+    toy_separator.separate_to_file(audio, tmp_path / "out", synchronous=False)
+    with pytest.raises(SpleeterError, match=r"first\.wav"):
+        toy_separator.join()
+    assert "second.wav" in caplog.text
+    assert (tmp_path / "out/audio.example/vocals.wav").is_file()
+    toy_separator.join()
+
+
+def test_what_failed_before_is_raised_when_the_next_is_done(toy_separator, audio, tmp_path):
+    toy_separator.separate_to_file(tmp_path / "missing.wav", tmp_path, synchronous=False)
+    with pytest.raises(SpleeterError, match=r"missing\.wav"):
+        toy_separator.separate_to_file(audio, tmp_path / "out")
+    assert (tmp_path / "out/audio.example/vocals.wav").is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_has_workers_of_its_own(toy_separator, gate, audio, tmp_path):
+    toy_separator.separate_to_file(audio, tmp_path / "parent", synchronous=False)  # the parent's thread is waiting
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks in a process with threads: that is the point
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            gate.set()
+            toy_separator.join(0)  # the parent's work is not the child's
+            toy_separator.save_to_file(
+                {"vocals": np.zeros((100, 2), np.float32)}, "x.wav", tmp_path / "child", synchronous=False
+            )
+            toy_separator.join(60)
+            status = 0
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + 90
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.05)
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+    assert (tmp_path / "child/x/vocals.wav").is_file()
+    gate.set()
+    toy_separator.join(60)
+    assert (tmp_path / "parent/audio.example/vocals.wav").is_file()
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (np.zeros(100, np.float32), r"shape \(samples, channels\), got \(100,\)"),
+        (np.zeros((2, 259_332), np.float32), r"shape \(samples, channels\).*\(2, 259332\); transpose it"),
+        (np.zeros((100, 9), np.float32), r"shape \(samples, channels\), got \(100, 9\)"),
+        (np.zeros((100, 2), np.int16), "floats in -1 to 1, got int16; divide it by 32768"),
+        (np.zeros((100, 2), np.int32), "divide it by 2147483648"),
+        (np.zeros((100, 2), np.uint8), "got uint8"),
+        (np.zeros((100, 2), bool), "got bool"),
+        (np.zeros((100, 2), complex), "got complex128"),
+        ("song.wav", r"got \(\)"),
+    ],
+)
+def test_waveforms_that_are_none(toy_separator, tmp_path, waveform, message):
+    with pytest.raises(SpleeterError, match=message):
+        toy_separator.separate(waveform)
+    with pytest.raises(SpleeterError, match=message):
+        toy_separator.save_to_file({"vocals": np.zeros((9, 2)), "bass": waveform}, "x.wav", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_and_other_floats_are_waveforms(toy_separator):
+    waveform = tones(2000).T
+    expected = toy_separator.separate(waveform)["vocals"]
+    for same in (waveform.astype(np.float64), waveform.tolist()):
+        np.testing.assert_allclose(toy_separator.separate(same)["vocals"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("bitrate", [128, 128.0, np.int64(128), 128_000, "128k", "128000", None])
+def test_bitrates_of_many_kinds(toy_separator, tmp_path, bitrate):
+    stems = {"a": tones(44_100).T}
+    toy_separator.save_to_file(stems, "x", tmp_path, codec="mp3", bitrate=bitrate)
+    toy_separator.save_to_file(stems, "expected", tmp_path, codec="mp3", bitrate="128k")
+    assert (tmp_path / "x/a.mp3").read_bytes() == (tmp_path / "expected/a.mp3").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bitrate": float("nan")}, "bitrate"),
+        ({"bitrate": True}, "bitrate"),
+        ({"bitrate": -128}, "bitrate"),
+        ({"bitrate": "loud"}, "bitrate"),
+        ({"offset": float("nan")}, "offset"),
+        ({"offset": -1}, "offset"),
+        ({"offset": "1"}, "offset"),
+        ({"offset": float("inf")}, "offset"),
+        ({"duration": float("nan")}, "duration"),
+        ({"duration": float("inf")}, "duration"),
+        ({"duration": 0}, "duration"),
+        ({"codec": None}, "codec"),
+        ({"codec": "tape"}, "tape"),
+    ],
+)
+@pytest.mark.parametrize("adapter", [None, Silent()], ids=["default", "own"])
+def test_arguments_that_make_no_sense(toy_separator, audio, tmp_path, options, message, adapter):
+    with pytest.raises(SpleeterError, match=message):
+        toy_separator.separate_to_file(audio, tmp_path / "out", adapter, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_target_that_is_in_the_way_is_an_error_of_spleeters(toy_separator, tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(SpleeterError, match="cannot write"):
+        toy_separator.save_to_file({"a": np.zeros((9, 2))}, "x.wav", tmp_path)
+
+
+def test_no_offset_is_the_beginning(toy_separator, audio, tmp_path):
+    toy_separator.separate_to_file(audio, tmp_path / "out", offset=None, duration=np.float64(0.5))
+    assert read(tmp_path / "out/audio.example/vocals.wav").shape == (2, 22_050)
 
 
 def test_other_rates_come_out_at_44100(toy_separator, tmp_path):
@@ -110,8 +328,3 @@ def test_no_model_no_stems(toy_json):
         path.unlink()
     with pytest.raises(SpleeterError, match="no checkpoint"):
         Separator(str(toy_json))
-
-
-def test_waveforms_of_another_shape(toy_separator):
-    with pytest.raises(SpleeterError, match="shape"):
-        toy_separator.separate(np.zeros(100, np.float32))

@@ -73,7 +73,7 @@ def test_tracks_of_musdb(musdb):
 def test_no_tracks(tmp_path):
     with pytest.raises(AudioReadError, match="no tracks"):
         find_tracks(tmp_path)
-    with pytest.raises(AudioReadError, match="no folder"):
+    with pytest.raises(AudioReadError, match="not a folder"):
         find_tracks(tmp_path / "missing")
 
 

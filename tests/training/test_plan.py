@@ -1,5 +1,6 @@
 """Plans are checked before anything is computed."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.helpers.band import write_tracks
 from unweave import OptionError
 from unweave.models.spec import MaskModelSpec
+from unweave.models.spleeter_json import read_spleeter_json
 from unweave.training.plan import ModelPlan, read_plan
 from unweave.training.spleeter_plan import spleeter_plan
 from unweave.training.trainer import train
@@ -45,11 +47,42 @@ def test_a_start_may_be_a_name(tmp_path):
         (MINIMAL + '[model]\nnetwork = "lstm"\n', "model.network"),
         (MINIMAL + "[augmentation]\nremix = 1.5\n", "augmentation.remix"),
         (MINIMAL + "[loss]\nmagic = 1\n", "loss"),
+        (MINIMAL + "[training]\nlearning_rate = nan\n", "training.learning_rate"),
+        (MINIMAL + "[training]\nlearning_rate = inf\n", "training.learning_rate"),
+        (MINIMAL + "[training]\nmax_minutes = inf\n", "training.max_minutes"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
     with pytest.raises(OptionError, match=message):
         read_plan(written(tmp_path, text))
+
+
+def test_byte_order_marks_are_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(MINIMAL, encoding="utf-8-sig")
+    assert read_plan(tmp_path / "plan.toml").data.sources
+    configuration = spleeter_files(tmp_path)
+    configuration.write_text(configuration.read_text(), encoding="utf-8-sig")
+    assert spleeter_plan(configuration, tmp_path / "data").training.steps == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),
+    [
+        ({}, {}),
+        ({"separation_exponent": 1, "mask_extension": "average"}, {}),
+        ({}, {"conv_activation": "ReLU", "deconv_activation": "ELU"}),
+        ({}, {"conv_activation": "ELU", "deconv_activation": "ReLU"}),
+        ({}, {"use_elu": True}),
+    ],
+)
+def test_what_is_trained_is_what_the_json_describes(tmp_path, monkeypatch, changes, parameters):
+    monkeypatch.chdir(tmp_path)
+    network = {"type": "unet.softmax_unet", "params": {**SPLEETER["model"]["params"], **parameters}}
+    configuration = spleeter_files(tmp_path, model=network, **changes)
+    trained = spleeter_plan(configuration, tmp_path / "data").model.to_spec("toy")
+    described, _ = read_spleeter_json(configuration)
+    assert dataclasses.replace(trained, summary="") == dataclasses.replace(described, summary="")
 
 
 def test_a_missing_plan(tmp_path):
@@ -122,6 +155,19 @@ def test_the_original_configuration_trains(tmp_path, monkeypatch):
         ({"train_csv": None}, "names no train_csv"),
         ({"loss_type": "L7"}, "loss_type"),
         ({"optimizer": "Magic"}, "optimizer"),
+        ({"optimizer": ["Adam"]}, "optimizer"),
+        ({"loss_type": {}}, "loss_type"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"learning_rate": float("inf")}, "learning_rate"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"learning_rate": True}, "learning_rate"),
+        ({"train_max_steps": 1.5}, "train_max_steps must be a whole number"),
+        ({"train_max_steps": 10**400}, "train_max_steps"),
+        ({"batch_size": [2]}, "batch_size"),
+        ({"random_seed": -1}, "random_seed"),
+        ({"save_checkpoints_steps": "often"}, "save_checkpoints_steps"),
+        ({"training_cache": 7}, "training_cache"),
     ],
 )
 def test_the_original_configuration_gone_wrong(tmp_path, monkeypatch, changes, message):

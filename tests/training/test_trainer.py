@@ -1,5 +1,6 @@
 """Training works: it learns, it goes on where it stopped, and what it leaves separates."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from tests.helpers.signals import error_db
 from unweave import ModelError, OptionError, Separator
 from unweave.evaluation.metrics import sdr
 from unweave.models.added import add_model
-from unweave.training.plan import LoopPlan
+from unweave.training.checkpoint import all_finite
+from unweave.training.plan import LoopPlan, read_plan
 from unweave.training.release import GRAPH, WEIGHTS
 from unweave.training.trainer import Watcher, freeze_norms, learning_rate, train
 
@@ -122,16 +124,23 @@ def test_sigterm_leaves_a_checkpoint(tmp_path, tracks):
         [sys.executable, "-m", "unweave", "train", plan], stderr=subprocess.PIPE, text=True, env=os.environ
     )
     journal = tmp_path / "out" / "journal"
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not journal.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.2)
-    time.sleep(1)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "stopped at step" in errors
     assert (tmp_path / "out" / "checkpoint.pt").stat().st_size > 1000
     assert not (tmp_path / "out" / GRAPH).exists()
+
+
+def test_an_output_that_cannot_be_written_is_named_before_anything_is_decoded(tmp_path, tracks):
+    (tmp_path / "file").write_text("in the way")
+    plan = dataclasses.replace(small_plan(tmp_path, tracks), output=tmp_path / "file" / "trained")
+    with pytest.raises(OptionError, match="cannot write to the output folder"):
+        train(plan)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_early_stopping(tmp_path, tracks):
@@ -210,17 +219,125 @@ def test_the_learning_rate_rises_and_falls():
     assert learning_rate(1000, loop) == pytest.approx(0.1)
 
 
-def test_two_processes_train_together(tmp_path, tracks):
-    plan = tmp_path / "plan.toml"
-    plan.write_text(
-        f'output = "out"\n[model]\nstems = {json.dumps(STEMS)}\nwidths = [8, 16]\nn_fft = 512\nhop_length = 128\n'
-        f'n_bins = 256\nn_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 32\nheld_out = ["song 0"]\n'
-        f'[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 4\nbatch_size = 2\nprecision = "no"\n'
-        f"validate_every_steps = 2\n"
+UNETS = 'network = "unets"\nwidths = [2, 2, 3, 3, 4, 4]\nn_bins = 64\n'
+BANDS = "widths = [8, 16]\nn_bins = 256\n"
+
+
+@pytest.mark.parametrize(
+    ("network", "frozen"),
+    [(UNETS, "true"), (UNETS, "false"), (BANDS, "false")],
+    ids=["unets, frozen norms", "unets", "bands"],
+)
+def test_two_processes_train_together(tmp_path, tracks, network, frozen):
+    """They share the steps: what comes out is one model, and not the one that either would have made alone."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(
+            f'output = "{name}"\n[model]\nstems = {json.dumps(STEMS)}\n{network}n_fft = 512\nhop_length = 128\n'
+            f'n_frames = 64\nsample_rate = {RATE}\n[data]\nsegment_frames = 64\nheld_out = ["song 0"]\n'
+            f'validation_segments = 2\n[[data.sources]]\npath = "{tracks}"\n[training]\nsteps = 4\nbatch_size = 2\n'
+            f'precision = "no"\nvalidate_every_steps = 2\nfrozen_norms = {frozen}\n'
+        )
+    alone = train(read_plan(tmp_path / "one.toml")).state
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "unweave", "train"]
+    run = subprocess.run(
+        [*command, tmp_path / "two.toml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
     )
-    options = "--cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no -m unweave train"
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), str(plan)]
-    run = subprocess.run(launcher, capture_output=True, text=True, check=False, timeout=150)
     assert run.returncode == 0, run.stderr[-3000:]
-    assert (tmp_path / "out" / GRAPH).is_file()
+    assert (tmp_path / "two" / GRAPH).is_file()
     assert run.stderr.count("SDR") == 2  # one process validates
+    assert run.stdout.count("use it with") == 1  # and tells
+    together = state_of(tmp_path / "two")
+    assert together["step"] == 4
+    weights = together["tensors"]["network"]
+    moved = [name for name, tensor in alone.tensors["network"].items() if not tensor.equal(weights[name])]
+    assert len(moved) > 10
+
+
+def test_what_no_output_depends_on_is_frozen():
+    from tests.helpers.toys import TOY
+    from unweave.models.torch_network import new_network
+    from unweave.training.learner import freeze_unused
+
+    network = new_network(TOY).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    random = torch.get_rng_state()
+    unused = freeze_unused(network, TOY)
+    assert unused == [f"stems.{stem}.encoder_norms.5.{part}" for stem in range(2) for part in ("weight", "bias")]
+    assert network.training
+    assert torch.get_rng_state().equal(random)
+    assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
+    output = network(torch.rand(2, 2, 64, 64))
+    output.sum().backward()
+    assert all((each.grad is not None) == each.requires_grad for each in network.parameters())
+
+
+def state_of(folder):
+    return torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("log_every_steps", [1, 100])
+def test_a_run_that_diverges_goes_on_from_the_last_good_checkpoint(tmp_path, tracks, log_every_steps):
+    settings = {"steps": 8, "validate_every_steps": 100, "log_every_steps": log_every_steps}
+    plan = small_plan(tmp_path, tracks, **settings)
+    counted = iter(range(100))
+    folder = train(plan, should_stop=lambda: next(counted) == 2).folder
+    good = (folder / "checkpoint.pt").read_bytes()
+    # Every step would save, if it may.
+    too_fast = changed(plan, "training", learning_rate=1e30, checkpoint_minutes=1e-9)
+    with pytest.raises(OptionError, match=r"try a smaller learning_rate: .* starts again from step 3"):
+        train(too_fast)
+    assert (folder / "checkpoint.pt").read_bytes() == good
+    result = train(plan)
+    assert result.is_finished
+    assert result.state.step == 8
+    assert all_finite(result.state.tensors)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_never_saved(tmp_path, tracks, monkeypatch, value):
+    """Not between two reports, and not when the run is stopped right then."""
+    from unweave.training import learner
+
+    weighted_loss, steps = learner.weighted_loss, iter(range(100))
+    monkeypatch.setattr(
+        learner, "weighted_loss", lambda *arguments: weighted_loss(*arguments) * (value if next(steps) == 1 else 1)
+    )
+    stops = iter([False, True])
+    with pytest.raises(OptionError, match="starts again from the beginning"):
+        train(small_plan(tmp_path, tracks, log_every_steps=100), should_stop=lambda: next(stops))
+    assert not (tmp_path / "trained" / "checkpoint.pt").exists()
+    assert not (tmp_path / "trained" / WEIGHTS).exists()
+
+
+def test_weights_that_a_finite_loss_broke_are_never_saved(tmp_path, tracks, monkeypatch):
+    from unweave.training import learner
+
+    learn = learner.Learner.learn
+
+    def breaking(self, batch, step):
+        loss = learn(self, batch, step)
+        with torch.no_grad():
+            next(self._plain.parameters()).view(-1)[0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(learner.Learner, "learn", breaking)
+    with pytest.raises(OptionError, match="not finite"):
+        train(small_plan(tmp_path, tracks, steps=1))
+    assert not (tmp_path / "trained" / "checkpoint.pt").exists()
+
+
+def test_a_checkpoint_of_weights_that_are_no_numbers_is_refused(tmp_path, tracks):
+    from unweave.errors import CheckpointError
+
+    plan = small_plan(tmp_path, tracks, steps=1)
+    folder = train(plan).folder
+    state = state_of(folder)
+    next(iter(state["tensors"]["network"].values())).view(-1)[0] = float("nan")
+    torch.save(state, folder / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match="--restart"):
+        train(plan)
+    assert train(plan, restart=True).is_finished

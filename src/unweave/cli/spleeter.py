@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from unweave import __version__
-from unweave.cli.failures import EXIT_FAILED, failures_shown
+from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
 
 OUTPUT_PATH = Path(tempfile.gettempdir(), "separated_audio")
 
@@ -59,10 +61,9 @@ def separate(
 ) -> None:
     """Separate audio files, as the original does."""
     with failures_shown(verbose):
-        from unweave.cli.failures import fail
         from unweave.compat.spleeter.audio.adapter import AudioAdapter
         from unweave.compat.spleeter.separator import Separator
-        from unweave.errors import OptionError, UnweaveError
+        from unweave.errors import OptionError
 
         if inputs:
             print("unweave: warning: -i is deprecated; name the files without it", file=sys.stderr)
@@ -73,19 +74,57 @@ def separate(
             raise OptionError("no input file was named")
         audio_adapter = AudioAdapter.get(adapter)
         separator = Separator(params_filename, MWF=mwf)
+        targets = _Targets(separator.targets(codec, bitrate, filename_format, offset, duration), sources, output_path)
         n_failed = 0
         for source in sources:
             try:
+                targets.claim(source)
                 separator.separate_to_file(
                     source, output_path, audio_adapter, offset, duration, codec, bitrate, filename_format
                 )
-            except OptionError:
-                raise
-            except UnweaveError as error:
-                fail(str(error))
+            except Exception as error:  # one file, or an adapter of somebody else's, must not end the run
+                _show_failure(source, error)
                 n_failed += 1
+        if n_failed and len(sources) > 1:
+            print(f"unweave: {n_failed} of {len(sources)} files failed", file=sys.stderr)
     if n_failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+class _Targets:
+    """Which files the stems of each source go to, so that none is written over another's, or over a source."""
+
+    def __init__(
+        self, paths_of: Callable[[Path, Path], Iterable[Path]], sources: Sequence[Path], output_path: Path
+    ) -> None:
+        self._paths_of = paths_of
+        self._output_path = output_path
+        self._inputs = {source.resolve() for source in sources}
+        self._owners: dict[Path, Path] = {}
+
+    def claim(self, source: Path) -> None:
+        """Raises `OptionError` where a stem of ``source`` would replace a source or a stem of another one."""
+        from unweave.errors import OptionError
+
+        paths = [path.resolve() for path in self._paths_of(source, self._output_path)]
+        for path in paths:
+            if path in self._inputs:
+                raise OptionError(f"{source}: a stem would replace the input {path}; choose another folder or template")
+            if self._owners.get(path, source) != source:
+                raise OptionError(
+                    f"{source}: {path} already holds a stem of {self._owners[path]}; choose another template"
+                )
+        self._owners.update(dict.fromkeys(paths, source))
+
+
+def _show_failure(source: Path, error: Exception) -> None:
+    from unweave.errors import UnweaveError
+
+    if isinstance(error, UnweaveError):
+        fail(str(error))
+        return
+    logging.getLogger("unweave").debug("%s: traceback", source, exc_info=error)
+    fail(f"{source}: {type(error).__name__}: {error}")
 
 
 @app.command()
@@ -102,7 +141,10 @@ def evaluate(
         from unweave.cli.evaluate import run_evaluation
         from unweave.compat.spleeter import model_name
 
-        run_evaluation(mus_dir, model_name(params_filename), output_path, mwf=mwf, jobs=2, options={"quality": "exact"})
+        options = {"quality": "exact", "shifts": 1}
+        n_failed = run_evaluation(mus_dir, model_name(params_filename), output_path, mwf=mwf, jobs=2, options=options)
+    if n_failed:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()
@@ -124,3 +166,7 @@ def train(
 def run() -> None:
     """Entry point of the console script."""
     app()
+
+
+if __name__ == "__main__":
+    run()

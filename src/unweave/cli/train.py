@@ -1,4 +1,4 @@
-"""``unweave train``: from music with stems to a model of one's own."""
+"""``unweave train``: your own model, from music with separate stems."""
 
 from __future__ import annotations
 
@@ -15,23 +15,36 @@ if TYPE_CHECKING:
 
 
 def train(
-    configuration: Annotated[Path, typer.Argument(help="The plan: TOML, or Spleeter's JSON.")],
+    configuration: Annotated[
+        Path, typer.Argument(help="The training plan: a TOML file, or a JSON configuration for Spleeter.")
+    ],
     data: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-d", "--data", help="With Spleeter's JSON: where the paths in its lists start."),
+        typer.Option(
+            "-d",
+            "--data",
+            help="With a Spleeter configuration: the folder that the paths in its lists are relative to.",
+        ),
     ] = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", help="Folder for checkpoint, journal and model, instead of the plan's."),
+        typer.Option("-o", "--output", help="Folder for the checkpoint, journal and model; overrides the plan."),
     ] = None,
     minutes: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option("--minutes", min=0.01, help="Stop, with a checkpoint, after so long; run it again to go on."),
+        typer.Option(
+            "--minutes",
+            min=0.01,
+            help="Save a checkpoint and stop after this many minutes; run the command again to continue.",
+        ),
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not at the checkpoint.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Ignore any checkpoint and start over.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
-    """Train a model; goes on where it stopped. Several devices: accelerate launch -m unweave train …"""
+    """Train a model. The same command continues a run that was stopped.
+
+    To use several devices or processes: accelerate launch -m unweave train PLAN.
+    """
     with failures_shown(verbose):
         run_training(configuration, data, output=output, minutes=minutes, restart=restart)
 
@@ -42,6 +55,7 @@ def run_training(
     """Read the plan, train, and say where the model is; exits with the status of an interrupt when it was stopped."""
     import dataclasses
     import importlib.util
+    import math
 
     from unweave.errors import OptionError
 
@@ -54,6 +68,8 @@ def run_training(
     if output is not None:
         plan = dataclasses.replace(plan, output=output)
     if minutes is not None:
+        if not math.isfinite(minutes):
+            raise OptionError(f"expected a number of minutes, got {minutes}")
         plan = dataclasses.replace(plan, training=dataclasses.replace(plan.training, max_minutes=minutes))
     command = ["unweave", *sys.argv[1:]]
     with ShownRun() as watcher, interrupts_deferred():
@@ -65,8 +81,10 @@ def run_training(
             should_stop=interrupted.is_set,
             command=command,
         )
+    if not result.is_main:
+        return
     if not result.is_finished:
-        print(f"stopped at step {result.state.step}; the same command goes on from there", file=sys.stderr)
+        print(f"stopped at step {result.state.step}; run the same command to continue", file=sys.stderr)
         if interrupted.is_set():
             sys.exit(EXIT_INTERRUPTED)
         return

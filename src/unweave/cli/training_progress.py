@@ -10,8 +10,8 @@ import rich.progress
 from rich.console import Console
 
 from unweave.models.spec import MaskModelSpec
-from unweave.training.trainer import Step, Watcher
 from unweave.training.validation import Validation
+from unweave.training.watcher import Step, Watcher
 
 SECONDS_BETWEEN_LINES = 30.0
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import fsspec
 
-from unweave.audio.decode import AudioReader, reason
+from unweave.audio.decode import AudioReader
+from unweave.audio.sources import reason
 from unweave.errors import AudioReadError, AudioWriteError, OptionError
 from unweave.separation.identity import are_one_name
 from unweave.separation.journal import file_stamp, file_state

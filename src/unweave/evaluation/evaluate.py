@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from unweave.evaluation.metrics import BSS_METRICS, bss_eval, sdr, si_sdr
-from unweave.evaluation.tracks import Track, matched
-from unweave.models.files import replace_file
+from unweave.errors import Cancelled, OptionError, UnweaveError
+from unweave.evaluation.origin import Origin, origin_of
+from unweave.evaluation.scores import METRICS, Scores, read_scores, score
+from unweave.evaluation.tracks import Track, matched, named_apart, without_reference
 from unweave.separation.separator import Separator
 
-WHOLE_METRICS = ("uSDR", "SI-SDR")
-METRICS = (*BSS_METRICS, *WHOLE_METRICS)
+__all__ = ["METRICS", "Failure", "OnFailure", "OnScores", "Scores", "evaluate", "read_scores"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Scores:
-    """One track's figures: stem → metric → dB. BSS Eval's are medians over the windows of one second."""
+class Failure:
+    """A track that could not be scored, and why, in one line."""
 
     track: str
-    values: dict[str, dict[str, float]]
-    seconds: float  # of audio
-    separation_seconds: float  # that the separation took
-
-    def to_museval(self, frames: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-        """The JSON of the track as museval writes it, with our own figures beside it."""
-        targets = [
-            {
-                "name": stem,
-                "frames": [
-                    {"time": float(second), "duration": 1.0, "metrics": metrics}
-                    for second, metrics in enumerate(frames[stem])
-                ],
-            }
-            for stem in self.values
-        ]
-        own = {
-            "track": self.track,
-            "values": self.values,
-            "seconds": self.seconds,
-            "separation_seconds": self.separation_seconds,
-        }
-        return {"targets": targets, "unweave": own}
+    reason: str
 
 
 # Called with each track's scores, in no particular order.
 OnScores = Callable[[Scores], None]
+OnFailure = Callable[[Failure], None]
+
+
+def _logged(failure: Failure) -> None:
+    log.error("%s: %s", failure.track, failure.reason)
 
 
 def evaluate(
@@ -64,69 +49,123 @@ def evaluate(
     *,
     jobs: int = 1,
     on_scores: OnScores = lambda scores: None,
+    on_failure: OnFailure = _logged,
 ) -> list[Scores]:
-    """Scores of all ``tracks``, each also kept as ``folder/TRACK.json``; a track whose file is there is not run again.
+    """Scores of all ``tracks``, each also kept as ``folder/TRACK.json``.
 
-    Separation takes all processors for one track at a time; scoring is spread over ``jobs`` processes.
+    A track is not run again if its file is there and was made by the same model, weights, settings and version from the
+    same audio; anything else is computed and written anew. A track that cannot be read, separated or scored is passed
+    to ``on_failure`` (which logs it, if not given) and is missing in the result; the others go on. Separation takes all
+    processors for one track at a time; scoring is spread over ``jobs`` processes.
+
+    Raises `OptionError` where ``folder`` cannot be made, and `ModelError` where the weights cannot be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"cannot keep scores in {folder}: {error.strerror or error}") from error
+    origin = origin_of(separator)
     finished: list[Scores] = []
+    pending: deque[_Job] = deque()
 
     def finish(scores: Scores) -> None:
         finished.append(scores)
         on_scores(scores)
 
-    pending: list[Future[Scores]] = []
-    # Several processes with several threads each would only wait for each other.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for track in tracks:
+    with _Scorers(jobs) as scorers:
+
+        def settle() -> None:
+            job = pending.popleft()
+            try:
+                scores = scorers.result(job)
+            except Exception as error:
+                on_failure(_failure(job.track, error))
+            else:
+                finish(scores)
+
+        for track in named_apart(tracks):
             path = folder / f"{track.name}.json"
-            known = read_scores(path)
+            try:
+                its_origin = origin.of(track)
+                known = read_scores(path, its_origin)
+                job = None if known else scorers.submit(track.name, _separated(separator, track, path, its_origin))
+            except Cancelled:
+                raise
+            except Exception as error:  # one track must not end the run, whatever is wrong with it
+                on_failure(_failure(track.name, error))
+                continue
             if known is not None:
                 finish(known)
-                continue
-            mixture, references, sample_rate = track.load()
-            started = time.perf_counter()
-            estimates = separator.separate(mixture, sample_rate)
-            elapsed = time.perf_counter() - started
-            pairs = matched(estimates, references)
-            pending.append(pool.submit(_score, track.name, pairs, sample_rate, elapsed, path))
+            if job is not None:
+                pending.append(job)
             while len(pending) > 2 * jobs:
-                finish(pending.pop(0).result())
-        for future in pending:
-            finish(future.result())
+                settle()
+        while pending:
+            settle()
     return sorted(finished, key=lambda scores: scores.track)
 
 
-def read_scores(path: Path) -> Scores | None:
-    """The scores that an earlier run kept in ``path``, if they are whole."""
-    try:
-        own = json.loads(path.read_text(encoding="utf-8"))["unweave"]
-        return Scores(own["track"], own["values"], own["seconds"], own["separation_seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _separated(separator: Separator, track: Track, path: Path, origin: Origin) -> tuple[Any, ...]:
+    """The arguments of `score` after the track's name: what the separation gave."""
+    recording = track.read()
+    started = time.perf_counter()
+    estimates = separator.separate(recording.mixture, recording.sample_rate)
+    elapsed = time.perf_counter() - started
+    pairs = matched(estimates, recording.references)
+    unmatched = without_reference(estimates, recording.references)
+    return pairs, unmatched, recording.sample_rate, elapsed, recording.notes, path, origin
 
 
-def _score(name: str, pairs: dict[str, tuple[Any, Any]], sample_rate: int, elapsed: float, path: Path) -> Scores:
-    references = np.stack([reference for reference, _ in pairs.values()])
-    estimates = np.stack([estimate for _, estimate in pairs.values()])
-    windows = bss_eval(references, estimates, sample_rate)
-    values, frames = {}, {}
-    for index, (stem, (reference, estimate)) in enumerate(pairs.items()):
-        per_metric = {metric: windows[metric][index] for metric in BSS_METRICS}
-        values[stem] = {metric: _median(series) for metric, series in per_metric.items()}
-        values[stem]["uSDR"] = sdr(reference, estimate)
-        values[stem]["SI-SDR"] = si_sdr(reference, estimate)
-        n_windows = len(per_metric["SDR"])
-        frames[stem] = [
-            {metric: round(float(series[k]), 5) for metric, series in per_metric.items()} for k in range(n_windows)
-        ]
-    scores = Scores(name, values, references.shape[-1] / sample_rate, elapsed)
-    replace_file(path, json.dumps(scores.to_museval(frames), indent=2).encode())
-    return scores
+@dataclass(frozen=True)
+class _Job:
+    track: str
+    arguments: tuple[Any, ...]
+    future: Future[Scores]
 
 
-def _median(series: Any) -> float:
-    finite = np.asarray(series)[np.isfinite(series)]
-    return float(np.median(finite)) if len(finite) else float("nan")
+class _Scorers:
+    """Processes that score; a track during which one of them dies is tried once more, alone."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        # Several processes with several threads each would only wait for each other.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        self._pool = self._new_pool(jobs)
+
+    def __enter__(self) -> _Scorers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(self, track: str, arguments: tuple[Any, ...]) -> _Job:
+        try:
+            future = self._pool.submit(score, track, *arguments)
+        except BrokenProcessPool:  # by an earlier track
+            self._pool = self._new_pool(self._jobs)
+            future = self._pool.submit(score, track, *arguments)
+        return _Job(track, arguments, future)
+
+    def result(self, job: _Job) -> Scores:
+        try:
+            return job.future.result()
+        except BrokenProcessPool:
+            with self._new_pool(1) as alone:
+                return alone.submit(score, job.track, *job.arguments).result()
+
+    @staticmethod
+    def _new_pool(jobs: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _failure(track: str, error: Exception) -> Failure:
+    log.debug("%s: traceback", track, exc_info=error)
+    if isinstance(error, UnweaveError):
+        reason = str(error)
+    elif isinstance(error, BrokenProcessPool):
+        reason = "the process that scored it ended abruptly; perhaps there was too little memory"
+    elif isinstance(error, OSError) and error.strerror:
+        reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    else:
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Failure(track, " ".join(reason.split()))

@@ -33,12 +33,18 @@ def si_sdr(reference: Waveform, estimate: Waveform) -> float:
     return sdr(scale * reference, estimate)
 
 
+def is_silent(waveform: Waveform) -> bool:
+    """Whether museval takes ``waveform`` (channels, samples) for silent: the sum of its channels is 0 throughout."""
+    return not np.any(waveform.sum(axis=0))
+
+
 def bss_eval(
     references: npt.NDArray[np.float32], estimates: npt.NDArray[np.float32], sample_rate: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """BSS Eval v4 over windows of one second: (stems, channels, samples) each → metric → (stems, windows) in dB.
 
-    A window in which a stem is silent has no value (NaN).
+    A window in which a stem is silent has no value (NaN); a signal shorter than a second is one window. Raises
+    ValueError for a stem that is silent throughout, see `is_silent`.
     """
     import museval
 

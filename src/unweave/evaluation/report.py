@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from unweave.evaluation.evaluate import METRICS, Scores
+from unweave.evaluation.scores import METRICS, NAN, Scores
 from unweave.models.files import replace_file
 
 
 def medians(scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
-    """The median over all tracks: stem → metric → dB."""
+    """The median over all tracks that have a value: stem → metric → dB; NaN where no track has one."""
     stems = list(dict.fromkeys(stem for each in scores for stem in each.values))
-    return {
-        stem: {
-            metric: float(np.nanmedian([each.values[stem][metric] for each in scores if stem in each.values]))
-            for metric in METRICS
-        }
-        for stem in stems
-    }
+
+    def median(stem: str, metric: str) -> float:
+        known = [each.values[stem][metric] for each in scores if stem in each.values]
+        known = [value for value in known if not np.isnan(value)]
+        return float(np.median(known)) if known else NAN
+
+    return {stem: {metric: median(stem, metric) for metric in METRICS} for stem in stems}
 
 
 def speed(scores: Sequence[Scores]) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,23 @@ from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError
 from unweave.types import Waveform
 
+log = logging.getLogger(__name__)
+
 MIXTURE_NAMES = ("mixture", "mix")
 # The order of the streams in a MUSDB18 file (Native Instruments' stem format).
 MUSDB_STREAMS = ("mixture", "drums", "bass", "other", "vocals")
+STEM_FILE = ".stem.mp4"
+SAME_LENGTH_SECONDS = 0.1  # files of a track differ by so much without a note: codecs pad
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A track in memory: all waveforms are (channels, samples) of one shape."""
+
+    mixture: Waveform
+    references: dict[str, Waveform]
+    sample_rate: int  # Hz
+    notes: tuple[str, ...] = ()  # what had to be changed to make them fit
 
 
 @dataclass(frozen=True)
@@ -26,64 +43,156 @@ class Track:
     path: Path  # a .stem.mp4 file, or a folder with a file per stem
 
     def load(self) -> tuple[Waveform, dict[str, Waveform], int]:
-        """Mixture (channels, samples), references by name, and their rate in Hz; the mixture may be their sum."""
+        """Mixture (channels, samples), references by name, and their rate in Hz, as `read` gives them."""
+        recording = self.read()
+        return recording.mixture, recording.references, recording.sample_rate
+
+    def read(self) -> Recording:
+        """Mixture and references; without a mixture of its own, it is their sum.
+
+        All get the mixture's length, or that of the longest stem: shorter ones end in silence. Mono files count as
+        stereo beside stereo ones. Raises `AudioReadError` for a file that cannot be read, for several sample rates, for
+        two files of one stem, and where there are no stems.
+        """
         parts: dict[str, Waveform] = {}
         rates: set[int] = set()
         for name, source, stream in self._sources():
-            with AudioReader(source, stream=stream) as reader:
+            if name in parts:
+                raise AudioReadError(f"{self.path} has several files for {name}")
+            with AudioReader(source) if stream is None else AudioReader(source, stream=stream) as reader:
                 parts[name] = np.concatenate(list(reader), axis=1)
                 rates.add(reader.sample_rate)
+        if not set(parts) - set(MIXTURE_NAMES):
+            raise AudioReadError(f"{self.path} holds no stems beside the mixture")
         if len(rates) > 1:
             raise AudioReadError(f"the stems of {self.path} have several sample rates: {sorted(rates)}")
-        n_samples = min(part.shape[1] for part in parts.values())
-        parts = {name: part[:, :n_samples] for name, part in parts.items()}
-        mixtures = [parts.pop(name) for name in MIXTURE_NAMES if name in parts]
-        if not parts:
-            raise AudioReadError(f"{self.path} holds no stems beside the mixture")
-        mixture = mixtures[0] if mixtures else np.sum(list(parts.values()), axis=0)
-        return mixture, parts, rates.pop()
+        sample_rate = rates.pop()
+        given = next((parts[name] for name in MIXTURE_NAMES if name in parts), None)
+        lengths = [part.shape[1] for part in parts.values()]
+        n_samples = max(lengths) if given is None else given.shape[1]
+        n_channels = max(len(part) for part in parts.values())
+        fitted = {name: _fitted(part, n_channels, n_samples) for name, part in parts.items()}
+        references = {name: part for name, part in fitted.items() if name not in MIXTURE_NAMES}
+        mixture = next((fitted[name] for name in MIXTURE_NAMES if name in fitted), None)
+        if mixture is None:
+            mixture = np.sum(list(references.values()), axis=0)
+        spread = (max(lengths) - min(lengths)) / sample_rate
+        notes = (f"its files differ in length by {spread:.1f} s",) if spread > SAME_LENGTH_SECONDS else ()
+        return Recording(mixture, references, sample_rate, notes)
 
-    def _sources(self) -> Iterator[tuple[str, Path, int]]:
+    def files(self) -> list[Path]:
+        """The audio files of the track. Raises OSError."""
+        return list(dict.fromkeys(source for _, source, _ in self._sources()))
+
+    def _sources(self) -> Iterator[tuple[str, Path, int | None]]:
+        """Each stem's name, file, and audio stream (None: the file's default one)."""
         if self.path.is_dir():
             for file in _audio_files(self.path):
-                yield file.stem.lower(), file, 0
+                yield file.stem.lower(), file, None
         else:
             for stream, name in enumerate(MUSDB_STREAMS):
                 yield name, self.path, stream
 
 
+def _fitted(waveform: Waveform, n_channels: int, n_samples: int) -> Waveform:
+    cut = waveform[:, :n_samples]
+    padded = np.pad(cut, [(0, 0), (0, n_samples - cut.shape[1])])
+    return np.repeat(padded, n_channels, axis=0) if len(padded) < n_channels else padded
+
+
 def find_tracks(folder: Path) -> list[Track]:
-    """The tracks below ``folder``, sorted by name. Raises `AudioReadError` where there is none."""
+    """The tracks below ``folder``, sorted by name; links to folders are followed.
+
+    Tracks that would have one name are named by their folders as well ("Artist/Intro"). Raises `AudioReadError` where
+    there is no track. A folder that may not be read is left out, with a warning in the log.
+    """
     if not folder.is_dir():
-        raise AudioReadError(f"{folder} is no folder")
-    tracks = [Track(path.name.removesuffix(".stem.mp4"), path) for path in folder.rglob("*.stem.mp4")]
-    for sub in folder.rglob("*"):
-        if sub.is_dir() and len(list(_audio_files(sub))) >= 2:
+        raise AudioReadError(f"{folder} is not a folder")
+    tracks = []
+    for sub in _folders(folder):
+        tracks += [Track(path.name[: -len(STEM_FILE)], path) for path in _files(sub) if _is_stem_file(path)]
+        if sub != folder and len(list(_audio_files(sub))) >= 2:
             tracks.append(Track(sub.name, sub))
     if not tracks:
         raise AudioReadError(f"no tracks in {folder}: neither .stem.mp4 files nor folders with a file per stem")
-    return sorted(tracks, key=lambda track: track.name)
+    return named_apart(sorted(tracks, key=lambda track: (track.name, track.path)))
+
+
+def named_apart(tracks: Sequence[Track]) -> list[Track]:
+    """The same tracks, those that share a name named by as many of their folders as it takes to tell them apart.
+
+    Names that differ in case alone count as one, for they are one file's name on some systems.
+    """
+    names = [track.name for track in tracks]
+    paths = [Path(os.path.abspath(track.path)) for track in tracks]
+    for n_folders in range(1, max((len(path.parts) for path in paths), default=0)):
+        counts = Counter(name.casefold() for name in names)
+        shared = [index for index, name in enumerate(names) if counts[name.casefold()] > 1]
+        for index in shared:
+            folders = paths[index].parent.parts[1:][-n_folders:]  # without the root
+            names[index] = "/".join((*folders, tracks[index].name))
+    counts, seen = Counter(name.casefold() for name in names), Counter[str]()
+    for index, name in enumerate(names):
+        seen[name.casefold()] += 1
+        if counts[name.casefold()] > 1:  # a folder and a stem file beside it, or one track twice
+            names[index] = f"{name} ({seen[name.casefold()]})"
+    return [replace(track, name=name) for track, name in zip(tracks, names, strict=True)]
 
 
 def matched(
     estimates: Mapping[str, Waveform], references: Mapping[str, Waveform]
 ) -> dict[str, tuple[Waveform, Waveform]]:
-    """Pairs (reference, estimate) by stem, as far as both can be had.
+    """Pairs (reference, estimate) by stem, for the stems that have a reference.
 
     An accompaniment is compared with the sum of all references but the vocals; a piano goes into the other stem where
     the references have none.
     """
-    estimates = dict(estimates)
     references = dict(references)
+    others = [reference for name, reference in references.items() if name != "vocals"]
+    if "accompaniment" in estimates and "accompaniment" not in references and others:
+        references["accompaniment"] = np.sum(others, axis=0)
+    return {
+        name: (references[name], estimate)
+        for name, estimate in _comparable(estimates, references).items()
+        if name in references
+    }
+
+
+def without_reference(estimates: Mapping[str, Waveform], references: Mapping[str, Waveform]) -> tuple[str, ...]:
+    """The stems of ``estimates`` that `matched` finds no reference for."""
+    pairs = matched(estimates, references)
+    return tuple(name for name in _comparable(estimates, references) if name not in pairs)
+
+
+def _comparable(estimates: Mapping[str, Waveform], references: Mapping[str, Waveform]) -> dict[str, Waveform]:
+    estimates = dict(estimates)
     if "piano" in estimates and "piano" not in references and "other" in estimates:
         estimates["other"] = estimates["other"] + estimates.pop("piano")
-    if "accompaniment" in estimates and "accompaniment" not in references and "vocals" in references:
-        references["accompaniment"] = np.sum([r for name, r in references.items() if name != "vocals"], axis=0)
-    return {name: (references[name], estimate) for name, estimate in estimates.items() if name in references}
+    return estimates
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """``folder`` and all folders below it, each once, however they are linked."""
+    seen: set[str] = set()
+    for place, names, _ in os.walk(folder, followlinks=True, onerror=lambda error: log.warning("left out: %s", error)):
+        real = os.path.realpath(place)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names.sort()
+        yield Path(place)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _is_stem_file(path: Path) -> bool:
+    return path.name.lower().endswith(STEM_FILE)
 
 
 def _audio_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        extension = path.suffix[1:].lower()
-        if path.is_file() and extension in READABLE_EXTENSIONS and not path.name.endswith(".stem.mp4"):
+    for path in _files(folder):
+        if path.suffix[1:].lower() in READABLE_EXTENSIONS and not _is_stem_file(path):
             yield path

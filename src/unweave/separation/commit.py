@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from unweave.audio.decode import reason
 from unweave.audio.encode import AudioWriter
+from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from unweave.audio.decode import reason
+from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
 
 NAME_MAX = 255  # bytes in a file's name (characters on Windows), where the system does not say

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unweave.audio.decode import reason
+from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
 from unweave.separation.batch_options import BatchOptions
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unweave.audio.decode import reason
+from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError, OptionError
 from unweave.models.files import replace_file
 from unweave.separation.outcome import Outcome

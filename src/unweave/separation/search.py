@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from unweave.audio.decode import AudioReader, reason
+from unweave.audio.decode import AudioReader
 from unweave.audio.formats import READABLE_EXTENSIONS
+from unweave.audio.sources import reason
 from unweave.errors import AudioReadError
 from unweave.separation.identity import identity
 from unweave.separation.journal import FILE, read_journal

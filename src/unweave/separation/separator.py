@@ -95,6 +95,11 @@ class Separator:
         )
         self._is_closed = False
         self.name = os.fspath(model)
+        # What the stems depend on, so that figures and files can tell what made them.
+        self.settings: dict[str, object] = {
+            "model": self.name, "quality": quality, "residual": residual, "shifts": n_shifts, "wiener": wiener,
+            "device": options.runtime.device, "precision": options.runtime.precision,
+        }  # fmt: skip
         members = parse_ensemble(self.name)
         self.loaded: tuple[Loaded, ...] = tuple(load(member.model, options) for member in members)
         self._keeps_residual = residual

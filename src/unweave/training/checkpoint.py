@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from unweave.errors import CheckpointError, OptionError
 from unweave.models.export import spec_from_json
@@ -44,7 +46,10 @@ def save_checkpoint(state: TrainingState, description: str, folder: Path) -> Pat
 
 
 def load_checkpoint(folder: Path, description: str) -> TrainingState | None:
-    """The state that was saved in ``folder``, if any. Raises `OptionError` if it is of another model."""
+    """The state that was saved in ``folder``, if any.
+
+    Raises `OptionError` if it is of another model, `CheckpointError` if it is damaged or holds NaN or infinite weights.
+    """
     path = folder / FILE
     if not path.is_file():
         return None
@@ -55,5 +60,24 @@ def load_checkpoint(folder: Path, description: str) -> TrainingState | None:
     except Exception as error:  # whatever a damaged pickle turns into
         raise CheckpointError(f"{path} is damaged: {' '.join(str(error).split())}") from error
     if spec_from_json(known) != spec_from_json(description):
-        raise OptionError(f"{path} belongs to another model; choose another output, or begin anew with --restart")
+        raise OptionError(f"{path} belongs to another model; choose another output, or start over with --restart")
+    if not all_finite(state.tensors):
+        raise CheckpointError(f"{path} holds weights that are not finite numbers; start over with --restart")
     return state
+
+
+def all_finite(tensors: object) -> bool:
+    """Whether all tensors of floats in ``tensors``, a tree of dictionaries and lists, are finite."""
+    found = [tensor.isfinite().all() for tensor in _leaves(tensors) if tensor.is_floating_point()]
+    return not found or bool(torch.stack([each.cpu() for each in found]).all())
+
+
+def _leaves(tree: object) -> Iterator[Tensor]:
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for branch in tree.values():
+            yield from _leaves(branch)
+    elif isinstance(tree, (list, tuple)):
+        for branch in tree:
+            yield from _leaves(branch)

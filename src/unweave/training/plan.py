@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from unweave.errors import OptionError
 from unweave.models.bands import frequency_grid
 from unweave.models.resolve import MODEL_FILES
-from unweave.models.spec import MaskModelSpec
+from unweave.models.spec import Activation, MaskExtension, MaskModelSpec
 from unweave.models.validate import check_stems
 
 if sys.version_info >= (3, 11):
@@ -23,7 +23,8 @@ else:
 
 STRICT = ConfigDict(extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 LossName = Literal[
     "magnitude_l1", "spectrum_l1", "spectrum_l2", "spectrum_sdr", "waveform_l1", "si_sdr", "multi_resolution_stft"
@@ -87,7 +88,8 @@ class ModelPlan:
     network: Literal["unets", "bands"] = "bands"
     widths: tuple[int, ...] | None = None  # filters per level; the default fits the kind of network
     head: Literal["sigmoid", "softmax"] = "sigmoid"  # of U-Nets
-    activation: Literal["leaky_relu", "elu"] = "leaky_relu"  # of U-Nets
+    activation: Activation = "leaky_relu"  # of the encoder of U-Nets
+    decoder_activation: Activation | None = None  # the default: elu with elu, relu with the others
     attention_gates: bool = False
     residual_blocks: bool = False
     time_attention: bool = False  # of bands; a start that has none is given it, and separates at first as before
@@ -96,6 +98,8 @@ class ModelPlan:
     n_bins: Count | None = None
     n_frames: Count = 512  # of a segment when the trained model separates
     sample_rate: Count = 44100
+    mask_exponent: Positive | None = None  # of the estimates in the masks; the default: 1 with bands, 2 with U-Nets
+    mask_extension: MaskExtension = "edge"  # what masks are above the highest bin
     start: str | None = None  # a model whose weights to begin with; its description replaces all of the above
 
     def to_spec(self, name: str) -> MaskModelSpec:
@@ -120,7 +124,7 @@ class ModelPlan:
             network=self.network,
             head="softmax" if is_bands else self.head,
             encoder_activation=self.activation,
-            decoder_activation="elu" if self.activation == "elu" else "relu",
+            decoder_activation=self.decoder_activation or ("elu" if self.activation == "elu" else "relu"),
             n_filters=widths,
             attention_gates=self.attention_gates,
             residual_blocks=self.residual_blocks,
@@ -130,8 +134,8 @@ class ModelPlan:
             hop_length=self.hop_length,
             n_bins=n_bins,
             n_frames=self.n_frames,
-            mask_exponent=1.0 if is_bands else 2.0,
-            mask_extension="edge",
+            mask_exponent=self.mask_exponent or (1.0 if is_bands else 2.0),
+            mask_extension=self.mask_extension,
         )
 
 
@@ -143,9 +147,9 @@ class LoopPlan:
     batch_size: Count = 8  # segments per step and process
     learning_rate: Positive = 1e-3
     warm_up_steps: Annotated[int, Field(ge=0)] = 500
-    final_learning_rate: Annotated[float, Field(ge=0)] = 1e-5  # at the end of the cosine
+    final_learning_rate: NotNegative = 1e-5  # at the end of the cosine
     optimizer: Literal["adam", "adamw", "muon", "sgd", "adadelta"] = "adamw"
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    weight_decay: NotNegative = 1e-2
     clip_norm: Positive = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16", "fp16"] = "bf16"
@@ -176,7 +180,7 @@ class Plan:
 def read_plan(path: Path) -> Plan:
     """The plan in the TOML file ``path``, whose relative paths start at its folder. Raises `OptionError`."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OptionError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -102,7 +102,11 @@ def prepare_shards(
     """
     if not any(track.files for track in tracks):
         raise OptionError("there is nothing to train on: no file is left for any stem")
-    folder = cache / f"shards-{_fingerprint(tracks, sample_rate)}"
+    try:
+        fingerprint = _fingerprint(tracks, sample_rate)
+    except OSError as error:
+        raise OptionError(f"cannot read {error.filename}: {error.strerror or error}") from error
+    folder = cache / f"shards-{fingerprint}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         sealed_folder(folder, lambda staged: _write(tracks, staged, sample_rate, on_track))
@@ -171,7 +175,7 @@ def decoded_stems(track: TrainingTrack, sample_rate: int) -> list[tuple[str, Wav
 
 
 def _decode(file: StemFile, sample_rate: int) -> Waveform:
-    with AudioReader(file.path, stream=file.stream) as reader:
+    with AudioReader(file.path) if file.stream is None else AudioReader(file.path, stream=file.stream) as reader:
         resampler = Resampler(reader.sample_rate, sample_rate, CHANNELS)
         blocks = [resampler.push(to_stereo(block)) for block in reader]
         return np.concatenate([*blocks, resampler.flush(CHANNELS)], axis=1)

@@ -36,7 +36,7 @@ def spleeter_plan(configuration: Path, data: Path) -> Plan:
     at ``data``. The mixture is the sum of the stems, not the file in the list. ``model_dir`` receives the result.
     """
     try:
-        parameters = json.loads(configuration.read_text(encoding="utf-8"))
+        parameters = json.loads(configuration.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OptionError(f"cannot read {configuration}: {error.strerror}") from error
     except ValueError as error:
@@ -44,17 +44,17 @@ def spleeter_plan(configuration: Path, data: Path) -> Plan:
     spec, model_dir = parse_spleeter_json(parameters, configuration.stem)
     loss = parameters.get("loss_type", "L1_mask")
     optimizer = parameters.get("optimizer", "Adam")
-    if loss not in LOSSES:
+    if loss not in list(LOSSES):
         raise OptionError(f"loss_type must be one of {', '.join(LOSSES)}, got {loss!r}")
-    if optimizer not in OPTIMIZERS:
+    if optimizer not in list(OPTIMIZERS):
         raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
-    rate = float(parameters.get("learning_rate", 1e-4))
-    steps = int(parameters.get("train_max_steps", 100_000))
+    rate = _number(parameters, "learning_rate", 1e-4)
+    steps = _count(parameters, "train_max_steps", 100_000)
     return Plan(
         data=DataPlan(
             sources=(_list(parameters, "train_csv", configuration, data),),
             validation=(_list(parameters, "validation_csv", configuration, data),),
-            cache=Path(parameters.get("training_cache") or "training_cache"),
+            cache=Path(_text(parameters, "training_cache", "training_cache")),
             segment_frames=spec.n_frames,
         ),
         output=Path(model_dir),
@@ -63,16 +63,42 @@ def spleeter_plan(configuration: Path, data: Path) -> Plan:
         loss={LOSSES[loss]: 1.0},
         training=LoopPlan(
             steps=steps,
-            batch_size=int(parameters.get("batch_size", 4)),
+            batch_size=_count(parameters, "batch_size", 4),
             learning_rate=rate,
             final_learning_rate=rate,
             warm_up_steps=0,
             optimizer=OPTIMIZERS[optimizer],  # type: ignore[arg-type]  # a key of a table of literals
             frozen_norms=True,
-            seed=int(parameters.get("random_seed", 3)),
-            validate_every_steps=min(steps, int(parameters.get("save_checkpoints_steps") or STEPS_PER_VALIDATION)),
+            seed=_count(parameters, "random_seed", 3, least=0),
+            validate_every_steps=min(steps, _count(parameters, "save_checkpoints_steps", STEPS_PER_VALIDATION)),
         ),
     )
+
+
+def _number(parameters: dict[str, Any], key: str, default: float) -> float:
+    value = parameters.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise OptionError(f"{key} must be a number above 0, got {value!r}")
+    return float(value)
+
+
+def _count(parameters: dict[str, Any], key: str, default: int, least: int = 1) -> int:
+    value = parameters.get(key)
+    if value is None:
+        return default
+    is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < 2**31
+    if not is_whole or value != int(value):
+        raise OptionError(f"{key} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
+
+
+def _text(parameters: dict[str, Any], key: str, default: str) -> str:
+    value = parameters.get(key)
+    if value is not None and not isinstance(value, str):
+        raise OptionError(f"{key} must be a text, got {value!r}")
+    return value or default
 
 
 def _list(parameters: dict[str, Any], key: str, configuration: Path, data: Path) -> SourcePlan:
@@ -91,7 +117,10 @@ def _model(spec: MaskModelSpec) -> ModelPlan:
         network="unets",
         widths=spec.n_filters,
         head=spec.head,
-        activation="elu" if spec.encoder_activation == "elu" else "leaky_relu",
+        activation=spec.encoder_activation,
+        decoder_activation=spec.decoder_activation,
+        mask_exponent=spec.mask_exponent,
+        mask_extension=spec.mask_extension,
         n_fft=spec.n_fft,
         hop_length=spec.hop_length,
         n_bins=spec.n_bins,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -11,19 +10,24 @@ from pathlib import Path
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import OptionError
 from unweave.evaluation.tracks import MIXTURE_NAMES, MUSDB_STREAMS
+from unweave.training.lists import Row, read_rows
 from unweave.training.plan import SourcePlan
 
 # What these stems are when nothing says which files belong to them: everything that belongs to no other.
 REST = ("other", "accompaniment")
 
 
+# A file's name for its stem, its path, and its stream.
+LabelledFile = tuple[str, Path, int | None]
+
+
 @dataclass(frozen=True)
 class StemFile:
-    """One stream of one file, and the stem that it is part of."""
+    """One audio stream of one file (None: the file's default one), and the stem that it is part of."""
 
     stem: str
     path: Path
-    stream: int = 0
+    stream: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,16 @@ class TrainingTrack:
 
 
 def find_training_tracks(source: SourcePlan, stems: Sequence[str]) -> list[TrainingTrack]:
-    """The tracks of ``source``, with their files grouped into ``stems``. Raises `OptionError` where there are none."""
-    if not source.path.exists():
-        raise OptionError(f"{source.path} does not exist")
-    tracks = list(_listed(source, stems) if source.path.is_file() else _in_folder(source, stems))
+    """The tracks of ``source``, with their files grouped into ``stems``.
+
+    Raises `OptionError` where there are none, and for a folder that cannot be read.
+    """
+    try:
+        if not source.path.exists():
+            raise OptionError(f"{source.path} does not exist")
+        tracks = list(_listed(source, stems) if source.path.is_file() else _in_folder(source, stems))
+    except OSError as error:
+        raise OptionError(f"cannot read {error.filename or source.path}: {error.strerror or error}") from error
     if not tracks:
         raise OptionError(f"no tracks in {source.path}: expected MUSDB18 files, or a folder of stems for each track")
     return sorted(tracks, key=lambda track: track.name)
@@ -48,11 +58,11 @@ def find_training_tracks(source: SourcePlan, stems: Sequence[str]) -> list[Train
 
 def _in_folder(source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTrack]:
     for path in sorted(source.path.rglob("*.stem.mp4")):
-        files = [(name, path, stream) for stream, name in enumerate(MUSDB_STREAMS)]
-        yield _track(path.name.removesuffix(".stem.mp4"), files, source, stems)
+        streams: list[LabelledFile] = [(name, path, stream) for stream, name in enumerate(MUSDB_STREAMS)]
+        yield _track(path.name.removesuffix(".stem.mp4"), streams, source, stems)
     for folder in sorted(path for path in source.path.iterdir() if path.is_dir()):
-        files = [
-            (path.relative_to(folder).with_suffix("").as_posix(), path, 0)
+        files: list[LabelledFile] = [
+            (path.relative_to(folder).with_suffix("").as_posix(), path, None)
             for path in sorted(folder.rglob("*"))
             if path.suffix[1:].lower() in READABLE_EXTENSIONS and not path.name.endswith(".stem.mp4")
         ]
@@ -60,9 +70,7 @@ def _in_folder(source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTra
             yield _track(folder.name, files, source, stems)
 
 
-def _track(
-    name: str, files: Sequence[tuple[str, Path, int]], source: SourcePlan, stems: Sequence[str]
-) -> TrainingTrack:
+def _track(name: str, files: Sequence[LabelledFile], source: SourcePlan, stems: Sequence[str]) -> TrainingTrack:
     grouped = []
     for label, path, stream in files:
         if label.lower() in MIXTURE_NAMES:
@@ -93,32 +101,35 @@ def stem_of(label: str, stems: Sequence[str], groups: Mapping[str, Sequence[str]
 def _listed(source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTrack]:
     """From a CSV: Spleeter's (mix_path, vocals_path, …), or one line per file (track, stem, path, licence, weight).
 
-    Relative paths start at the list's folder.
+    Relative paths start at the list's folder. Raises `OptionError` with file, line and column for whatever is wrong.
     """
-    with source.path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise OptionError(f"{source.path} lists nothing")
-    if "mix_path" in rows[0]:
+    rows = read_rows(source.path)
+    columns = rows[0].values
+    if "mix_path" in columns:
         yield from _spleeter_rows(rows, source, stems)
         return
-    if not {"track", "stem", "path"} <= set(rows[0]):
-        raise OptionError(f"{source.path} must have the columns track, stem and path, or Spleeter's")
-    by_track: dict[tuple[str, str, float], list[tuple[str, Path, int]]] = {}
+    if not {"track", "stem", "path"} <= set(columns):
+        raise OptionError(
+            f"{source.path} must have the columns track, stem and path, or Spleeter's (mix_path, {stems[0]}_path, …); "
+            f"it has {', '.join(columns)}"
+        )
+    by_track: dict[tuple[str, str, float], list[StemFile]] = {}
     for row in rows:
-        key = (row["track"], row.get("licence") or source.licence, float(row.get("weight") or 1))
-        by_track.setdefault(key, []).append((row["stem"], (source.root or source.path.parent) / row["path"], 0))
+        key = (row.need("track"), row.get("licence") or source.licence, row.positive("weight", 1.0))
+        files = by_track.setdefault(key, [])
+        label, path = row.need("stem"), row.file("path", source.root or source.path.parent)
+        stem = "" if label.lower() in MIXTURE_NAMES else stem_of(label, stems, source.groups)
+        if stem is None:
+            raise row.error("stem", f"{label} fits no stem of {', '.join(stems)}; name it in data.sources.groups")
+        if stem:
+            files.append(StemFile(stem, path))
     for (name, licence, weight), files in by_track.items():
-        track = _track(name, files, source, stems)
-        yield TrainingTrack(name, track.files, licence, weight * source.weight)
+        yield TrainingTrack(name, tuple(files), licence, weight * source.weight)
 
 
-def _spleeter_rows(
-    rows: Sequence[Mapping[str, str]], source: SourcePlan, stems: Sequence[str]
-) -> Iterator[TrainingTrack]:
+def _spleeter_rows(rows: Sequence[Row], source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTrack]:
+    root = source.root or source.path.parent
     for row in rows:
-        missing = [stem for stem in stems if not row.get(f"{stem}_path")]
-        if missing:
-            raise OptionError(f"{source.path} has no column {missing[0]}_path")
-        files = tuple(StemFile(stem, (source.root or source.path.parent) / row[f"{stem}_path"]) for stem in stems)
-        yield TrainingTrack(Path(row["mix_path"]).with_suffix("").as_posix(), files, source.licence, source.weight)
+        name = Path(row.need("mix_path").replace("\\", "/")).with_suffix("").as_posix()
+        files = tuple(StemFile(stem, row.file(f"{stem.lower()}_path", root)) for stem in stems)
+        yield TrainingTrack(name, files, source.licence, source.weight)

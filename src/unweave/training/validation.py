@@ -37,8 +37,8 @@ class Validation:
 
     @property
     def mean_sdr_db(self) -> float:
-        """The mean over the stems."""
-        return float(np.mean(list(self.sdr_db.values())))
+        """The mean over the stems; NaN where none can be heard in any segment."""
+        return float(np.mean(list(self.sdr_db.values()))) if self.sdr_db else float("nan")
 
 
 class Validator:

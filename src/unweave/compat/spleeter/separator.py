@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from unweave.audio.formats import find_format
 from unweave.compat.spleeter import SpleeterError, model_name
 from unweave.compat.spleeter.audio import Codec
 from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
+from unweave.compat.spleeter.audio.arguments import (
+    Signal,
+    to_bitrate,
+    to_duration,
+    to_extension,
+    to_offset,
+    to_signal,
+)
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.separator import Separator as OurSeparator
+from unweave.separation.workers import Workers
 
-Signal = npt.NDArray[np.float32]
+log = logging.getLogger(__name__)
+
+# As they are here, whatever is put in their place later: see `_is_plain`.
+PLAIN_METHODS = {"load": LibraryAudioAdapter.load, "save": LibraryAudioAdapter.save}
+
+
+class JoinTimeoutError(SpleeterError, TimeoutError):
+    """`Separator.join` gave up waiting; the work goes on, and can be waited for again."""
 
 
 class Separator:
     """The original's separator: samples first, 44.1 kHz, two channels.
 
-    ``multiprocess`` is accepted and has no effect: there is no pool of processes, and so none of its traps.
+    ``multiprocess`` is accepted and has no effect: no processes are started.
     """
 
     def __init__(
         self, params_descriptor: str = "spleeter:2stems", MWF: bool = False, multiprocess: bool = True
     ) -> None:
-        self._separator = OurSeparator(model_name(params_descriptor), quality="exact", wiener="track" if MWF else None)
+        self._separator = OurSeparator(
+            model_name(os.fspath(params_descriptor)), quality="exact", wiener="track" if MWF else None
+        )
         self._sample_rate = self._separator.spec.sample_rate
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="unweave-spleeter")
-        self._tasks: list[Future[Any]] = []
+        self._workers = Workers(1, "unweave-spleeter")
+        # Work in the background, in order, until `join` has seen its end: a dictionary, for the keys of one can be
+        # added and removed from several threads.
+        self._tasks: dict[Future[Any], None] = {}
+        self._process = os.getpid()
 
     def separate(self, waveform: Signal, audio_descriptor: str | None = "") -> dict[str, Signal]:
-        """Stems (samples, 2) of a waveform (samples, channels) at the model's rate; mono is duplicated."""
-        if waveform.ndim != 2:
-            raise SpleeterError(f"expected a waveform of shape (samples, channels), got {waveform.shape}")
-        mixture = np.ascontiguousarray(waveform.T, dtype=np.float32)
+        """Stems (samples, 2) of a waveform (samples, channels) of floats at the model's rate; mono is duplicated.
+
+        Raises `SpleeterError` for arrays of other shapes and types.
+        """
+        mixture = np.ascontiguousarray(to_signal(waveform).T)
         if len(mixture) == 1:
             mixture = np.repeat(mixture, 2, axis=0)
         stems = self._separator.separate(mixture, self._sample_rate)
@@ -49,7 +74,7 @@ class Separator:
         audio_descriptor: str | os.PathLike[str],
         destination: str | os.PathLike[str],
         audio_adapter: AudioAdapter | None = None,
-        offset: float = 0.0,
+        offset: float | None = 0.0,
         duration: float | None = None,
         codec: Codec | str = Codec.WAV,
         bitrate: str = "128k",
@@ -59,29 +84,32 @@ class Separator:
         """Separate a file into files under ``destination``.
 
         Without ``duration`` the whole file is separated; the original stops after 600 s. With ``synchronous=False``
-        the work goes on in the background, and `join` waits for it and raises what went wrong.
+        the work goes on in the background, and `join` waits for it and raises what went wrong. An adapter that brings
+        its own ``load`` or ``save`` does that part, and then the whole song is held in memory.
         """
-        if audio_adapter is None or type(audio_adapter).load is LibraryAudioAdapter.load:
-            options = _options(codec, bitrate, filename_format, self._sample_rate)
-            task = self._executor.submit(
+        options = _options(codec, bitrate, filename_format, self._sample_rate)
+        start, seconds = to_offset(offset), to_duration(duration)
+        adapter = audio_adapter or AudioAdapter.default()
+        if _is_plain(adapter, "load") and _is_plain(adapter, "save"):
+            self._do(
+                synchronous,
                 self._separator.separate_file,
                 audio_descriptor,
                 destination,
                 options,
-                offset_seconds=offset,
-                duration_seconds=duration,
+                offset_seconds=start,
+                duration_seconds=seconds,
             )
-            self._tasks.append(task)
-            if synchronous:
-                self.join()
             return
-        waveform, _ = audio_adapter.load(
-            audio_descriptor, offset=offset, duration=duration, sample_rate=self._sample_rate
-        )
+        # Before the work: whatever is wrong with the paths.
+        stem_paths(Path(audio_descriptor), Path(destination), list(self._separator.stems), options)
+        waveform, rate = adapter.load(audio_descriptor, offset=start, duration=seconds, sample_rate=self._sample_rate)
+        if rate is not None and rate != self._sample_rate:
+            raise SpleeterError(
+                f"the audio adapter was asked for {audio_descriptor} at {self._sample_rate} Hz, and loaded it at {rate}"
+            )
         sources = self.separate(waveform, os.fspath(audio_descriptor))
-        self.save_to_file(
-            sources, audio_descriptor, destination, filename_format, codec, audio_adapter, bitrate, synchronous
-        )
+        self.save_to_file(sources, audio_descriptor, destination, filename_format, codec, adapter, bitrate, synchronous)
 
     def save_to_file(
         self,
@@ -94,29 +122,93 @@ class Separator:
         bitrate: str = "128k",
         synchronous: bool = True,
     ) -> None:
-        """Write stems (samples, channels) under ``destination``; two stems on one path are an error."""
+        """Write stems (samples, channels) of floats under ``destination``; two stems on one path are an error."""
         adapter = audio_adapter or AudioAdapter.default()
         options = _options(codec, bitrate, filename_format, self._sample_rate)
         paths = stem_paths(Path(audio_descriptor), Path(destination), list(sources), options)
+        signals = {name: to_signal(source, f"signal of {name}") for name, source in sources.items()}
+        for path in paths.values():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SpleeterError(f"cannot write {path}: {error.strerror or error}") from error
         for name, path in paths.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            arguments = (path, sources[name], self._sample_rate, options.codec, bitrate)
-            self._tasks.append(self._executor.submit(adapter.save, *arguments))
-        if synchronous:
-            self.join()
+            self._do(synchronous, adapter.save, path, signals[name], self._sample_rate, codec, options.bitrate)
 
-    def join(self, timeout: float | None = 200) -> None:
-        """Wait for work in the background, each piece at most ``timeout`` seconds; raises what went wrong in it."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.result(timeout)
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until all work in the background is done, and raise the first error that came up in it.
+
+        Waits as long as it takes, or ``timeout`` seconds in all: then it raises `JoinTimeoutError`, which is also a
+        TimeoutError, the work goes on, and `join` may be called again. Further errors are logged.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        errors: list[BaseException] = []
+        for task in self._own_tasks():
+            try:
+                error = task.exception(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except NotDoneError:
+                for known in errors:
+                    log.error("%s", known)
+                n_left = len(self._own_tasks())
+                raise JoinTimeoutError(f"after {timeout:g} s, {n_left} pieces of work are not done yet") from None
+            self._tasks.pop(task, None)
+            if error is not None:
+                errors.append(error)
+        for further in errors[1:]:
+            log.error("%s", further)
+        if errors:
+            raise errors[0]
+
+    def targets(
+        self, codec: Codec | str, bitrate: str, filename_format: str, offset: float | None, duration: float | None
+    ) -> Callable[[Path, Path], list[Path]]:
+        """What tells the paths of the stems of a file under a folder, both given. Raises `OptionError` at once.
+
+        Not one of the original's methods: its command needs it.
+        """
+        options = _options(codec, bitrate, filename_format, self._sample_rate)
+        to_offset(offset)
+        to_duration(duration)
+        stems = list(self._separator.stems)
+        stem_paths(Path("song.wav"), Path(), stems, options)
+        return lambda source, folder: list(stem_paths(source, folder, stems, options).values())
+
+    def _do(self, synchronous: bool, work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Have ``work`` done: in the background, or here and now, after all that was begun before.
+
+        What went wrong before is raised when this ``work`` is done, too.
+        """
+        if not synchronous:
+            self._own_tasks()
+            self._tasks[self._workers.submit(work, *arguments, **options)] = None
+            return
+        earlier: Exception | None = None
+        try:
+            self.join()
+        except Exception as error:
+            earlier = error
+        work(*arguments, **options)
+        if earlier is not None:
+            raise earlier
+
+    def _own_tasks(self) -> list[Future[Any]]:
+        """The work that this process has begun: what was begun before a fork is the parent's."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._tasks = {}
+        return list(self._tasks)
+
+
+def _is_plain(adapter: AudioAdapter, method: str) -> bool:
+    """Whether ``method`` of ``adapter`` is unweave's own, which reads and writes in blocks while it separates."""
+    return getattr(getattr(adapter, method), "__func__", None) is PLAIN_METHODS[method]
 
 
 def _options(codec: Codec | str, bitrate: str, filename_format: str, sample_rate: int) -> OutputOptions:
-    name = codec.value if isinstance(codec, Codec) else codec
+    name = to_extension(codec)
     return OutputOptions(
         codec=name,
-        bitrate=bitrate,
+        bitrate=to_bitrate(bitrate),
         filename_format=filename_format,
         sample_rate=find_format(name).sample_rate(sample_rate),
         n_channels=2,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from unweave.audio.decode import AudioReader
 from unweave.audio.encode import AudioWriter
@@ -17,8 +16,16 @@ from unweave.audio.formats import find_format, parse_bitrate
 from unweave.audio.resample import Resampler
 from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.audio import Codec
-
-Signal = npt.NDArray[np.float32]
+from unweave.compat.spleeter.audio.arguments import (
+    Signal,
+    to_bitrate,
+    to_duration,
+    to_extension,
+    to_offset,
+    to_rate,
+    to_signal,
+)
+from unweave.errors import OptionError
 
 # The module path of the original, which old command lines name.
 ORIGINAL_PACKAGE = "spleeter."
@@ -68,10 +75,10 @@ class AudioAdapter(ABC):
         module, _, name = descriptor.rpartition(".")
         try:
             adapter = getattr(importlib.import_module(module), name)()
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
+        except Exception as error:  # it is somebody else's code, which may fail in any way
             raise SpleeterError(f"cannot load the audio adapter {descriptor!r}: {error}") from error
         if not isinstance(adapter, AudioAdapter):
-            raise SpleeterError(f"{descriptor} is no AudioAdapter")
+            raise SpleeterError(f"{descriptor} is not an AudioAdapter")
         return adapter
 
 
@@ -86,13 +93,25 @@ class LibraryAudioAdapter(AudioAdapter):
         sample_rate: float | None = None,
         dtype: Any = np.float32,
     ) -> tuple[Signal, float]:
-        """See `AudioAdapter.load`. Surround is downmixed to two channels, where the original drops the others."""
-        with AudioReader(audio_descriptor, offset_seconds=offset or 0.0, duration_seconds=duration) as reader:
-            rate = int(sample_rate or reader.sample_rate)
+        """See `AudioAdapter.load`. Surround is downmixed to two channels, where the original drops the others.
+
+        ``dtype`` is a type of floats: the samples lie in -1 to 1, and integers would lose them. Raises `OptionError`
+        for arguments that make no sense, `AudioReadError` for a file that cannot be read.
+        """
+        try:
+            wanted = np.dtype(dtype)
+        except TypeError as error:
+            raise OptionError(f"expected a type of floats, got {dtype!r}") from error
+        if not np.issubdtype(wanted, np.floating):
+            raise OptionError(f"expected a type of floats, for samples in -1 to 1, got {wanted}")
+        start, seconds = to_offset(offset), to_duration(duration)
+        rate = None if sample_rate is None else to_rate(sample_rate)
+        with AudioReader(audio_descriptor, offset_seconds=start, duration_seconds=seconds) as reader:
+            rate = rate or reader.sample_rate
             resampler = Resampler(reader.sample_rate, rate, reader.n_channels)
             parts = [resampler.push(block) for block in reader]
             parts.append(resampler.flush(reader.n_channels))
-        return np.ascontiguousarray(np.concatenate(parts, axis=1).T, dtype=dtype), rate
+        return np.ascontiguousarray(np.concatenate(parts, axis=1).T, dtype=wanted), rate
 
     def save(
         self,
@@ -102,16 +121,20 @@ class LibraryAudioAdapter(AudioAdapter):
         codec: Codec | str | None = None,
         bitrate: str | None = None,
     ) -> None:
-        """See `AudioAdapter.save`; without ``codec`` the path's extension decides."""
-        if data.ndim != 2 or not 1 <= data.shape[1] <= 2:
-            raise SpleeterError(f"expected samples of shape (samples, 1 or 2 channels), got {data.shape}")
-        target = Path(path)
-        extension = codec.value if isinstance(codec, Codec) else codec or target.suffix[1:]
-        target_format = find_format(extension)
-        options = {"sample_rate": target_format.sample_rate(int(sample_rate)), "n_channels": data.shape[1]}
-        resampler = Resampler(int(sample_rate), options["sample_rate"], data.shape[1])
-        with AudioWriter(target, target_format, **options, bitrate=parse_bitrate(bitrate or "128k")) as writer:
-            writer.write(resampler.push(np.asarray(data.T, dtype=np.float32)))
-            writer.write(resampler.flush(data.shape[1]))
+        """See `AudioAdapter.save`; without ``codec`` the path's extension decides.
+
+        Raises `OptionError` for arguments that make no sense, `AudioWriteError` where the file cannot be written.
+        """
+        samples = to_signal(data, "signal")
+        n_channels = samples.shape[1]
+        if n_channels > 2:
+            raise OptionError(f"expected a signal of shape (samples, 1 or 2 channels), got {samples.shape}")
+        target, rate = Path(path), to_rate(sample_rate)
+        target_format = find_format(target.suffix[1:] if codec is None else to_extension(codec))
+        options = {"sample_rate": target_format.sample_rate(rate), "n_channels": n_channels}
+        resampler = Resampler(rate, options["sample_rate"], n_channels)
+        with AudioWriter(target, target_format, **options, bitrate=parse_bitrate(to_bitrate(bitrate))) as writer:
+            writer.write(resampler.push(np.ascontiguousarray(samples.T)))
+            writer.write(resampler.flush(n_channels))
             writer.finish()
             writer.commit()

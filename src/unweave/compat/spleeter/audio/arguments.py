@@ -1,0 +1,86 @@
+"""The original takes arguments of many kinds: here they become what unweave takes, or an error in its own terms."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unweave.audio.formats import parse_bitrate
+from unweave.compat.spleeter.audio import Codec
+from unweave.errors import OptionError
+
+Signal = npt.NDArray[np.float32]
+
+DEFAULT_BITRATE = "128k"
+MOST_CHANNELS = 8
+HIGHEST_RATE = 768_000
+
+
+def to_signal(samples: Any, what: str = "waveform") -> Signal:
+    """``samples`` as float32 (samples, channels). Raises `OptionError` for other shapes and for integers."""
+    array = np.asarray(samples)
+    if array.ndim == 2 and 1 <= array.shape[0] <= MOST_CHANNELS < array.shape[1]:
+        raise OptionError(
+            f"expected a {what} of shape (samples, channels), got (channels, samples): {array.shape}; transpose it"
+        )
+    if array.ndim != 2 or not 1 <= array.shape[1] <= MOST_CHANNELS:
+        raise OptionError(f"expected a {what} of shape (samples, channels), got {array.shape}")
+    if not np.issubdtype(array.dtype, np.floating):
+        advice = f"; divide it by {-np.iinfo(array.dtype).min}" if np.issubdtype(array.dtype, np.signedinteger) else ""
+        raise OptionError(f"expected a {what} of floats in -1 to 1, got {array.dtype}{advice}")
+    return array.astype(np.float32, copy=False)
+
+
+def to_rate(rate: Any) -> int:
+    """A sample rate in Hz, given as any number that is whole. Raises `OptionError`."""
+    if not _is_number(rate) or not 1 <= rate <= HIGHEST_RATE or rate != int(rate):
+        raise OptionError(f"expected a sample rate in whole Hz up to {HIGHEST_RATE}, got {rate!r}")
+    return int(rate)
+
+
+def to_offset(seconds: Any) -> float:
+    """Where to start, in seconds; None is the beginning. Raises `OptionError`."""
+    if seconds is None:
+        return 0.0
+    if not _is_number(seconds) or seconds < 0:
+        raise OptionError(f"expected an offset of 0 or more seconds, got {seconds!r}")
+    return float(seconds)
+
+
+def to_duration(seconds: Any) -> float | None:
+    """How long, in seconds; None is to the end. Raises `OptionError`."""
+    if seconds is None:
+        return None
+    if not _is_number(seconds) or seconds <= 0:
+        raise OptionError(f"expected a duration above 0 seconds, got {seconds!r}")
+    return float(seconds)
+
+
+def to_bitrate(bitrate: Any) -> str:
+    """A bitrate as text; plain numbers below 1000 are kilobits per second. Raises `OptionError`."""
+    if bitrate is None:
+        return DEFAULT_BITRATE
+    text = bitrate
+    if _is_number(bitrate):
+        text = f"{bitrate:g}k" if bitrate < 1000 else str(round(bitrate))
+    if not isinstance(text, str):
+        raise OptionError(f"expected a bitrate like 128k, got {bitrate!r}")
+    parse_bitrate(text)
+    return text
+
+
+def to_extension(codec: Any) -> str:
+    """The extension of files of ``codec``, a `Codec` or its name. Raises `OptionError`."""
+    if isinstance(codec, Codec):
+        return codec.value
+    if not isinstance(codec, str):
+        raise OptionError(f"expected a codec ({', '.join(known.value for known in Codec)}), got {codec!r}")
+    return codec
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
