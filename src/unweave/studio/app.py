@@ -95,7 +95,14 @@ def _add_failures(app: FastAPI) -> None:
 
     @app.exception_handler(UnweaveError)
     async def wrong(_: Request, error: UnweaveError) -> Response:
-        return answer(Refused("disk_error" if isinstance(error, AudioWriteError) else "bad_option", **reason(error)))
+        return answer(Refused("bad_option", **reason(error)))
+
+    @app.exception_handler(AudioWriteError)
+    async def unwritten(_: Request, error: AudioWriteError) -> Response:
+        if getattr(error.__cause__, "errno", None) in NO_ROOM:
+            return answer(Refused("disk_full"))
+        what = str(error).rpartition(": ")[2]  # without the path on the server
+        return answer(Refused("bad_option", reason=f"the file cannot be written ({what})"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from unweave.studio import samples
 from unweave.studio.export import export_all, export_bytes, export_mix, require_done, safe_name
 from unweave.studio.pictures import MOST_BYTES, picture_file, spectrogram
 from unweave.studio.refusals import Refused
-from unweave.studio.store import EXPORT, Job, JobStore
+from unweave.studio.store import Job, JobStore
 
 MOST_SAMPLES = 1 << 20  # that one request for raw samples gets
 
@@ -74,15 +73,16 @@ def add_results(app: FastAPI, store: JobStore) -> None:
 
     @app.get(
         "/api/jobs/{identifier}/stems/{stem}/spectrogram.png",
-        response_class=FileResponse,
+        response_class=Response,
         responses=_binary("image/png"),
     )
-    def picture(identifier: str, stem: str) -> FileResponse:
+    def picture(identifier: str, stem: str) -> Response:
         """The spectrogram of a finished stem: white, with its level as opacity."""
         job, folder, number = place(identifier, stem)
         require_done(job)
         with store.disk.promised(picture_file(folder, number), MOST_BYTES):
-            return FileResponse(spectrogram(folder, number, job.n_samples, job.sample_rate), media_type="image/png")
+            path = spectrogram(folder, number, job.n_samples, job.sample_rate)
+        return Response(path.read_bytes(), media_type="image/png")
 
     def exported(
         job: Job, options: OutputOptions, name: str, tasks: BackgroundTasks, write: Callable[[Path], Path],
@@ -90,7 +90,7 @@ def add_results(app: FastAPI, store: JobStore) -> None:
     ) -> FileResponse:  # fmt: skip
         """What ``write`` writes, sent under ``name`` and forgotten."""
         require_done(job)
-        folder = Path(tempfile.mkdtemp(prefix=EXPORT, dir=store.folder(job.id)))
+        folder = store.export_folder()
         try:
             with store.disk.promised(folder, n_files * export_bytes(job, options)):
                 path = write(folder / f"export{Path(name).suffix}")

@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -91,6 +92,8 @@ class JobStore:
         for path in self._folder.iterdir():
             if IDENTIFIER.fullmatch(path.name) and (path / FILE).exists():
                 self._take_up(path)
+            elif path.name.startswith(EXPORT):  # of a server that was killed
+                shutil.rmtree(path, ignore_errors=True)
         self.sweep()
 
     def n_waiting(self) -> int:
@@ -125,6 +128,10 @@ class JobStore:
         folder = self._folder / identifier
         folder.mkdir()
         return identifier, folder
+
+    def export_folder(self) -> Path:
+        """An empty folder for an export; beside the jobs, so that it can still be sent when its job is deleted."""
+        return Path(tempfile.mkdtemp(prefix=EXPORT, dir=self._folder))
 
     def folder(self, identifier: str) -> Path:
         """The folder of a job. Raises `NoSuchJobError`; no other string ever becomes a path."""
@@ -231,12 +238,11 @@ class JobStore:
             log.warning("%s is left alone: it belongs to another job", folder / FILE)
             return
         self._jobs[job.id] = job
-        for path in [*folder.glob(f"{EXPORT}*"), *folder.glob(".*")]:  # of a server that was killed
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    path.unlink()
+        for path in folder.glob(f"{EXPORT}*"):  # where exports were before
+            shutil.rmtree(path, ignore_errors=True)
+        for path in folder.glob(".*"):  # half a file of a server that was killed
+            with suppress(OSError):
+                path.unlink()
 
     def _reserved(self) -> Mapping[Path, int]:
         with self.lock:
