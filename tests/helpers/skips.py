@@ -15,7 +15,7 @@ ALLOWED = re.compile(
 
 
 def refused(longrepr):
-    """What to report of a skip that is a failure, in place of its ``longrepr`` (path, line, reason); None: it is none."""
+    """What to report of a skip, given its ``longrepr`` (path, line, reason), if it is a failure; None if it is not."""
     reason = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
     if os.environ.get("CI", "false").lower() in ("", "0", "false") or ALLOWED.search(reason):
         return None

@@ -76,7 +76,7 @@ def make_app(settings: Settings, open_model: OpenSeparator | None = None) -> Fas
     app.state.store = store
     app.state.stopping = threading.Event()
     _add_failures(app)
-    add_choices(app)
+    add_choices(app, store)
     add_jobs(app, store, queue, settings)
     add_results(app, store)
     app.mount("/", StaticFiles(directory=PAGE, html=True))

@@ -35,12 +35,22 @@ def add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings)
         name: Annotated[str, Query(max_length=1000)] = "song",
         model: ModelName = "spleeter:2stems",
         quality: QualityName = "balanced",
+        accept_licence: bool = False,
     ) -> Job | Response:
         """Separate the audio file in the body; answers with the job."""
         length = request.headers.get("content-length", "0")
         size = int(length) if length.isascii() and length.isdigit() else 0
         try:
-            job = await receive(request.stream(), store, settings, name=name, model=model, quality=quality, size=size)
+            job = await receive(
+                request.stream(),
+                store,
+                settings,
+                name=name,
+                model=model,
+                quality=quality,
+                size=size,
+                accept_licence=accept_licence,
+            )
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
         queue.submit(job.id)
@@ -84,9 +94,14 @@ def add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings)
         return queue.cancel(identifier)
 
     @app.post("/api/jobs/{identifier}/retry")
-    def retry(identifier: str, model: ModelName | None = None, quality: QualityName | None = None) -> Job:
+    def retry(
+        identifier: str,
+        model: ModelName | None = None,
+        quality: QualityName | None = None,
+        accept_licence: bool = False,
+    ) -> Job:
         """Separate the same song again, perhaps with another model."""
-        return queue.retry(identifier, model, quality)
+        return queue.retry(identifier, model, quality, accept_licence)
 
     @app.delete("/api/jobs/{identifier}", status_code=204)
     def delete(identifier: str) -> None:

@@ -49,7 +49,9 @@ class JobQueue:
                 raise Refused("ended")
             return self._store.update(identifier, state="cancelled", seconds_left=None)
 
-    def retry(self, identifier: str, model: str | None = None, quality: str | None = None) -> Job:
+    def retry(
+        self, identifier: str, model: str | None = None, quality: str | None = None, accept_licence: bool = False
+    ) -> Job:
         """Separate a song again, perhaps with another model. Raises `Refused` while it is being separated."""
         with self._store.lock:
             known = self._store.get(identifier)
@@ -58,7 +60,7 @@ class JobQueue:
             if self._store.n_waiting() >= self._settings.max_queued:
                 raise Refused("queue_full")
             model, quality = model or known.model, quality or known.quality
-            check_model(model, quality)
+            check_model(model, quality, accept_licence)
             folder = self._store.folder(identifier)
             needed = needed_bytes(folder, model, known.seconds, known.sample_rate)
             with self._store.disk.promised(folder, needed):

@@ -25,6 +25,10 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "empty": (422, "The file is empty."),
     "no_audio": (415, "There is no audio in this file that can be read ({reason})."),
     "bad_model": (422, "This model cannot be used: {reason}."),
+    "needs_consent": (
+        403,
+        "This model is for personal and research use only. Please confirm that this suits your use.",
+    ),
     "bad_option": (422, "This is not possible: {reason}."),
     "failed": (422, "The separation failed: {reason}."),
     "broken": (500, "Something went wrong. The server's log says what."),

@@ -64,6 +64,7 @@ class Job:
     error: str = ""  # one sentence in English
     error_code: str = ""  # the same for the page, a key of `refusals.REFUSALS`
     error_values: dict[str, str | int] = field(default_factory=dict)
+    run_seconds: float = 0.0  # that the separation took, without loading the model
     reserved_bytes: int = 0  # that the song and its stems will take
 
     def to_json(self) -> dict[str, Any]:

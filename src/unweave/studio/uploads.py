@@ -10,9 +10,10 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from unweave.audio.decode import AudioReader
-from unweave.errors import AudioReadError, UnweaveError
+from unweave.errors import AudioReadError, ConsentError, UnweaveError
 from unweave.models.added import added_names
 from unweave.models.catalog import specs
+from unweave.models.consent import require_consent
 from unweave.models.resolve import resolve
 from unweave.separation.ensemble import parse_ensemble
 from unweave.separation.quality import find_quality
@@ -29,12 +30,20 @@ STEP_BYTES = 4 << 20  # how much room is taken at once for an upload that does n
 
 
 async def receive(
-    body: AsyncIterator[bytes], store: JobStore, settings: Settings, *, name: str, model: str, quality: str, size: int
+    body: AsyncIterator[bytes],
+    store: JobStore,
+    settings: Settings,
+    *,
+    name: str,
+    model: str,
+    quality: str,
+    size: int,
+    accept_licence: bool = False,
 ) -> Job:
     """Write the body, ``size`` bytes or (0) any number, into a new job. Raises `Refused`; nothing is left then."""
     if size > settings.max_upload_bytes:
         raise _too_large(settings)
-    await run_in_threadpool(check_model, model, quality)
+    await run_in_threadpool(check_model, model, quality, accept_licence)
     with store.arriving(settings.max_queued) as (identifier, folder):
         await run_in_threadpool(store.disk.promise, folder, size)
         await _write(body, store, folder, settings, size)
@@ -52,13 +61,20 @@ async def receive(
             raise Refused("disk_error", **reason(error)) from error
 
 
-def check_model(model: str, quality: str) -> None:
-    """Raise `Refused` for a model or a quality that there is not; paths on the server are no models."""
+def check_model(model: str, quality: str, accept_licence: bool = False) -> None:
+    """Raise `Refused` for a model or a quality that there is not; paths on the server are no models.
+
+    A licence that restricts the use of a model must have been accepted before, or is now.
+    """
     try:
         find_quality(quality)
         stem_names(model)
+        for member in parse_ensemble(model):
+            require_consent(resolve(member.model).spec, accept_licence)
     except Refused:
         raise
+    except ConsentError as error:
+        raise Refused("needs_consent") from error
     except UnweaveError as error:
         raise Refused("bad_model", **reason(error)) from error
     except Exception as error:  # a model that somebody added may hold anything

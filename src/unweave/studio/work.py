@@ -122,6 +122,7 @@ def _separate(store: JobStore, job: Job, separator: Separator, stopping: threadi
             seconds=n_samples / reader.sample_rate,
             progress=1.0,
             seconds_left=0.0,
+            run_seconds=time.monotonic() - started,
         )
     finally:
         store.disk.release(folder)
