@@ -205,6 +205,31 @@ def test_what_must_be_fetched_first_says_how_much(app):
     assert (cascade["here"], cascade["download_bytes"]) == (False, 78_614_080 + 5244)
 
 
+def test_what_people_want_comes_first_and_needs_no_download_where_that_can_be(app, monkeypatch):
+    def purposes():
+        return [
+            (model["purpose"], model["name"]) for model in call(app, "GET", "/api/models").json() if model["purpose"]
+        ]
+
+    four, five, best = ("four", "unweave:4stems"), ("five", "unweave:5stems"), ("best", "htdemucs")
+    assert purposes() == [("voice", "spleeter:2stems"), four, five, best]
+    monkeypatch.setattr(choices, "is_present", lambda weights: True)
+    cascades = [("four", "unweave:4stems-cascade"), ("five", "unweave:5stems-cascade")]
+    assert purposes() == [("voice", "spleeter:2stems"), *cascades, best]  # 2 dB better, once its first model is here
+
+
+def test_a_restricted_licence_is_accepted_once(app):
+    song = encoded(1)
+    refused = upload(app, song, model="htdemucs")
+    assert (refused.status, refused.json()["code"]) == (403, "needs_consent")
+    assert upload(app, song, model="unweave:4stems+htdemucs").status == 403
+    job = done_job(app.state.store, seconds=1)
+    assert call(app, "POST", f"/api/jobs/{job.id}/retry", query={"model": "htdemucs"}).status == 403
+    assert app.state.store.get(job.id) == job
+    assert upload(app, song, model="htdemucs", accept_licence="true").status == 201
+    assert upload(app, song, model="htdemucs").status == 201
+
+
 def test_a_model_whose_name_has_a_dot(app, toy_model):
     shutil.copytree(added_folder() / "toy", added_folder() / "toy.v2")
     assert upload(app, encoded(1), model="toy.v2").status == 201
