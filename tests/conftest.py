@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.helpers.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - pytest's hooks
 from tests.helpers.toys import write_toy
 
 

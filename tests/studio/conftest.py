@@ -1,10 +1,12 @@
 """A studio of its own for each test: a real server in a process that can be killed."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,44 +16,70 @@ from tests.audio.test_files import write
 from tests.helpers.signals import noise, tones
 from tests.helpers.toys import write_toy
 
+# How long a test waits for what must happen; only a fault makes it wait so long.
+PATIENCE_SECONDS = 300
+
+
+def until(condition, what="what was waited for"):
+    """Wait for ``condition()`` to be true, and return its value."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return value
+
+
+def names_below(folder):
+    """The paths of all files and folders below ``folder``, which may vanish meanwhile."""
+    return {os.path.join(root, name) for root, folders, names in os.walk(folder) for name in (*folders, *names)}
+
 
 class Studio:
-    """A running server."""
+    """A running server; ``command`` is completed by the port."""
 
-    def __init__(self, folder, arguments):
-        self._command = [sys.executable, "-m", "unweave", "studio", "--no-browser", "--folder", folder, *arguments]
-        self.folder = folder
+    def __init__(self, folder, command, gate=None):
+        self._command, self.folder, self.gate = command, folder, gate
         self.start()
 
     def start(self, port=0):
-        command = [str(part) for part in (*self._command, "--port", port)]
+        command = [str(part) for part in (*self._command, port)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
         line = self.process.stderr.readline()
         found = re.search(r"http://\S+", line)
         assert found, line + self.process.stderr.read()
+        self.said = [line]
+        self._listener = threading.Thread(target=self.said.extend, args=(self.process.stderr,), daemon=True)
+        self._listener.start()
         self.address = found.group()
         self.root = self.address.partition("?")[0].rstrip("/")
         self.port = int(self.root.rpartition(":")[2])
 
+    def release(self):
+        """Let the separations go on that wait at the gate, and those to come."""
+        self.gate.unlink(missing_ok=True)
+
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stderr.close()
+        self._end(signal.SIGKILL)
 
     def stop(self):
+        """As Ctrl-C does; returns the exit status."""
+        return self._end(signal.SIGINT)
+
+    def _end(self, number):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(number)
             try:
-                self.process.wait(20)
+                self.process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait()
-        if not self.process.stderr.closed:
-            self.process.stderr.close()
+        status = self.process.wait()
+        self._listener.join()
+        self.process.stderr.close()
+        return status
 
     def request(self, method, path, **options):
         with requests.Session() as session:
-            return session.request(method, f"{self.root}{path}", timeout=60, **options)
+            return session.request(method, f"{self.root}{path}", timeout=PATIENCE_SECONDS, **options)
 
     def get(self, path, **options):
         return self.request("GET", path, **options)
@@ -64,20 +92,27 @@ class Studio:
 
     def no_exports_left(self):
         """An export is forgotten when it has been sent, a moment after it has arrived."""
-        deadline = time.monotonic() + 5
-        while list(self.folder.rglob("export-*")):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: not any("export-" in path for path in names_below(self.folder)), "exports are left")
 
-    def wait(self, identifier, states=("done",), seconds=90):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+    def wait(self, identifier, states=("done",)):
+        """The job once it is in one of ``states``; it must not end in another."""
+
+        def arrived():
             job = self.get(f"/api/jobs/{identifier}").json()
-            if job["state"] in states:
-                return job
+            assert job["state"] in ("queued", "running", *states), job
+            return job if job["state"] in states else None
+
+        return until(arrived, f"job {identifier} in {states}")
+
+    def wait_for_stems(self, identifier):
+        """The job once its first samples are there, which for a held studio is where it waits."""
+
+        def arrived():
+            job = self.get(f"/api/jobs/{identifier}").json()
             assert job["state"] in ("queued", "running"), job
-            time.sleep(0.05)
-        raise AssertionError(job)
+            return job if job["n_samples"] else None
+
+        return until(arrived, f"the first stems of {identifier}")
 
 
 @pytest.fixture
@@ -87,23 +122,45 @@ def toy_model(tmp_path, cache):
 
     (tmp_path / "toy").mkdir()
     path = write_toy(tmp_path / "toy")
-    import json
-
     checkpoint = tmp_path / "toy" / json.loads(path.read_text())["model_dir"]
     add_model("toy", checkpoint, path)
 
 
 @pytest.fixture
-def make_studio(tmp_path, toy_model):
-    studios = []
+def studios():
+    running = []
+    yield running
+    for studio in running:
+        if studio.process.poll() is None:
+            studio.stop()
+
+
+@pytest.fixture
+def make_studio(tmp_path, toy_model, studios):
+    """A studio as ``unweave studio`` starts it, with more arguments."""
 
     def make(*arguments):
-        studios.append(Studio(tmp_path / "studio", arguments))
+        folder = tmp_path / "studio"
+        command = [sys.executable, "-m", "unweave", "studio", "--no-browser", "--folder", folder, *arguments, "--port"]
+        studios.append(Studio(folder, command))
         return studios[-1]
 
-    yield make
-    for studio in studios:
-        studio.stop()
+    return make
+
+
+@pytest.fixture
+def make_held_studio(tmp_path, toy_model, studios):
+    """A studio whose separations wait after their first stems until they are released, with other `Settings`."""
+
+    def make(**settings):
+        folder, gate = tmp_path / "studio", tmp_path / "gate"
+        gate.touch()
+        values = ",".join(f"{name}={value}" for name, value in settings.items())
+        command = [sys.executable, "-m", "tests.helpers.held", folder, gate, values]
+        studios.append(Studio(folder, command, gate))
+        return studios[-1]
+
+    return make
 
 
 @pytest.fixture
@@ -112,12 +169,11 @@ def studio(make_studio):
 
 
 @pytest.fixture
-def song(tmp_path):
-    """Six seconds."""
-    return write(tmp_path / "songs" / "Étude n° 1.wav", tones(6 * 44100) + noise(6 * 44100, level=0.02))
+def held_studio(make_held_studio):
+    return make_held_studio()
 
 
 @pytest.fixture
-def long_song(tmp_path):
-    """Long enough to be caught while it is separated."""
-    return write(tmp_path / "songs" / "long.wav", noise(240 * 44100))
+def song(tmp_path):
+    """Six seconds."""
+    return write(tmp_path / "songs" / "Étude n° 1.wav", tones(6 * 44100) + noise(6 * 44100, level=0.02))

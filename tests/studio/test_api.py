@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.audio.test_files import read
 from tests.helpers.signals import error_db
+from tests.studio.conftest import names_below, until
 
 
 def test_from_upload_to_export(studio, song, tmp_path):
@@ -72,30 +73,33 @@ def test_events_tell_the_whole_story(studio, song):
     assert states[-1] == "done"
 
 
-def test_the_first_stems_are_there_before_the_last(studio, long_song):
-    identifier = studio.upload(long_song).json()["id"]
-    while True:
-        job = studio.get(f"/api/jobs/{identifier}").json()
-        if job["n_samples"]:
-            break
+def test_the_first_stems_are_there_before_the_last(held_studio, song):
+    identifier = held_studio.upload(song).json()["id"]
+    job = held_studio.wait_for_stems(identifier)
     assert job["state"] == "running"
     assert 0 < job["progress"] < 1
-    raw = studio.get(f"/api/jobs/{identifier}/stems/vocals/samples", params={"count": 1000}).content
-    assert np.frombuffer(raw, "<i2").any()
+    assert 0 < job["n_samples"] < 6 * 44100
+    path = f"/api/jobs/{identifier}/stems/vocals/samples"
+    first = held_studio.get(path, params={"count": 1000}).content
+    assert np.frombuffer(first, "<i2").any()
+    held_studio.release()
+    assert held_studio.wait(identifier)["n_samples"] == 6 * 44100
+    assert held_studio.get(path, params={"count": 1000}).content == first
 
 
-def test_cancel_retry_and_delete(studio, long_song):
-    identifier = studio.upload(long_song).json()["id"]
-    studio.wait(identifier, ("running",))
-    assert studio.request("POST", f"/api/jobs/{identifier}/cancel").status_code == 200
-    assert studio.wait(identifier, ("cancelled",))["error"] == ""
-    assert studio.request("POST", f"/api/jobs/{identifier}/cancel").status_code == 409
-    assert studio.request("POST", f"/api/jobs/{identifier}/retry").status_code == 200
-    studio.wait(identifier, ("running",))
-    assert studio.request("DELETE", f"/api/jobs/{identifier}").status_code == 204
-    assert studio.get(f"/api/jobs/{identifier}").status_code == 404
-    assert studio.get("/api/jobs").json() == []
-    assert not [path for path in (studio.folder / "jobs").rglob("*") if not path.name.startswith(".")]
+def test_cancel_retry_and_delete(held_studio, song):
+    identifier = held_studio.upload(song).json()["id"]
+    held_studio.wait_for_stems(identifier)
+    assert held_studio.request("POST", f"/api/jobs/{identifier}/retry").status_code == 409
+    assert held_studio.request("POST", f"/api/jobs/{identifier}/cancel").status_code == 200
+    assert held_studio.wait(identifier, ("cancelled",))["error"] == ""
+    assert held_studio.request("POST", f"/api/jobs/{identifier}/cancel").status_code == 409
+    assert held_studio.request("POST", f"/api/jobs/{identifier}/retry").json()["attempt"] == 2
+    held_studio.wait_for_stems(identifier)
+    assert held_studio.request("DELETE", f"/api/jobs/{identifier}").status_code == 204
+    assert held_studio.get(f"/api/jobs/{identifier}").status_code == 404
+    assert held_studio.get("/api/jobs").json() == []
+    until(lambda: not names_below(held_studio.folder / "jobs"), "the files are gone when the run has stopped")
 
 
 def test_models_with_their_licences(studio):

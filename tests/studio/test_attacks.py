@@ -9,19 +9,20 @@ import pytest
 
 from tests.audio.test_files import write
 from tests.helpers.signals import noise, tones
-
-
-def files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+from tests.studio.conftest import names_below
 
 
 @pytest.fixture
 def outside(tmp_path):
     """Everything beside the studio's folder must stay as it is."""
-    before = {path for path in files(tmp_path) if "studio" not in path.parts}
+
+    def paths():
+        own = (str(tmp_path / "studio"), str(tmp_path / "cache"))
+        return {path for path in names_below(tmp_path) if not path.startswith(own)}
+
+    before = paths()
     yield
-    after = {path for path in files(tmp_path) if "studio" not in path.parts}
-    assert {path for path in after - before if "cache" not in path.parts} == set()
+    assert paths() == before
 
 
 @pytest.mark.parametrize(
@@ -105,19 +106,23 @@ def test_an_endless_upload_is_cut_off(make_studio):
     assert studio.get("/api/jobs").status_code == 200
 
 
-def test_a_full_disk_quota_and_a_full_queue(make_studio, tmp_path, monkeypatch):
-    from unweave.studio.store import Job, JobStore
-
-    folder = tmp_path / "studio"
-    store = JobStore(folder)
-    for _ in range(50):
-        identifier, _ = store.new_folder()
-        store.add(Job(identifier, "x", "toy", "balanced", state="done"))
-    studio = make_studio("--max_disk", 1)
-    (folder / "jobs" / identifier / "source").touch()
-    with (folder / "jobs" / identifier / "source").open("r+b") as file:
-        file.truncate(1 << 30)  # a hole: it counts, and takes nothing
-    assert studio.upload(b"RIFF").status_code == 507
+def test_a_full_queue(make_held_studio, song):
+    studio = make_held_studio(max_queued=2)
+    running = studio.upload(song).json()["id"]
+    studio.wait_for_stems(running)
+    waiting = studio.upload(song).json()["id"]
+    refused = studio.upload(song)
+    assert refused.status_code == 429
+    assert refused.json()["code"] == "queue_full"
+    assert {job["id"]: job["state"] for job in studio.get("/api/jobs").json()} == {
+        running: "running", waiting: "queued",
+    }  # fmt: skip
+    assert names_below(studio.folder / "jobs") == {
+        path for path in names_below(studio.folder / "jobs") if running in path or waiting in path
+    }
+    studio.request("POST", f"/api/jobs/{waiting}/cancel")
+    assert studio.upload(song).status_code == 201
+    assert studio.request("POST", f"/api/jobs/{waiting}/retry").status_code == 429
 
 
 def test_requests_from_other_sites_are_refused(studio, song):

@@ -127,7 +127,7 @@ def parse_bitrate(text: str) -> int:
     digits = text if factor == 1 else text[:-1]
     try:
         bitrate = round(float(digits) * factor)
-    except ValueError:
+    except (ValueError, OverflowError):  # no number; infinity
         bitrate = 0
     if not 1_000 <= bitrate <= 10_000_000:
         raise OptionError(f"expected a bitrate like 128k, or lossless, got {text!r}")

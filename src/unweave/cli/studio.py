@@ -13,38 +13,38 @@ from unweave.cli.failures import failures_shown
 
 
 def studio(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 8377,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any that is free.")
+    ] = 8377,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; others than this machine need a token.")
-    ] = ("127.0.0.1"),
+        str, typer.Option("--host", help="Address to listen on. Anything but this machine needs an access token.")
+    ] = "127.0.0.1",
     token: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--token", envvar="UNWEAVE_TOKEN", help="What others must know; made up if not given."),
+        typer.Option("--token", envvar="UNWEAVE_TOKEN", help="Access token for remote users; generated if omitted."),
     ] = None,
     folder: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--folder", help="Where songs and stems are kept."),
     ] = None,
-    redis: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--redis", help="A Redis for the queue, such as redis://localhost; without it, SQLite."),
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Songs at a time.")] = 1,
-    max_upload: Annotated[int, typer.Option("--max_upload", min=1, help="MiB per song.")] = 1024,
-    max_minutes: Annotated[float, typer.Option("--max_minutes", help="Per song.")] = 180.0,
-    max_disk: Annotated[int, typer.Option("--max_disk", min=1, help="GiB for all songs together.")] = 20,
-    keep_days: Annotated[float, typer.Option("--keep_days", help="Then finished songs are deleted.")] = 30.0,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show requests.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Number of songs to separate at once.")] = 1,
+    max_upload: Annotated[int, typer.Option("--max_upload", min=1, help="Largest upload in MiB.")] = 1024,
+    max_minutes: Annotated[float, typer.Option("--max_minutes", help="Longest song in minutes.")] = 180.0,
+    max_disk: Annotated[
+        int, typer.Option("--max_disk", min=1, help="Disk space in GiB for all songs and their stems.")
+    ] = 20,
+    keep_days: Annotated[float, typer.Option("--keep_days", help="Delete finished songs after this many days.")] = 30.0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every request.")] = False,
 ) -> None:
-    """Separate, listen and remix in the browser; everything stays on this machine."""
+    """Separate songs, listen to the stems and remix them in the browser. Everything stays on this machine."""
     with failures_shown(verbose):
         import importlib.util
 
         from unweave.errors import OptionError
 
-        if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "huey")):
-            raise OptionError("the studio needs: pip install 'unweave[studio]'")
+        if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
+            raise OptionError("the studio needs more packages: pip install 'unweave[studio]'")
         from unweave.studio.server import serve
         from unweave.studio.settings import LOCAL_HOSTS, Settings, default_folder
 
@@ -55,7 +55,6 @@ def studio(
             host=host,
             port=port,
             token=token,
-            redis=redis,
             workers=workers,
             max_upload_bytes=max_upload << 20,
             max_seconds=60 * max_minutes,
@@ -64,7 +63,7 @@ def studio(
         )
 
         def announce(address: str) -> None:
-            print(f"unweave studio: {address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            print(f"unweave studio: {address}  (press Ctrl-C to stop)", file=sys.stderr, flush=True)
             if browser:
                 import webbrowser
 

@@ -20,17 +20,19 @@ class ListedModel:
     spec: ModelSpec | None  # None where ``problem`` says why it cannot be used
     is_here: bool  # with the weights of all its networks
     is_added: bool
+    missing_bytes: int = 0  # what must be fetched before it can run
     problem: str = ""
 
 
 def list_models() -> list[ListedModel]:
     """The models of the catalogue, then those that the user added."""
-    official = [ListedModel(name, spec, is_here=_is_here(name), is_added=False) for name, spec in specs().items()]
-    return [*official, *map(_added, added_names())]
+    return [*(_official(name, spec) for name, spec in specs().items()), *map(_added, added_names())]
 
 
-def _is_here(name: str) -> bool:
-    return all(is_present(find_weights(weights)) for weights in official_weights(resolve(name)))
+def _official(name: str, spec: ModelSpec) -> ListedModel:
+    missing = [weights for weights in map(find_weights, official_weights(resolve(name))) if not is_present(weights)]
+    n_bytes = sum(file.size for weights in missing for file in weights.files)
+    return ListedModel(name, spec, is_here=not missing, is_added=False, missing_bytes=n_bytes)
 
 
 def _added(name: str) -> ListedModel:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 from pathlib import Path
 
 from unweave.audio.decode import AudioReader
+from unweave.audio.formats import LOSSLESS, parse_bitrate
 from unweave.errors import OptionError
 from unweave.separation.output import OutputOptions
 from unweave.separation.remix import Mix, write_mix
+from unweave.studio.refusals import Refused
 from unweave.studio.samples import CHANNELS, blocks
 from unweave.studio.store import SOURCE, Job
 
+SLACK_BYTES = 64 << 10
 FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
 
 
-def export_mix(job: Job, folder: Path, mix: Mix, options: OutputOptions, target: Path) -> Path:
-    """Write the mix of a finished job to ``target``. Raises `OptionError`, `AudioWriteError`."""
+def require_done(job: Job) -> None:
+    """Raise `Refused` for a song that is not separated yet."""
     if job.state != "done":
-        raise OptionError("the song is not separated yet")
+        raise Refused("not_done")
+
+
+def export_bytes(job: Job, options: OutputOptions) -> int:
+    """At most how long one exported file becomes, a cover and other tags included."""
+    if options.codec in ("wav", "flac"):
+        n_bytes = job.n_samples * CHANNELS * (int(options.bit_depth.rstrip("f")) // 8)
+    elif options.bitrate == LOSSLESS:
+        n_bytes = job.n_samples * CHANNELS * 3
+    else:
+        n_bytes = math.ceil(job.n_samples / max(job.sample_rate, 1) * parse_bitrate(options.bitrate) / 8)
+    return n_bytes + n_bytes // 16 + SLACK_BYTES
+
+
+def export_mix(job: Job, folder: Path, mix: Mix, options: OutputOptions, target: Path) -> Path:
+    """Write the mix of a finished job to ``target``. Raises `Refused`, `OptionError`, `AudioWriteError`."""
+    require_done(job)
     if options.codec not in FORMATS:
         raise OptionError(f"expected a format of {', '.join(FORMATS)}, got {options.codec!r}")
     mix.check(job.stems)

@@ -16,11 +16,17 @@ from unweave.studio.samples import read_samples
 N_FFT = 4096
 WIDTH, HEIGHT = 1600, 256
 LOWEST_HZ, RANGE_DB = 40.0, 70.0
+MOST_BYTES = 2 * WIDTH * HEIGHT + 4096  # of a picture that cannot be compressed at all
+
+
+def picture_file(folder: Path, number: int) -> Path:
+    """Where the picture of stem ``number`` of a job lies."""
+    return folder / f"stem-{number}.png"
 
 
 def spectrogram(folder: Path, number: int, n_samples: int, sample_rate: int) -> Path:
     """The picture of a stem as a PNG file, made once: time to the right, pitch upwards in octaves."""
-    path = folder / f"stem-{number}.png"
+    path = picture_file(folder, number)
     if not path.exists():
         replace_file(path, _png(_opacities(folder, number, n_samples, sample_rate)))
     return path

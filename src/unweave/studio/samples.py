@@ -15,6 +15,7 @@ from unweave.types import Stems, Waveform
 
 CHANNELS = 2
 BYTES_PER_SAMPLE = 4 * CHANNELS
+KEPT_POINTS = 4000  # heights of a finished stem's waveform; the most that can be asked for
 
 
 def stem_file(folder: Path, number: int) -> Path:
@@ -76,9 +77,14 @@ def peaks(folder: Path, number: int, n_samples: int, n_points: int) -> list[floa
 
 
 def kept_peaks(folder: Path, number: int, n_samples: int, n_points: int) -> list[float]:
-    """`peaks` of a finished stem, computed once."""
-    path = folder / f"stem-{number}-{n_points}.json"
+    """`peaks` of a finished stem, computed once.
+
+    One file holds `KEPT_POINTS` heights, whatever number was asked for first; fewer are made from those.
+    """
+    path = folder / f"stem-{number}-peaks.json"
     if not path.exists():
-        replace_file(path, json.dumps(peaks(folder, number, n_samples, n_points)).encode())
+        replace_file(path, json.dumps(peaks(folder, number, n_samples, KEPT_POINTS)).encode())
     kept: list[float] = json.loads(path.read_text())
-    return kept
+    low = [point * KEPT_POINTS // n_points for point in range(n_points)]
+    high = [-(-(point + 1) * KEPT_POINTS // n_points) for point in range(n_points)]
+    return [max(kept[first:last]) for first, last in zip(low, high, strict=True)]

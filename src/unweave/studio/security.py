@@ -6,13 +6,15 @@ A server on one's own machine is still reached by every page that is open in the
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from unweave.studio.refusals import Refused
 from unweave.studio.settings import LOCAL_HOSTS, Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -39,8 +41,8 @@ def guard(settings: Settings) -> Callable[[Request, Next], Awaitable[Response]]:
         response = refusal(request, settings) or await call_next(request)
         response.headers.update(HEADERS)
         given = request.query_params.get("token")
-        if settings.token is not None and given is not None and secrets.compare_digest(given, settings.token):
-            response.set_cookie(COOKIE, given, httponly=True, samesite="strict")
+        if settings.token is not None and given is not None and _equal(given, settings.token):
+            response.set_cookie(COOKIE, _pass(settings.token), httponly=True, samesite="strict")
         return response
 
     return middleware
@@ -48,29 +50,57 @@ def guard(settings: Settings) -> Callable[[Request, Next], Awaitable[Response]]:
 
 def refusal(request: Request, settings: Settings) -> Response | None:
     """Why a request is refused; None where it is not."""
-    host = urlsplit(f"//{request.headers.get('host', '')}")
-    if settings.is_local and host.hostname not in LOCAL_HOSTS:
-        return _refused(421, "this server answers to its own name only")
+    host = _split(request.headers.get("host", ""))
+    if settings.is_local and (host is None or host.hostname not in LOCAL_HOSTS):
+        return _refused("wrong_host")
     if settings.token is not None and not _has_token(request, settings.token):
-        return _refused(401, "a token is needed: open the address that the server printed")
-    if request.method not in SAFE_METHODS and not _is_same_site(request, host.netloc):
-        return _refused(403, "requests from other sites are refused")
+        return _refused("no_token")
+    if request.method not in SAFE_METHODS and not _is_same_site(request, host):
+        return _refused("other_site")
     return None
 
 
 def _has_token(request: Request, token: str) -> bool:
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-    given = (request.cookies.get(COOKIE, ""), request.query_params.get("token", ""), bearer)
-    return any(secrets.compare_digest(each.encode(), token.encode()) for each in given)
+    # Headers arrive as Latin-1, whatever they were sent as.
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1", "replace")
+    return (
+        secrets.compare_digest(bearer, token.encode("utf-8", "replace"))
+        or _equal(request.query_params.get("token", ""), token)
+        or _equal(request.cookies.get(COOKIE, ""), _pass(token))
+    )
 
 
-def _is_same_site(request: Request, host: str) -> bool:
+def _pass(token: str) -> str:
+    """What the cookie holds: letters and digits, whatever the token is made of, and not the token itself."""
+    return hashlib.sha256(f"unweave studio {token}".encode("utf-8", "replace")).hexdigest()
+
+
+def _equal(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
+
+
+def _is_same_site(request: Request, host: SplitResult | None) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None and site not in ("same-origin", "none"):
         return False
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    given = request.headers.get("origin")
+    if given is None:
+        return True
+    try:
+        origin = urlsplit(given)
+    except ValueError:
+        return False
+    return host is not None and origin.netloc == host.netloc
 
 
-def _refused(status: int, detail: str) -> Response:
-    return JSONResponse({"detail": detail}, status)
+def _split(host: str) -> SplitResult | None:
+    """The parts of a Host header; None for what is none, such as ``[::1``."""
+    try:
+        return urlsplit(f"//{host}")
+    except ValueError:
+        return None
+
+
+def _refused(code: str) -> Response:
+    refused = Refused(code)
+    return JSONResponse(refused.to_json(), refused.status)

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from urllib.parse import quote
 
 import uvicorn
+from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
 from unweave.errors import OptionError
 from unweave.studio.app import make_app
 from unweave.studio.settings import Settings
+from unweave.studio.work import OpenSeparator
 
 
-def serve(settings: Settings, announce: Callable[[str], None], *, verbose: bool = False) -> None:
-    """Serve until interrupted; ``announce`` is told the address. Raises `OptionError` where that cannot be."""
+def serve(
+    settings: Settings,
+    announce: Callable[[str], None],
+    *,
+    verbose: bool = False,
+    open_model: OpenSeparator | None = None,
+) -> None:
+    """Serve until interrupted; ``announce`` is told the address. Raises `OptionError` where that cannot be.
+
+    An interrupt is how a server ends, so this returns then. ``open_model`` is that of `make_app`.
+    """
+    listener = None
     try:
         settings.folder.mkdir(parents=True, exist_ok=True)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -22,27 +39,44 @@ def serve(settings: Settings, announce: Callable[[str], None], *, verbose: bool 
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(128)  # from here on whoever connects is heard
-    except OSError as error:
-        raise OptionError(
-            f"cannot listen on {settings.host}:{settings.port} or keep songs in {settings.folder}: {error.strerror}"
-        ) from error
-    try:
         # Two servers over one folder would take each other's jobs; a killed one leaves no lock.
         with FileLock(settings.folder / "server.lock", timeout=0):
-            port = listener.getsockname()[1]
-            name = f"[{settings.host}]" if ":" in settings.host else settings.host
-            token = f"?token={settings.token}" if settings.token is not None else ""
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    make_app(settings),
-                    log_level="info" if verbose else "warning",
-                    timeout_graceful_shutdown=2,
-                    server_header=False,
-                )
-            )
-            announce(f"http://{name}:{port}/{token}")
-            server.run([listener])
+            _run(make_app(settings, open_model), listener, settings, announce, verbose)
     except Timeout as error:
         raise OptionError(f"another studio uses {settings.folder}; end it, or choose another --folder") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OptionError(
+            f"cannot listen on {settings.host}:{settings.port} or keep songs in {settings.folder}: {reason}"
+        ) from error
     finally:
-        listener.close()
+        if listener is not None:
+            listener.close()
+
+
+def _run(
+    app: FastAPI, listener: socket.socket, settings: Settings, announce: Callable[[str], None], verbose: bool
+) -> None:
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    token = f"?token={quote(settings.token, safe='')}" if settings.token is not None else ""
+    config = uvicorn.Config(
+        app, log_level="info" if verbose else "warning", timeout_graceful_shutdown=2, server_header=False
+    )
+    with suppress(KeyboardInterrupt):
+        announce(f"http://{name}:{listener.getsockname()[1]}/{token}")
+        _Server(config, app.state.stopping, verbose).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells those who are listening to a job that the server ends; they would keep it waiting."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event, verbose: bool) -> None:
+        super().__init__(config)
+        self._stopping, self._is_verbose = stopping, verbose
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called once for each interrupt."""
+        self._stopping.set()
+        if not self._is_verbose:  # that a download is cut off then is no news
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        super().handle_exit(sig, frame)

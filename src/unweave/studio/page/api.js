@@ -1,12 +1,15 @@
-// The server's API, as its openapi.json describes it.
+// The server's API, as its openapi.json describes it. Errors carry the code and values of a refusal; see words.js.
 
 async function answer(response) {
   if (response.ok) return response.status === 204 ? null : response.json();
-  const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new Error(typeof detail === "string" ? detail : JSON.stringify(detail));
+  const { detail, code, values } = await response.json().catch(() => ({ detail: response.statusText }));
+  throw Object.assign(new Error(detail), { code, values });
 }
 
-const call = async (path, options) => answer(await fetch(`/api/${path}`, options));
+async function call(path, options) {
+  const response = await fetch(`/api/${path}`, options).catch((error) => { throw Object.assign(error, { code: "unreachable" }); });
+  return answer(response);
+}
 
 export const models = () => call("models");
 export const qualities = () => call("qualities");
@@ -18,8 +21,8 @@ export const remove = (id) => call(`jobs/${id}`, { method: "DELETE" });
 export const peaks = (id, stem, points) => call(`jobs/${id}/stems/${encodeURIComponent(stem)}/peaks?points=${points}`);
 export const picture = (id, stem) => `/api/jobs/${id}/stems/${encodeURIComponent(stem)}/spectrogram.png`;
 
-export function upload(file, model, quality) {
-  const query = new URLSearchParams({ name: file.name, model, quality });
+export function upload(file, model, quality, acceptLicence) {
+  const query = new URLSearchParams({ name: file.name, model, quality, accept_licence: Boolean(acceptLicence) });
   return call(`jobs?${query}`, { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
 }
 

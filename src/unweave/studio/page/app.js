@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { Player } from "./player.js";
 import { make, Strips } from "./strips.js";
-import { currentLanguage, say, setLanguage } from "./words.js";
+import { currentLanguage, knows, say, sayBytes, sayNumber, sayRefusal, sayShare, setLanguage } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M7 4l14 8-14 8z";
@@ -22,7 +22,7 @@ const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seco
 const length = () => open?.seconds || player.length;
 
 function complain(error) {
-  $("message").textContent = error ? error.message : "";
+  $("message").textContent = !error ? "" : error.code === "unreachable" ? say("unreachable") : sayRefusal(error.code, error.values, error.message);
 }
 
 // Jobs
@@ -32,7 +32,7 @@ async function send(files) {
     complain(null);
     try {
       $("message").textContent = say("uploading");
-      const job = await api.upload(file, $("model").value, $("quality").value);
+      const job = await api.upload(file, $("model").value, $("quality").value, $("consent").checked);
       complain(null);
       show(job);
     } catch (error) {
@@ -58,12 +58,14 @@ function update(job) {
   player.open(job);
   $("player").hidden = false;
   $("song").textContent = job.name;
-  $("detail").textContent = `${job.model}, ${say(job.quality)}`;
+  $("detail").textContent = `${modelName(job.model)}, ${say(job.quality)}`;
   const isActive = ["queued", "running"].includes(job.state);
   $("job").hidden = job.state === "done";
   $("progress").value = job.progress;
-  const left = isActive && job.seconds_left != null ? `, ${clock(job.seconds_left)} ${say("left")}` : "";
-  $("progress-text").textContent = job.error || `${say(job.state)} ${isActive ? `${Math.round(100 * job.progress)} %` : ""}${left}`;
+  const left = isActive && job.seconds_left != null ? `, ${say("left", { time: clock(job.seconds_left) })}` : "";
+  $("progress-text").textContent = job.error
+    ? sayRefusal(job.error_code, job.error_values, job.error)
+    : `${say(job.state)} ${isActive ? sayShare(job.progress) : ""}${left}`;
   $("cancel").hidden = !isActive;
   $("retry").hidden = isActive;
   const shape = `${job.id} ${job.stems} ${job.model} ${currentLanguage()}`;
@@ -104,7 +106,7 @@ async function list() {
       if (open?.id === job.id) { player.pause(); stopWatching?.(); open = null; $("player").hidden = true; history.replaceState(null, "", "#"); }
       list();
     };
-    return make("li", {}, button, make("span", { className: "note", textContent: `${job.model} · ${say(job.state)}` }), remove);
+    return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
   }));
   return jobs;
 }
@@ -177,16 +179,39 @@ function key(event) {
 
 // Beginning
 
+// A model is called by what it is for, where it is one of those that most people want.
+function modelName(name) {
+  const purpose = models.find((model) => model.name === name)?.purpose;
+  return purpose ? say(`purpose_${purpose}`) : name;
+}
+
+function listModels() {
+  const chosen = $("model").value;
+  const option = (model, text) => make("option", { value: model.name, textContent: text, disabled: Boolean(model.problem) });
+  const notes = (model) => (model.problem ? ` – ${say("unusable", model)}` : model.here ? "" : ` – ${say("to_download", { size: sayBytes(model.download_bytes) })}`);
+  const wanted = models.filter(({ purpose }) => purpose).map((model) => option(model, say(`purpose_${model.purpose}`) + notes(model)));
+  const others = models.filter(({ purpose }) => !purpose).map((model) => option(model, `${model.name} (${model.stems.map((stem) => say(stem)).join(", ")})${notes(model)}`));
+  $("model").replaceChildren(...wanted, ...(others.length ? [make("optgroup", { label: say("more_models") }, ...others)] : []));
+  if (chosen) $("model").value = chosen;
+}
+
 function showLicence() {
   const model = models.find(({ name }) => name === $("model").value);
+  $("consent-row").hidden = !model?.needs_consent;
   if (!model) return;
-  const fetched = model.here ? "" : ` · ${model.name} ${say("fetched")}`;
-  $("licence").textContent = `${say("licence")}: ${model.licence}. ${model.notes}${fetched}`;
+  const times = model.times_real_time;
+  $("licence").textContent = [
+    model.purpose ? say(`about_${model.purpose}`) : "",
+    times >= 1 ? say("measured", { times: sayNumber(times, times < 10 ? 1 : 0) }) : times > 0 ? say("measured_slow", { times: sayNumber(1 / times, 1) }) : "",
+    knows(`licence_${model.licence}`) ? say(`licence_${model.licence}`) : model.licence ? say("licence_other", model) : "",
+    model.here ? "" : say("download", { size: sayBytes(model.download_bytes) }),
+  ].filter(Boolean).join(" ");
 }
 
 function speak(language) {
   setLanguage(language);
   for (const option of $("quality").options) option.textContent = say(option.value);
+  listModels();
   showLicence();
   showPlaying();
   if (open) { built = ""; update(open); }
@@ -203,8 +228,8 @@ async function begin() {
     document.documentElement.dataset.theme = chosen;
     localStorage.setItem("theme", chosen);
   };
-  models = (await api.models()).filter((model) => !model.needs_consent || model.here);
-  $("model").replaceChildren(...models.map(({ name, stems }) => make("option", { value: name, textContent: `${name} (${stems.length})` })));
+  models = await api.models();
+  listModels();
   $("quality").replaceChildren(...(await api.qualities()).map((name) => make("option", { value: name, textContent: say(name) })));
   $("quality").value = "balanced";
   $("model").onchange = showLicence;
@@ -235,6 +260,7 @@ async function begin() {
     });
   }
   speak(currentLanguage());
+  if (location.search.includes("token=")) history.replaceState(null, "", location.pathname + location.hash); // the cookie has taken over
   const jobs = await list();
   const wanted = jobs.find(({ id }) => id === location.hash.slice(1));
   if (wanted) show(wanted);

@@ -25,6 +25,7 @@ export class Player {
       this.pieces.clear();
       this.mix = {};
       this.chains = null;
+      this.startTime = undefined;
     }
     if (this.job?.id === job.id && job.n_samples < this.job.n_samples) this.pieces.clear(); // begun anew
     this.job = job;
@@ -47,7 +48,7 @@ export class Player {
 
   async play() {
     if (!this.job?.stems.length || this.isPlaying) return;
-    this.context ??= new AudioContext({ latencyHint: "interactive" });
+    await this.openContext(this.job.sample_rate);
     await this.context.resume();
     this.connect();
     if (this.job.state === "done" && this.position >= this.length - 0.01) this.position = 0;
@@ -55,6 +56,17 @@ export class Player {
     this.run = {};
     this.startTime = undefined;
     this.schedule(this.run);
+  }
+
+  // A context at the song's own rate: pieces that were resampled one by one would not join.
+  async openContext(rate) {
+    if (this.context && this.contextRate !== rate) {
+      const old = this.context;
+      this.context = this.output = this.chains = null;
+      await old.close();
+    }
+    this.contextRate = rate;
+    this.context ??= contextAt(rate);
   }
 
   pause() {
@@ -216,6 +228,14 @@ class Balance {
   set(pan) {
     this.sides[0].gain.value = Math.min(1, 1 - pan);
     this.sides[1].gain.value = Math.min(1, 1 + pan);
+  }
+}
+
+function contextAt(rate) {
+  try {
+    return new AudioContext({ latencyHint: "interactive", sampleRate: rate });
+  } catch {
+    return new AudioContext({ latencyHint: "interactive" }); // a rate that this browser does not offer
   }
 }
 

@@ -70,7 +70,7 @@ export class Strips {
     const solo = toggle("solo");
     const sliders = [
       slider("gain", -60, 12, 0.5, (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : ""}${db.toFixed(1)} dB`)),
-      slider("pan", -1, 1, 0.05, (pan) => (pan ? `${pan < 0 ? "L" : "R"} ${Math.round(100 * Math.abs(pan))}` : "C")),
+      slider("pan", -1, 1, 0.05, (pan) => (pan ? `${say(pan < 0 ? "left_side" : "right_side")} ${Math.round(100 * Math.abs(pan))}` : say("centre"))),
     ];
     const canvas = make("canvas", { width: POINTS, height: 64 });
     canvas.setAttribute("aria-hidden", "true");

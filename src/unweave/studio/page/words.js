@@ -1,44 +1,109 @@
-// What the page says.
+// What the page says, in every language. A text in braces is filled in by `say`.
 
-const WORDS = {
+export const WORDS = {
   en: {
     language: "Language", theme: "Light / dark", drop_title: "Take a song apart",
     drop_text: "Drop a song here, or choose one. It stays on this machine.", choose: "Choose a song",
-    model: "Model", quality: "Quality", cancel: "Cancel", retry: "Try again", loop: "Loop", rate: "Speed",
-    waves: "Waveforms", spectra: "Spectrogram", format: "Format", export_mix: "Save the mix as heard",
-    export_all: "Save all stems (zip)", history: "Songs", empty: "Nothing here yet.",
-    keys: "Space plays, arrows seek, 1 to 9 mute, shift and 1 to 9 solo, L loops.",
+    model: "What you want", more_models: "More models", quality: "Quality", cancel: "Cancel", retry: "Try again",
+    loop: "Loop", loop_to: "Loop to here", rate: "Speed", waves: "Waveforms", spectra: "Spectrogram", format: "Format",
+    export_mix: "Save this mix", export_all: "Save all stems (zip)", history: "Songs", empty: "No songs yet.",
+    keys: "Space: play or pause · arrow keys: 5 seconds back or forward · 1 to 9: mute · Shift + 1 to 9: solo · L: loop",
     play: "Play", pause: "Pause", mute: "Mute", solo: "Solo", gain: "Level", pan: "Pan", save: "Save", remove: "Delete",
+    left_side: "L", right_side: "R", centre: "C", position: "Position", length: "Length", progress: "Progress", view: "View", presets: "Presets",
     queued: "Waiting", running: "Separating", done: "Done", failed: "Failed", cancelled: "Cancelled",
-    left: "left", uploading: "Bringing the song here…", licence: "Licence of the model", fetched: "is fetched first",
-    karaoke: "Karaoke", a_cappella: "A cappella", drumless: "Drumless", practice_bass: "Practice bass", all: "All",
+    left: "{time} left", uploading: "Uploading the song…", unreachable: "The server does not answer. Is it still running?",
+    karaoke: "Karaoke", a_cappella: "A cappella", drumless: "No drums", practice_bass: "Practise bass", all: "Everything",
     vocals: "vocals", accompaniment: "accompaniment", drums: "drums", bass: "bass", piano: "piano", other: "other",
-    fast: "fast", balanced: "balanced", best: "best", exact: "as Spleeter", loop_from: "Loop from here", loop_to: "Loop to here",
+    fast: "fast", balanced: "balanced", best: "best", exact: "same as Spleeter",
+    purpose_voice: "Voice and music", purpose_four: "Four stems: voice, drums, bass, other",
+    purpose_five: "Five stems: the same and piano", purpose_best: "Best sound (slow)",
+    about_voice: "Very quick, good sound. If you only need the voice, or the song without it.",
+    about_four: "Quick, decent sound.", about_five: "Quick, decent sound; the piano is not always cleanly separated.",
+    about_best: "By far the best sound of the four-stem models, but it takes about as long as the song itself.",
+    licence_MIT: "Free for any use (MIT licence).", "licence_CC-BY-SA-4.0": "Free for any use, commercial included (CC BY-SA 4.0).",
+    licence_research: "For personal and research use only.", licence_other: "Licence: {licence}.",
+    download: "{size} will be downloaded before the first song.", measured: "On this machine: {times} times faster than the song plays.",
+    measured_slow: "On this machine: {times} times as long as the song plays.",
+    consent: "I will use it only for myself or for research.", unusable: "cannot be used: {reason}", to_download: "download: {size}",
+    megabytes: "{number} MB",
   },
   fr: {
     language: "Langue", theme: "Clair / sombre", drop_title: "Démêler une chanson",
-    drop_text: "Déposez une chanson ici, ou choisissez-en une. Elle reste sur cette machine.", choose: "Choisir une chanson",
-    model: "Modèle", quality: "Qualité", cancel: "Annuler", retry: "Réessayer", loop: "Boucle", rate: "Vitesse",
-    waves: "Formes d’onde", spectra: "Spectrogramme", format: "Format", export_mix: "Enregistrer le mix entendu",
-    export_all: "Enregistrer toutes les pistes (zip)", history: "Chansons", empty: "Rien pour l’instant.",
-    keys: "Espace : lecture ; flèches : déplacement ; 1 à 9 : muet ; maj + 1 à 9 : solo ; L : boucle.",
+    drop_text: "Déposez une chanson ici, ou choisissez-en une. Elle reste sur cet ordinateur.", choose: "Choisir une chanson",
+    model: "Ce que vous voulez", more_models: "Autres modèles", quality: "Qualité", cancel: "Annuler", retry: "Réessayer",
+    loop: "Boucle", loop_to: "Boucler jusqu’ici", rate: "Vitesse", waves: "Formes d’onde", spectra: "Spectrogramme", format: "Format",
+    export_mix: "Enregistrer ce mix", export_all: "Enregistrer toutes les pistes (zip)", history: "Chansons", empty: "Aucune chanson pour l’instant.",
+    keys: "Espace : lecture ou pause · flèches : 5 secondes en arrière ou en avant · 1 à 9 : muet · Maj + 1 à 9 : solo · L : boucle",
     play: "Lecture", pause: "Pause", mute: "Muet", solo: "Solo", gain: "Niveau", pan: "Panoramique", save: "Enregistrer", remove: "Supprimer",
-    queued: "En attente", running: "Séparation", done: "Terminé", failed: "Échec", cancelled: "Annulé",
-    left: "restantes", uploading: "Transfert de la chanson…", licence: "Licence du modèle", fetched: "est téléchargé d’abord",
+    left_side: "G", right_side: "D", centre: "C", position: "Position", length: "Durée", progress: "Progression", view: "Affichage", presets: "Préréglages",
+    queued: "En attente", running: "Séparation en cours", done: "Terminé", failed: "Échec", cancelled: "Annulé",
+    left: "encore {time}", uploading: "Envoi de la chanson…", unreachable: "Le serveur ne répond pas. Est-il encore en marche ?",
     karaoke: "Karaoké", a_cappella: "A cappella", drumless: "Sans batterie", practice_bass: "Travailler la basse", all: "Tout",
     vocals: "voix", accompaniment: "accompagnement", drums: "batterie", bass: "basse", piano: "piano", other: "autres",
-    fast: "rapide", balanced: "équilibrée", best: "la meilleure", exact: "comme Spleeter", loop_from: "Boucler d’ici", loop_to: "Boucler jusqu’ici",
+    fast: "rapide", balanced: "équilibrée", best: "maximale", exact: "identique à Spleeter",
+    purpose_voice: "Voix et musique", purpose_four: "Quatre pistes : voix, batterie, basse, autres",
+    purpose_five: "Cinq pistes : les mêmes et le piano", purpose_best: "Le meilleur son (lent)",
+    about_voice: "Très rapide, bon son. Pour obtenir la voix seule, ou la chanson sans la voix.",
+    about_four: "Rapide, son correct.", about_five: "Rapide, son correct ; le piano n’est pas toujours bien isolé.",
+    about_best: "De loin le meilleur son des modèles à quatre pistes, mais il lui faut à peu près la durée de la chanson.",
+    licence_MIT: "Utilisation libre (licence MIT).", "licence_CC-BY-SA-4.0": "Utilisation libre, même commerciale (CC BY-SA 4.0).",
+    licence_research: "Réservé à l’usage personnel et à la recherche.", licence_other: "Licence : {licence}.",
+    download: "{size} seront téléchargés avant la première chanson.", measured: "Sur cet ordinateur : {times} fois plus rapide que la lecture de la chanson.",
+    measured_slow: "Sur cet ordinateur : {times} fois la durée de la chanson.",
+    consent: "Je l’utiliserai uniquement à titre personnel ou pour la recherche.", unusable: "inutilisable : {reason}", to_download: "téléchargement : {size}",
+    megabytes: "{number} Mo",
   },
 };
 
-let language = localStorage.getItem("language") ?? (navigator.language.startsWith("fr") ? "fr" : "en");
+// What the server refuses, by the code of the refusal (studio/refusals.py has the English sentences once more).
+export const REFUSALS = {
+  en: {
+    no_job: "There is no such song here; perhaps it was deleted.", no_stem: "This song has no such stem.",
+    not_done: "The song has not been separated yet.", ended: "The separation has already ended.",
+    not_ended: "The song is still being separated.", queue_full: "Too many songs are waiting. Please try again later.",
+    too_large: "The file is larger than {mebibytes} MiB.", too_long: "The song is longer than {minutes} minutes.",
+    disk_full: "The studio has used up its disk space. Please delete some songs.",
+    disk_error: "The server cannot use its disk: {reason}.", empty: "The file is empty.",
+    no_audio: "There is no audio in this file that can be read ({reason}).", bad_model: "This model cannot be used: {reason}.",
+    needs_consent: "This model is for personal and research use only. Please confirm that this suits your use.",
+    bad_option: "This is not possible: {reason}.", failed: "The separation failed: {reason}.",
+    broken: "Something went wrong. The server’s log says what.", wrong_host: "This server answers only to its own name.",
+    no_token: "An access token is needed: open the address that the server printed.",
+    other_site: "Requests from other sites are refused.",
+  },
+  fr: {
+    no_job: "Cette chanson n’existe pas ici ; elle a peut-être été supprimée.", no_stem: "Cette chanson n’a pas cette piste.",
+    not_done: "La chanson n’a pas encore été séparée.", ended: "La séparation est déjà terminée.",
+    not_ended: "La séparation de la chanson est encore en cours.", queue_full: "Trop de chansons sont en attente. Veuillez réessayer plus tard.",
+    too_large: "Le fichier dépasse {mebibytes} Mio.", too_long: "La chanson dure plus de {minutes} minutes.",
+    disk_full: "L’espace disque du studio est épuisé. Veuillez supprimer quelques chansons.",
+    disk_error: "Le serveur ne peut pas utiliser son disque : {reason}.", empty: "Le fichier est vide.",
+    no_audio: "Ce fichier ne contient pas d’audio lisible ({reason}).", bad_model: "Ce modèle est inutilisable : {reason}.",
+    needs_consent: "Ce modèle est réservé à l’usage personnel et à la recherche. Veuillez confirmer que cela vous convient.",
+    bad_option: "Ce n’est pas possible : {reason}.", failed: "La séparation a échoué : {reason}.",
+    broken: "Une erreur s’est produite. Le journal du serveur en dit plus.", wrong_host: "Ce serveur ne répond qu’à son propre nom.",
+    no_token: "Un jeton d’accès est nécessaire : ouvrez l’adresse que le serveur a affichée.",
+    other_site: "Les requêtes provenant d’autres sites sont refusées.",
+  },
+};
+
+let language = localStorage.getItem("language");
+if (!WORDS[language]) language = navigator.language.startsWith("fr") ? "fr" : "en";
+
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 export const currentLanguage = () => language;
-export const say = (key) => WORDS[language][key] ?? key;
+export const knows = (key) => key in WORDS[language];
+export const say = (key, values = {}) => filled(WORDS[language][key] ?? key, values);
+export const sayRefusal = (code, values, otherwise) => (REFUSALS[language][code] ? filled(REFUSALS[language][code], values ?? {}) : otherwise);
+export const sayNumber = (number, digits = 0) => number.toLocaleString(language, { maximumFractionDigits: digits });
+export const sayShare = (share) => share.toLocaleString(language, { style: "percent", maximumFractionDigits: 0 });
+export const sayBytes = (bytes) => say("megabytes", { number: sayNumber(Math.max(1, bytes / 1e6)) });
 
 export function setLanguage(chosen) {
   language = chosen;
   localStorage.setItem("language", chosen);
   document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", say(element.dataset.label));
 }

@@ -1,0 +1,95 @@
+"""What songs can be separated with."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from unweave.families.quality import PRESETS
+from unweave.models.listing import ListedModel, list_models
+from unweave.studio.store import JobStore
+
+# What most people want, and the models that give it, the better first; one that must be fetched waits for its turn
+# where another needs no download (figures: docs/quality.md).
+PURPOSES = {
+    "voice": ("spleeter:2stems",),
+    "four": ("unweave:4stems-cascade", "unweave:4stems"),
+    "five": ("unweave:5stems-cascade", "unweave:5stems"),
+    "best": ("htdemucs",),
+}
+
+
+class ModelCard(BaseModel):
+    """A model as the page shows it."""
+
+    name: str
+    stems: tuple[str, ...] = ()
+    licence: str = ""
+    notes: str = ""
+    summary: str = ""
+    here: bool = False  # nothing has to be fetched first
+    download_bytes: int = 0  # what has to be fetched first
+    needs_consent: bool = False
+    purpose: str = ""  # a key of `PURPOSES`, of one model each
+    times_real_time: float | None = None  # how fast it was on this machine, where it was used before
+    problem: str = ""  # why it cannot be used, in English
+
+
+def add_choices(app: FastAPI, store: JobStore) -> None:
+    """The routes for models and presets."""
+
+    @app.get("/api/models")
+    def models() -> list[ModelCard]:
+        """What songs can be separated with."""
+        speeds = _speeds(store)
+        cards = [card.model_copy(update={"times_real_time": speeds.get(card.name)}) for card in all_models()]
+        return _with_purposes(cards)
+
+    @app.get("/api/qualities")
+    def qualities() -> list[str]:
+        """The presets of quality, the quickest first."""
+        return list(PRESETS)
+
+
+def all_models() -> list[ModelCard]:
+    """The models of the catalogue and those that the user added; a broken one is named with its problem."""
+    return [_card(model) for model in list_models()]
+
+
+def _with_purposes(cards: list[ModelCard]) -> list[ModelCard]:
+    """The models with a purpose first, in the order of the purposes."""
+    by_name = {card.name: card for card in cards}
+    wanted = {}
+    for purpose, names in PURPOSES.items():
+        known = [name for name in names if name in by_name]
+        if known:
+            name = next((each for each in known if by_name[each].here), known[-1])
+            wanted[name] = by_name[name].model_copy(update={"purpose": purpose})
+    return [*wanted.values(), *(card for card in cards if card.name not in wanted)]
+
+
+def _speeds(store: JobStore) -> dict[str, float]:
+    """By model: seconds of music per second of work, the median of the songs that are here."""
+    speeds: dict[str, list[float]] = {}
+    for job in store.all():
+        if job.state == "done" and job.run_seconds > 0:
+            speeds.setdefault(job.model, []).append(job.seconds / job.run_seconds)
+    return {model: median(values) for model, values in speeds.items()}
+
+
+def _card(model: ListedModel) -> ModelCard:
+    spec = model.spec
+    if spec is None:
+        return ModelCard(name=model.name, problem=model.problem)
+    return ModelCard(
+        name=spec.name,
+        stems=spec.stems,
+        licence=spec.licence,
+        notes=spec.notes,
+        summary=spec.summary,
+        here=model.is_here,
+        download_bytes=model.missing_bytes,
+        needs_consent=getattr(spec, "needs_consent", False),
+    )

@@ -1,0 +1,57 @@
+"""What the server refuses, and the sentence for each case.
+
+An answer that refuses holds the sentence in English (``detail``), a ``code``, and the ``values`` in the sentence, so
+that the page can say the same in the user's language (``page/words.js`` has a sentence for every code).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unweave.errors import UnweaveError
+
+# code → status, sentence
+REFUSALS: dict[str, tuple[int, str]] = {
+    "no_job": (404, "There is no such song here; perhaps it was deleted."),
+    "no_stem": (404, "This song has no such stem."),
+    "not_done": (409, "The song has not been separated yet."),
+    "ended": (409, "The separation has already ended."),
+    "not_ended": (409, "The song is still being separated."),
+    "queue_full": (429, "Too many songs are waiting. Please try again later."),
+    "too_large": (413, "The file is larger than {mebibytes} MiB."),
+    "too_long": (413, "The song is longer than {minutes} minutes."),
+    "disk_full": (507, "The studio has used up its disk space. Please delete some songs."),
+    "disk_error": (507, "The server cannot use its disk: {reason}."),
+    "empty": (422, "The file is empty."),
+    "no_audio": (415, "There is no audio in this file that can be read ({reason})."),
+    "bad_model": (422, "This model cannot be used: {reason}."),
+    "needs_consent": (
+        403,
+        "This model is for personal and research use only. Please confirm that this suits your use.",
+    ),
+    "bad_option": (422, "This is not possible: {reason}."),
+    "failed": (422, "The separation failed: {reason}."),
+    "broken": (500, "Something went wrong. The server's log says what."),
+    "wrong_host": (421, "This server answers only to its own name."),
+    "no_token": (401, "An access token is needed: open the address that the server printed."),
+    "other_site": (403, "Requests from other sites are refused."),
+}
+
+
+class Refused(UnweaveError):
+    """A request, or a job, that cannot be met: ``code`` is a key of `REFUSALS`, ``values`` fill its sentence."""
+
+    def __init__(self, code: str, **values: str | int) -> None:
+        self.code, self.values = code, values
+        self.status, sentence = REFUSALS[code]
+        super().__init__(sentence.format(**values))
+
+    def to_json(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {"detail": str(self), "code": self.code, "values": self.values}
+
+
+def reason(error: BaseException) -> dict[str, str]:
+    """The message of ``error`` on one line, without a full stop, as the value of a sentence."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return {"reason": " ".join(text.split()).rstrip(".")}
