@@ -16,16 +16,17 @@ from demucs.htdemucs import HTDemucs
 
 from tests.families.htdemucs.small import EVERY, KINDS, SPECS, random_weights, signal, track
 
+SAME = (
+    "audio_channels", "channels", "growth", "depth", "kernel_size", "stride", "context", "context_enc", "freq_emb",
+    "emb_scale", "dconv_mode", "dconv_depth", "dconv_comp", "bottom_channels", "t_layers", "t_heads", "t_hidden_scale",
+    "t_max_period", "t_weight_pos_embed", "t_cross_first", "t_norm_in", "t_norm_out", "t_layer_scale", "t_gelu",
+)  # fmt: skip
+
 
 def arguments(spec):
     """How the original's constructor is told what ``spec`` says."""
-    names = (
-        "audio_channels channels growth depth kernel_size stride context context_enc freq_emb emb_scale dconv_mode "
-        "dconv_depth dconv_comp bottom_channels t_layers t_heads t_hidden_scale t_max_period t_weight_pos_embed "
-        "t_cross_first t_norm_in t_norm_out t_layer_scale t_gelu"
-    ).split()
     return {
-        **{name: getattr(spec, name) for name in names},
+        **{name: getattr(spec, name) for name in SAME},
         "sources": list(spec.stems),
         "nfft": spec.n_fft,
         "samplerate": spec.sample_rate,

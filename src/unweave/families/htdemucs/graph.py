@@ -204,7 +204,7 @@ class _Branch:
         return x
 
     def decode(self, x: str, skip: str, position: int, stems: Sequence[int]) -> str:
-        """The signal after the decoder's layer at ``position``, counted from the deepest; of ``stems`` after the last."""
+        """The signal after the decoder's layer at ``position``, counted from the deepest; the last gives ``stems``."""
         graph, spec, name = self._graph, self._spec, f"{self._prefix}decoder.{position}"
         layer = spec.depth - 1 - position
         x = self._gated(graph.add("Add", [x, skip]), f"{name}.rewrite", spec.context)
@@ -318,12 +318,12 @@ class _Branch:
             for row, phase in enumerate(phases):
                 for tap in range(2):
                     weight[row, :, :, tap] = kernel[:, :, phase + pad - stride * (first + tap)].T
-            weight = weight.reshape(-1, kernel.shape[0], 2)
+            taps = weight.reshape(-1, kernel.shape[0], 2)
             before, after = (1, 0) if first else (0, 1)
             halves.append(
                 self._graph.convolution(
                     x,
-                    weight[:, :, None] if self._time else weight[..., None],
+                    taps[:, :, None] if self._time else taps[..., None],
                     np.tile(bias, len(phases)),
                     pads=[0, before, 0, after] if self._time else [before, 0, after, 0],
                 )

@@ -61,7 +61,7 @@ class HTDemucs(nn.Module):
             length = t.shape[-1]
             x, t = encode(x), encode_t(t)
             if layer == 0 and spec.freq_emb:
-                embedding = self.freq_emb["embedding"].weight.t()[None, :, :, None]
+                embedding = self.get_parameter("freq_emb.embedding.weight").t()[None, :, :, None]
                 x = x + (spec.freq_emb * spec.emb_scale) * embedding
             skips.append((x, t, length))
         if spec.t_layers:
@@ -77,12 +77,16 @@ class HTDemucs(nn.Module):
         rows = x.shape[2]
         x = x.flatten(2)
         if self._spec.bottom_channels:
-            x, t = self.channel_upsampler(x), self.channel_upsampler_t(t)
-        x, t = self.crosstransformer(x.unflatten(2, (rows, -1)), t)
+            x, t = self._resized(x, "up"), self._resized(t, "up", "_t")
+        x, t = self.crosstransformer(x.reshape(*x.shape[:2], rows, -1), t)
         x = x.flatten(2)
         if self._spec.bottom_channels:
-            x, t = self.channel_downsampler(x), self.channel_downsampler_t(t)
-        return x.unflatten(2, (rows, -1)), t
+            x, t = self._resized(x, "down"), self._resized(t, "down", "_t")
+        return x.reshape(*x.shape[:2], rows, -1), t
+
+    def _resized(self, x: Tensor, direction: str, suffix: str = "") -> Tensor:
+        """From the channels of the deepest layer to those of the transformer, or back."""
+        return torch.as_tensor(self.get_submodule(f"channel_{direction}sampler{suffix}")(x))
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -125,8 +129,8 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 4:
             n_rows = x.shape[2]
-            rows = self(x.transpose(1, 2).flatten(0, 1))
-            return rows.unflatten(0, (-1, n_rows)).transpose(1, 2)
+            rows = self.forward(x.transpose(1, 2).flatten(0, 1))
+            return rows.reshape(-1, n_rows, *rows.shape[1:]).transpose(1, 2)
         for layer in self.layers:
             x = x + layer(x)
         return x
@@ -136,9 +140,7 @@ class _Encoder(nn.Module):
     def __init__(self, spec: HTDemucsSpec, layer: int, *, time: bool) -> None:
         super().__init__()
         n_channels = spec.layer_channels(layer, time=time)
-        n_inputs = (
-            spec.layer_channels(layer - 1, time=time) if layer else spec.audio_channels * (1 if time else 2)
-        )
+        n_inputs = spec.layer_channels(layer - 1, time=time) if layer else spec.audio_channels * (1 if time else 2)
         kernel, stride, pad, context = spec.kernel_size, spec.stride, spec.kernel_size // 4, spec.context_enc
         self._stride = stride if time else 1  # what the length must be a multiple of
         if time:
@@ -175,7 +177,7 @@ class _Decoder(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.dconv(functional.glu(self.rewrite(x + skip), 1))
-        x = self.conv_tr(x)
+        x = torch.as_tensor(self.conv_tr(x))
         return x if self._is_last else functional.gelu(x)
 
 
@@ -191,7 +193,7 @@ class _Attention(nn.Module):
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         query, key, value = (
-            functional.linear(x, weight, bias).unflatten(2, (self._n_heads, -1)).transpose(1, 2)
+            functional.linear(x, weight, bias).reshape(*x.shape[:2], self._n_heads, -1).transpose(1, 2)
             for x, weight, bias in zip((queries, keys, keys), weights, biases, strict=True)
         )
         attended = functional.scaled_dot_product_attention(query, key, value)
@@ -262,10 +264,10 @@ class _CrossTransformer(nn.Module):
         x, t = x.permute(0, 3, 2, 1).flatten(1, 2), t.transpose(1, 2)
         if self._spec.t_norm_in:
             x, t = self.norm_in(x), self.norm_in_t(t)
-        x, t = x + self._frames, t + self._samples
+        x, t = x + self.get_buffer("_frames"), t + self.get_buffer("_samples")
         for layer, (attend, attend_t) in enumerate(zip(self.layers, self.layers_t, strict=True)):
             if self._spec.is_cross(layer):
                 x, t = attend(x, t), attend_t(t, x)
             else:
                 x, t = attend(x, None), attend_t(t, None)
-        return x.unflatten(1, (-1, n_rows)).permute(0, 3, 2, 1), t.transpose(1, 2)
+        return x.reshape(len(x), -1, n_rows, x.shape[2]).permute(0, 3, 2, 1), t.transpose(1, 2)

@@ -5,11 +5,11 @@ highest bin and two frames at either end left out.
 
 Two recipes for a whole track:
 
-* `HTDemucsSeparator` takes segment after segment, as a stream has them. By default each is brought to the same level, so
-  that quiet passages are separated as loud ones are, and the end of a track is filled up with silence.
-* `separate_track` is the original's ``apply_model`` (demucs 4.1.0, without random shifts): one mean and one level for the
-  whole track, segments weighted by triangles, and what is shorter than a segment in the middle of one, surrounded by
-  what lies around it in the track.
+* `HTDemucsSeparator` takes one segment after the other, as they come from a stream. Each is brought to the same level,
+  so that quiet passages are separated like loud ones, and the end of a track is filled up with silence.
+* `separate_track` is the original's ``apply_model`` (demucs 4.1.0, without random shifts): the track as a whole is
+  brought to a mean of zero and a level of one, segments are weighted by triangles, and whatever is shorter than a
+  segment lies in the middle of one, between the samples around it in the track.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class HTDemucsSeparator:
             separated[row] = waveform_of(from_channels(spectra[stem]), self._spec)
             separated[row] += waveforms[stem]
         separated *= scale
-        separated += np.float32(level.mean)
+        if self._level:  # the original gives a track's offset back to every stem; a segment's own is no stem's
+            separated += np.float32(level.mean)
         return separated
 
 
@@ -127,9 +128,9 @@ def segment_level(segment: Waveform) -> TrackLevel:
 
 @dataclass(frozen=True)
 class Window:
-    """Where a segment of the original's recipe lies in a track; ``start`` may be negative, the end beyond the track's."""
+    """Where a segment of the original's recipe lies; it may begin before the track and end after it."""
 
-    start: int  # the first sample that the network sees
+    start: int  # the first sample that the network sees; may be negative
     offset: int  # the first sample that it gives
     n_samples: int  # how many it gives
 

@@ -23,7 +23,11 @@ from unweave.families.htdemucs.spec import HTDemucsSpec, Shape
 FOUR_STEMS = ("drums", "bass", "other", "vocals")
 PUBLISHED_STEMS = {4: FOUR_STEMS, 6: (*FOUR_STEMS, "guitar", "piano")}
 PUBLISHED_SEGMENT = Fraction(39, 5)  # seconds
-DEFAULT_SEGMENT = 10  # seconds, of the original's constructor
+# Of the original's constructor.
+DEFAULT_SEGMENT = 10  # seconds
+DEFAULT_SAMPLE_RATE = 44100
+DEFAULT_N_FFT = 4096
+MAX_SEGMENT = 60  # seconds: attention over a minute takes seventy times as long as over the published 7.8 seconds
 
 # What the original's constructor can be told, and the only value that is computed here.
 REQUIRED: dict[str, object] = {
@@ -71,8 +75,10 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
     _refuse_unknown(arguments)
     try:
         derived = _derived(shapes, arguments)
-    except (KeyError, ZeroDivisionError, IndexError) as error:
+    except KeyError as error:
         raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they lack {error}") from error
+    except (ValueError, ArithmeticError, IndexError) as error:
+        raise CheckpointError("the weights are of an HTDemucs of an unknown kind: their shapes do not fit") from error
     for name in DERIVED:
         told = arguments.get(name)
         if told is not None and told != derived[name] and not (name == "depth" and told == -derived[name]):
@@ -126,7 +132,7 @@ def _arguments(configuration: Mapping[str, object]) -> dict[str, Any]:
         args, kwargs = _decoded(configuration.get("args") or ()), _decoded(configuration.get("kwargs") or {})
         if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping) or len(args) > 1:
             raise CheckpointError("the arguments in the checkpoint are not those of an HTDemucs")
-        arguments = {"segment": DEFAULT_SEGMENT, "samplerate": 44100, **kwargs}
+        arguments = {"segment": DEFAULT_SEGMENT, **kwargs}
         if args:
             arguments["sources"] = args[0]
         return arguments
@@ -176,21 +182,24 @@ def _derived(shapes: _Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
     n_layers = shapes.count("crosstransformer.layers.")
     audio_channels = n_inputs // 2
     n_stems = shapes[f"decoder.{depth - 1}.conv_tr.bias"][0] // (2 * audio_channels)
-    n_fft = 4096
     if "freq_emb.embedding.weight" in shapes.names:
         n_fft = 2 * stride * shapes["freq_emb.embedding.weight"][0]
+    else:
+        n_fft = arguments.get("nfft", DEFAULT_N_FFT)
+        if not isinstance(n_fft, int) or not 16 <= n_fft <= 1 << 16 or n_fft & (n_fft - 1):
+            raise CheckpointError(f"the configuration says nfft={n_fft!r}; powers of two up to 65536 can be computed")
     if arguments.get("nfft") not in (None, n_fft):
         raise CheckpointError(f"the configuration says nfft={arguments['nfft']!r}, but the weights are of {n_fft}")
     if arguments.get("audio_channels") not in (None, audio_channels):
         raise CheckpointError(f"the weights are for {audio_channels} channels, not {arguments['audio_channels']!r}")
-    sample_rate = arguments.get("samplerate") or 44100
-    if not isinstance(sample_rate, int) or sample_rate <= 0:
+    sample_rate = arguments.get("samplerate", DEFAULT_SAMPLE_RATE)
+    if not isinstance(sample_rate, int) or isinstance(sample_rate, bool) or sample_rate <= 0:
         raise CheckpointError(f"the configuration says samplerate={sample_rate!r}")
     growth = shapes["encoder.1.conv.weight"][0] // channels if depth > 1 else 2
     return {
         "stems": _stems(arguments.get("sources"), n_stems),
         "sample_rate": sample_rate,
-        "segment_samples": _segment_samples(arguments.get("segment"), sample_rate),
+        "segment_samples": _segment_samples(arguments.get("segment"), sample_rate, n_fft),
         "audio_channels": audio_channels,
         "n_fft": n_fft,
         "channels": channels,
@@ -226,7 +235,7 @@ def _stems(told: object, n_stems: int) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _segment_samples(told: Any, sample_rate: int) -> int:
+def _segment_samples(told: Any, sample_rate: int, n_fft: int) -> int:
     """The segment in samples, from seconds as a number, a fraction, or the JSON of a fraction."""
     if told is None:
         told = PUBLISHED_SEGMENT
@@ -238,8 +247,11 @@ def _segment_samples(told: Any, sample_rate: int) -> int:
         n_samples = int(told * sample_rate)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"the configuration says segment={told!r}, which is no number of seconds") from error
-    if not sample_rate // 10 <= n_samples <= 60 * sample_rate:
-        raise CheckpointError(f"the configuration says segment={told!r}; 0.1 to 60 seconds can be computed")
+    if not 2 * n_fft <= n_samples <= MAX_SEGMENT * sample_rate:
+        shortest = 2 * n_fft / sample_rate
+        raise CheckpointError(
+            f"the configuration says segment={told}; from {shortest:.2g} to {MAX_SEGMENT} seconds can be computed"
+        )
     return n_samples
 
 

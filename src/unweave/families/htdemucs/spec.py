@@ -68,7 +68,7 @@ class HTDemucsSpec:
     @property
     def transformer_channels(self) -> int:
         """Width of the transformer."""
-        return self.bottom_channels or self.channels * self.growth ** (self.depth - 1)
+        return self.bottom_channels or self.layer_channels(self.depth - 1, time=False)
 
     @property
     def hidden_channels(self) -> int:
@@ -77,7 +77,7 @@ class HTDemucsSpec:
 
     def layer_channels(self, layer: int, *, time: bool) -> int:
         """Channels that layer ``layer`` of an encoder gives, counted from the input."""
-        return (self.channels_time if time else self.channels) * self.growth**layer
+        return (self.channels_time if time else self.channels) * int(self.growth**layer)
 
     def is_cross(self, layer: int) -> bool:
         """Whether layer ``layer`` of the transformer attends to the other branch."""
