@@ -1,0 +1,10 @@
+"""Other people's checkpoints as named arrays: PyTorch's ``.ckpt``, ``.th`` and ``.pth``, safetensors and ONNX files.
+
+Nothing in a file is ever executed, and PyTorch is not needed. `read_tensors` is the way in.
+"""
+
+from unweave.models.checkpoints.configuration import read_configuration
+from unweave.models.checkpoints.read import Checkpoint, read_tensors
+from unweave.models.checkpoints.tensors import Tensors
+
+__all__ = ["Checkpoint", "Tensors", "read_configuration", "read_tensors"]
