@@ -24,6 +24,7 @@ from unweave.models.torch_network import count_operations, load_network, new_net
 from unweave.training.allocation import keep_freed_memory
 from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from unweave.training.distillation import Teacher
 from unweave.training.journal import Journal
 from unweave.training.losses import Estimate, Truth, compiled, plainly, weighted_loss
 from unweave.training.muon import Muon
@@ -102,7 +103,8 @@ def train(
         run.resume()
     is_finished = run.go(should_stop)
     if accelerator.is_main_process and is_finished:
-        release(run.best_network(), spec, training, run.state, plan.output, command, plan.model.start)
+        teacher = plan.distillation and plan.distillation.teacher
+        release(run.best_network(), spec, training, run.state, plan.output, command, plan.model.start, teacher)
     accelerator.end_training()
     return Result(run.state, plan.output, is_finished)
 
@@ -171,6 +173,7 @@ class _Run:
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
         self._compute = torch.compile(self._network) if loop.compile else self._network
         self._call = compiled() if loop.compile else plainly
+        self._teacher = plan.distillation and Teacher(plan.distillation, spec, accelerator.device, loop.compile)
         self._transform = Transform(spec, accelerator.device)
         self._sampler = Sampler(
             training,
@@ -254,9 +257,15 @@ class _Run:
             mixture = truth.mixture
         with self._accelerator.autocast():
             magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
+            taught = self._teacher and self._teacher.estimates(mixture)
         if self.plan.augmentation.taken:
             magnitudes = self._call(without, magnitudes, mixture, taken)
-        loss = weighted_loss(Estimate(truth, magnitudes), self.plan.loss)
+            taught = None if taught is None else self._call(without, taught, mixture, taken)
+        estimate = Estimate(truth, magnitudes)
+        if self._teacher is None or taught is None:
+            loss = weighted_loss(estimate, self.plan.loss)
+        else:
+            loss = self._teacher.mixed_loss(estimate, taught, self.plan.loss)
         self._optimizer.zero_grad()
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._network.parameters(), loop.clip_norm)
