@@ -103,7 +103,7 @@ def train(
         run.resume()
     is_finished = run.go(should_stop)
     if accelerator.is_main_process and is_finished:
-        teacher = plan.distillation and plan.distillation.teacher
+        teacher = None if plan.distillation is None else plan.distillation.teacher
         release(run.best_network(), spec, training, run.state, plan.output, command, plan.model.start, teacher)
     accelerator.end_training()
     return Result(run.state, plan.output, is_finished)
@@ -173,7 +173,8 @@ class _Run:
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
         self._compute = torch.compile(self._network) if loop.compile else self._network
         self._call = compiled() if loop.compile else plainly
-        self._teacher = plan.distillation and Teacher(plan.distillation, spec, accelerator.device, loop.compile)
+        lesson = plan.distillation
+        self._teacher = None if lesson is None else Teacher(lesson, spec, accelerator.device, loop.compile)
         self._transform = Transform(spec, accelerator.device)
         self._sampler = Sampler(
             training,
@@ -257,7 +258,7 @@ class _Run:
             mixture = truth.mixture
         with self._accelerator.autocast():
             magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
-            taught = self._teacher and self._teacher.estimates(mixture)
+            taught = None if self._teacher is None else self._teacher.estimates(mixture)
         if self.plan.augmentation.taken:
             magnitudes = self._call(without, magnitudes, mixture, taken)
             taught = None if taught is None else self._call(without, taught, mixture, taken)
