@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from unweave.models.spec import MaskModelSpec
 from unweave.training.augmentation import Augmentation
 from unweave.training.checkpoint import all_finite
+from unweave.training.distillation import Teacher
 from unweave.training.losses import Estimate, Truth, compiled, plainly, weighted_loss
 from unweave.training.optimizers import learning_rate, moving_average, new_optimizer
 from unweave.training.plan import Plan
@@ -34,6 +35,8 @@ class Learner:
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
         self._compute = torch.compile(self._network) if loop.compile else self._network
         self._call = compiled() if loop.compile else plainly
+        lesson = plan.distillation
+        self._teacher = None if lesson is None else Teacher(lesson, spec, accelerator.device, loop.compile)
         self._transform = Transform(spec, accelerator.device)
         self._augmentation = Augmentation(plan.augmentation, spec.stems, spec.sample_rate, loop.seed, process)
         self._has_finite_losses = torch.ones((), dtype=torch.bool, device=accelerator.device)
@@ -75,9 +78,15 @@ class Learner:
             self._last_mixture = mixture[:1]
         with self._accelerator.autocast():
             magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
+            taught = None if self._teacher is None else self._teacher.estimates(mixture)
         if self._plan.augmentation.taken:
             magnitudes = self._call(without, magnitudes, mixture, taken)
-        loss = weighted_loss(Estimate(truth, magnitudes), self._plan.loss)
+            taught = None if taught is None else self._call(without, taught, mixture, taken)
+        estimate = Estimate(truth, magnitudes)
+        if self._teacher is None or taught is None:
+            loss = weighted_loss(estimate, self._plan.loss)
+        else:
+            loss = self._teacher.mixed_loss(estimate, taught, self._plan.loss)
         self._optimizer.zero_grad()
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._network.parameters(), loop.clip_norm)

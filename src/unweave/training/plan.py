@@ -140,6 +140,14 @@ class ModelPlan:
 
 
 @dataclass(frozen=True, config=STRICT)
+class DistillationPlan:
+    """A trained model whose estimates are learnt beside the truth."""
+
+    teacher: str  # with the stems and the transform of the model that learns from it
+    share: Share = 0.5  # of its estimates in the loss; the rest is the truth's
+
+
+@dataclass(frozen=True, config=STRICT)
 class LoopPlan:
     """How long, how fast, and what is kept."""
 
@@ -174,6 +182,7 @@ class Plan:
     model: ModelPlan = field(default_factory=ModelPlan)
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
     loss: dict[LossName, Positive] = field(default_factory=lambda: {"spectrum_l1": 1.0})  # name → weight
+    distillation: DistillationPlan | None = None
     training: LoopPlan = field(default_factory=LoopPlan)
 
 
@@ -219,7 +228,16 @@ def _resolved(plan: Plan, folder: Path) -> Plan:
         validation=sources(plan.data.validation),
         cache=folder / plan.data.cache.expanduser(),
     )
-    model = plan.model
-    if model.start is not None and Path(model.start).suffix in MODEL_FILES:
-        model = dataclasses.replace(model, start=str(folder / Path(model.start).expanduser()))
-    return dataclasses.replace(plan, data=data, model=model, output=folder / plan.output.expanduser())
+
+    def model_at(name: str) -> str:
+        """A model's file from ``folder``; any other name as it is."""
+        return str(folder / Path(name).expanduser()) if Path(name).suffix in MODEL_FILES else name
+
+    model, distillation = plan.model, plan.distillation
+    if model.start is not None:
+        model = dataclasses.replace(model, start=model_at(model.start))
+    if distillation is not None:
+        distillation = dataclasses.replace(distillation, teacher=model_at(distillation.teacher))
+    return dataclasses.replace(
+        plan, data=data, model=model, distillation=distillation, output=folder / plan.output.expanduser()
+    )

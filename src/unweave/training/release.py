@@ -24,15 +24,16 @@ def release(
     folder: Path,
     command: Sequence[str],
     start: str | None = None,
+    teacher: str | None = None,
 ) -> Path:
     """Write weights, graph and card into ``folder``; `unweave.models.added.add_model` takes it.
 
-    ``start`` is the model whose weights the training began with.
+    ``start`` is the model whose weights the training began with, ``teacher`` the one whose estimates it learnt from.
     """
     network = network.cpu().float().eval()
     save_network(network, spec, folder / WEIGHTS)
     save_onnx(network, spec, folder / GRAPH)
-    write_file(folder / CARD, _card(network, spec, shards, state, command, start).encode())
+    write_file(folder / CARD, _card(network, spec, shards, state, command, start, teacher).encode())
     return folder
 
 
@@ -43,11 +44,14 @@ def _card(
     state: TrainingState,
     command: Sequence[str],
     start: str | None,
+    teacher: str | None,
 ) -> str:
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
     kind = "one network over split bands" if spec.network == "bands" else f"{len(spec.stems)} U-Nets"
-    # A start in a file is known by its folder.
+    # A model in a file is known by its folder.
     origin = f", from the weights of {Path(start).parent.name or start}" if start else ""
+    if teacher:
+        origin += f", learning from the estimates of {Path(teacher).parent.name or teacher} too"
     lines = [
         f"# {spec.name}",
         "",

@@ -70,7 +70,8 @@ def train(
         loop.resume()
     is_finished = loop.run(should_stop)
     if accelerator.is_main_process and is_finished:
-        release(loop.best_network(), spec, training, loop.state, plan.output, command, plan.model.start)
+        teacher = None if plan.distillation is None else plan.distillation.teacher
+        release(loop.best_network(), spec, training, loop.state, plan.output, command, plan.model.start, teacher)
     accelerator.end_training()
     return Result(loop.state, plan.output, is_finished, accelerator.is_main_process)
 
