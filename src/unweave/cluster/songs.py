@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from unweave.separation.output import OutputOptions, file_label, relative_stem_p
 from unweave.separation.plan import Planner
 from unweave.separation.search import AMBIGUOUS_EXTENSIONS, find_tasks, is_audio_name
 from unweave.separation.templates import HERE
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,12 @@ def _here(source: Path, target: Path, stems: Sequence[str], options: OutputOptio
         name = task.source.relative_to(source).as_posix()
         try:
             paths = _paths(planner, task)
-        except (UnweaveError, OSError) as error:
+        except UnweaveError as error:
             songs.append(Song(name, error=str(error)))
+            continue
+        except Exception as error:  # whatever it is, it is this song's
+            log.error("%s: unexpected error", name, exc_info=True)
+            songs.append(Song(name, error=f"{type(error).__name__}: {error}"))
             continue
         if paths is not None:
             songs.append(Song(name, {stem: path.relative_to(target).as_posix() for stem, path in paths.items()}))
