@@ -14,7 +14,7 @@ import unweave
 from tests.helpers.signals import noise
 
 SOURCE = Path(unweave.__file__).parents[1]
-WATCHED_SECONDS = 4  # the telemetry of ONNX Runtime asks for its collector within one second
+WATCHED_SECONDS = 12  # the telemetry of ONNX Runtime asks for its collector some six seconds after it is loaded
 MIXTURE = "numpy.full((2, 44100), 0.01, numpy.float32)"
 
 API = f"""

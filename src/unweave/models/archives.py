@@ -51,7 +51,8 @@ def damage_told(origin: Path) -> Iterator[None]:
     except ArchiveError:
         raise
     except DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        # The first line; tarfile goes on to list why the file is of none of the kinds of archive that it knows.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(": ")
         raise ArchiveError(f"{origin.name} is no archive, or is damaged: {reason[:200]}") from error
 
 
