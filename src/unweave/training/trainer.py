@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -58,8 +59,7 @@ def train(
     From here on the process keeps the memory that it frees (`keep_freed_memory`).
     """
     keep_freed_memory()
-    AcceleratorState._reset_state()  # one process may train in several precisions
-    accelerator = Accelerator(mixed_precision=plan.training.precision)
+    accelerator = _accelerator(plan)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Watcher()
     spec, network = _network(plan, name)
     _check_output(plan.output)
@@ -74,6 +74,18 @@ def train(
         release(loop.best_network(), spec, training, loop.state, plan.output, command, plan.model.start, teacher)
     accelerator.end_training()
     return Result(loop.state, plan.output, is_finished, accelerator.is_main_process)
+
+
+def _accelerator(plan: Plan) -> Accelerator:
+    """The device, and what joins this process with others that were started with it."""
+    AcceleratorState._reset_state()  # one process may train in several precisions
+    n_processes = int(os.environ.get("WORLD_SIZE", "1"))
+    has_device = torch.cuda.is_available() or torch.xpu.is_available()
+    # accelerate joins processes on the CPU only if it is told to use it.
+    accelerator = Accelerator(cpu=n_processes > 1 and not has_device, mixed_precision=plan.training.precision)
+    if accelerator.num_processes != n_processes:
+        raise OptionError(f"{n_processes} processes were started, but only {accelerator.num_processes} work together")
+    return accelerator
 
 
 def _check_output(folder: Path) -> None:
