@@ -23,6 +23,8 @@ def _refusing(function):
         folder = options.get("dir_fd", options.get("src_dir_fd"))
         base = os.readlink(f"/proc/self/fd/{folder}") if folder is not None else os.getcwd()
         target = os.path.join(base, os.fspath(path))
+        if target.endswith(".part"):  # which its own writer closes first where that is needed
+            return function(path, *rest, **options)
         if any(each == target or each.startswith(f"{target}{os.sep}") for each in open_paths() if Path(each).is_file()):
             raise PermissionError(13, "the process cannot access the file because it is being used", target)
         return function(path, *rest, **options)
