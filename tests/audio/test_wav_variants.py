@@ -10,7 +10,7 @@ import soundfile
 from tests.audio.test_files import read
 from tests.helpers.signals import tones
 from unweave.audio.decode import AudioReader
-from unweave.audio.sources import Source
+from unweave.audio.sources import PIPE_HEAD_BYTES, Source
 from unweave.audio.wav_header import read_wav_header
 from unweave.errors import AudioReadError
 
@@ -194,10 +194,10 @@ def test_the_head_of_a_pipe_is_not_lost():
             return n
 
     raw = wav(header(PCM, 16, 2), integers(16, 2))
-    assert Source(Pipe(raw)).head == raw
+    assert Source(Pipe(raw)).head == raw[:PIPE_HEAD_BYTES]
     np.testing.assert_allclose(read(Pipe(raw)), SONG, atol=2**-14)
     odd = Pipe(wav(header(PCM, 32, 4, 24), integers(24, 4)))
-    with pytest.raises(AudioReadError, match="cannot seek"):
+    with pytest.raises(AudioReadError, match="only be read from a file"):
         read(odd)
     with AudioReader(Pipe(raw)) as reader, pytest.raises(AudioReadError, match="cannot seek"):
         next(reader.again())

@@ -182,7 +182,9 @@ class AudioReader:
             )
         if header is not None and header.is_misread_by_ffmpeg:
             if not seekable:
-                raise AudioReadError(f"cannot read {self.name}: this kind of WAV must be a file, and this cannot seek")
+                raise AudioReadError(
+                    f"cannot read {self.name}: this kind of WAV can only be read from a file, not a pipe"
+                )
             return SoundFileDecoder(self._source, link)
         try:
             return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
@@ -237,7 +239,7 @@ class AudioReader:
             try:
                 self._decoder = self._open(link)
             except AudioReadError as error:
-                log.warning("%s: a part of it was left out: %s", self.name, error)
+                log.warning("%s: part of it was left out: %s", self.name, error)
                 continue
             yield from self._decoder.pieces()
 
@@ -263,7 +265,7 @@ class AudioReader:
             if not warned and (piece.sample_rate, len(piece.waveform)) != (self.sample_rate, len(first.waveform)):
                 warned = True
                 log.warning(
-                    "%s changes midway, to %d channels at %d Hz; it is brought to %d channels at %d Hz throughout",
+                    "%s changes midway to %d channels at %d Hz; all of it is converted to %d channels at %d Hz",
                     self.name,
                     len(piece.waveform),
                     piece.sample_rate,

@@ -100,10 +100,11 @@ class FFmpegDecoder:
         """Decoded frames; None stands for a damaged packet."""
         converters: dict[tuple[str, str, int], av.AudioResampler] = {}
         for frame, n_valid in self._frames():
-            if frame is None:
+            try:
+                yield None if frame is None else _piece(frame, n_valid, converters)
+            except (av.FFmpegError, ValueError) as error:  # a frame whose header makes no sense
+                log.debug("%s: %s", self._source.name, error)
                 yield None
-                continue
-            yield _piece(frame, n_valid, converters)
 
     def _frames(self) -> Iterator[tuple[av.AudioFrame | None, int | None]]:
         """Decoded frames, and how many samples of each are audio (None: all)."""
@@ -209,6 +210,8 @@ def _piece(
 ) -> Piece:
     """A frame as float32, with a converter for each kind of frame that the stream changes to."""
     n_channels = frame.layout.nb_channels
+    if n_channels <= 0 or frame.sample_rate <= 0:
+        raise ValueError(f"{n_channels} channels at {frame.sample_rate} Hz")
     # Packed in between: PyAV 18 reads past the end of planar frames with eight channels.
     if frame.format.name == "fltp" and n_channels <= 2:
         waveform = cast(Waveform, frame.to_ndarray())
