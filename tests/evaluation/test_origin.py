@@ -9,13 +9,12 @@ import pytest
 from tests.audio.test_files import write
 from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, write_toy
-from unweave import Separator
 from unweave.cli.evaluate import DEFAULT_FOLDER
 from unweave.evaluation import scores as scores_module
 from unweave.evaluation.evaluate import evaluate, read_scores
 from unweave.evaluation.origin import folder_name, origin_of, weights_checksum
 from unweave.evaluation.tracks import find_tracks
-from unweave.separation.ensemble import open_separator
+from unweave.separation.separator import Separator
 
 SECOND = 44100
 
@@ -95,8 +94,8 @@ def test_another_model_or_setting_is_scored_anew(in_process, track, tmp_path, ca
         Separator(same_model, threads=1, quality="exact"),
         Separator(same_model, threads=1, shifts=2),
         Separator(same_model, threads=1, wiener="segment"),
-        open_separator(f"{same_model}*2+{same_model}", threads=1),
-        open_separator(f"{same_model}+{same_model}", threads=1),
+        Separator(f"{same_model}*2+{same_model}", threads=1),
+        Separator(f"{same_model}+{same_model}", threads=1),
     ]
     for other in others:
         asked = counted(other)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from unweave.cli.failures import failures_shown
 from unweave.errors import Cancelled
-from unweave.separation.ensemble import open_separator
 from unweave.separation.progress import Progress
+from unweave.separation.separator import Separator
 
 
 class HeldSeparator:
@@ -42,7 +42,7 @@ def main(folder, gate, values, port):
     settings = Settings(folder=Path(folder), port=int(port), **given)
 
     def open_model(model, quality):
-        return HeldSeparator(open_separator(model, quality=quality), Path(gate).exists)
+        return HeldSeparator(Separator(model, quality=quality), Path(gate).exists)
 
     with failures_shown():
         serve(settings, lambda address: print(address, file=sys.stderr, flush=True), open_model=open_model)

@@ -7,7 +7,7 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, TOY_FOUR, write_toy
 from unweave import OptionError, Separator
-from unweave.separation.ensemble import Member, open_separator, parse_ensemble
+from unweave.separation.ensemble import Member, parse_ensemble
 from unweave.separation.stream import StreamFormat
 
 FORM = StreamFormat(44100, 2, 44100, 2)
@@ -27,14 +27,14 @@ def models(tmp_path, cache):
 def test_the_mean_of_both(models):
     mixture = noise(50_000)
     first, second = (Separator(path, quality="exact").separate(mixture, 44100) for path in models[:2])
-    both = open_separator(f"{models[0]}*3 + {models[1]}", quality="exact").separate(mixture, 44100)
+    both = Separator(f"{models[0]}*3 + {models[1]}", quality="exact").separate(mixture, 44100)
     assert tuple(both) == TOY.stems
     for name, stem in both.items():
         np.testing.assert_allclose(stem, (3 * first[name] + second[name]) / 4, atol=1e-6)
 
 
 def test_stems_of_both(models):
-    separator = open_separator(f"{models[0]}+{models[2]}", quality="balanced")
+    separator = Separator(f"{models[0]}+{models[2]}", quality="balanced")
     assert separator.stems == ("vocals", "drums", "bass", "other")
     mixture = noise(30_000)
     stems = separator.separate(mixture, 44100)
@@ -44,7 +44,7 @@ def test_stems_of_both(models):
 
 @pytest.mark.parametrize("sizes", [(700,), (4096, 13)])
 def test_streamed(models, sizes):
-    separator = open_separator("+".join(models[:2]))
+    separator = Separator("+".join(models[:2]))
     mixture = noise(20_000)
     whole, stream, parts, start = separator.separate(mixture, 44100), separator.stream(44100), [], 0
     while start < 20_000:
@@ -58,7 +58,7 @@ def test_streamed(models, sizes):
 def test_files_and_the_wiener_filter(models, tmp_path):
     path = write(tmp_path / "x.wav", noise(30_000))
     seen = []
-    paths = open_separator("+".join(models[:2]), wiener="track", residual=True).separate_file(
+    paths = Separator("+".join(models[:2]), wiener="track", residual=True).separate_file(
         path, tmp_path / "out", on_progress=lambda progress: seen.append(progress.done_seconds)
     )
     assert list(paths) == ["vocals", "accompaniment", "residual"]
@@ -76,7 +76,7 @@ def test_parsing():
 
 def test_an_unknown_stem_is_named(models):
     with pytest.raises(OptionError, match="kazoo"):
-        open_separator("+".join(models[:2])).separate(noise(100), 44100, stems=["kazoo"])
+        Separator("+".join(models[:2])).separate(noise(100), 44100, stems=["kazoo"])
 
 
 def test_shifts_average_other_surroundings(models):
@@ -95,7 +95,7 @@ def test_shifts_average_other_surroundings(models):
 @pytest.mark.parametrize("options", [{}, {"shifts": 2}, {"wiener": "segment"}])
 def test_progress_ends_at_the_end(models, options):
     seen = []
-    separator = open_separator("+".join(models[:2]), **options)
+    separator = Separator("+".join(models[:2]), **options)
     separator.separate(noise(30_000), 44100, on_progress=lambda progress: seen.append(progress.done_seconds))
     assert seen[-1] == pytest.approx(30_000 / 44100)
 
@@ -103,7 +103,7 @@ def test_progress_ends_at_the_end(models, options):
 def test_what_is_left_of_the_mixture_goes_to_the_rest(models):
     mixture = noise(30_000)
     for names in (models[:2], models[:2][::-1], [models[0], models[2]]):
-        balanced = open_separator("+".join(names))
+        balanced = Separator("+".join(names))
         rest = "accompaniment" if "accompaniment" in balanced.stems else "other"
         stems, dropped = balanced.separate(mixture, 44100), balanced._pipeline.stream(FORM, balanced.stems)
         parts = [dropped.push(mixture), *dropped.drain()]
@@ -115,7 +115,7 @@ def test_what_is_left_of_the_mixture_goes_to_the_rest(models):
 
 def test_live_is_for_one_model(models):
     with pytest.raises(OptionError, match="only one model"):
-        open_separator("+".join(models[:2])).live()
+        Separator("+".join(models[:2])).live()
 
 
 def test_a_file_with_a_plus_in_its_name_is_one_model(tmp_path, cache):

@@ -67,7 +67,7 @@ def run_evaluation(
     from unweave.cli.progress import make_reporter
     from unweave.errors import OptionError
     from unweave.evaluation.tracks import find_tracks
-    from unweave.separation.ensemble import open_separator
+    from unweave.separation.separator import Separator, Wiener
 
     if importlib.util.find_spec("museval") is None or importlib.util.find_spec("matplotlib") is None:
         raise OptionError("evaluation needs: pip install 'unweave[evaluate]'")
@@ -77,8 +77,8 @@ def run_evaluation(
 
     tracks = find_tracks(mus_dir)
     with make_reporter(as_json=False) as reporter:
-        wiener = "track" if mwf else None
-        separator = open_separator(model, wiener=wiener, on_download=reporter.downloading, **options)
+        wiener: Wiener | None = "track" if mwf else None
+        separator = Separator(model, wiener=wiener, on_download=reporter.downloading, **options)
     folder = output_path or DEFAULT_FOLDER / folder_name(separator.settings)
 
     failures: list[Failure] = []

@@ -53,16 +53,16 @@ def remix(
     """Mix a song again with its stems at other levels. With nothing changed you get the song back."""
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
-        from unweave.separation.ensemble import open_separator
         from unweave.separation.output import OutputOptions
         from unweave.separation.remix import Mix, check_target, stem_numbers
+        from unweave.separation.separator import Separator
 
         gains = stem_numbers(gain or (), "=", "--gain ")
         mix = Mix(gains, tuple(mute or ()), tuple(solo or ()), stem_numbers(pan or (), "=", "--pan "))
         options = OutputOptions(output.suffix[1:], bitrate, bit_depth)
         check_target(output, file)
         with make_reporter(as_json=False) as reporter:
-            separator = open_separator(
+            separator = Separator(
                 model,
                 quality=quality,
                 accept_licence=accept_licence,

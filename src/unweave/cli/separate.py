@@ -88,12 +88,11 @@ def separate(
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
         from unweave.separation.batch import BatchOptions, find_tasks, separate_files
-        from unweave.separation.ensemble import open_separator
         from unweave.separation.journal import Journal, settings_of
         from unweave.separation.model_state import model_state
         from unweave.separation.output import OutputOptions
         from unweave.separation.report import check_report, write_report
-        from unweave.separation.separator import Wiener
+        from unweave.separation.separator import Separator, Wiener
 
         options = BatchOptions(
             output=OutputOptions(codec, bitrate, bit_depth, clip, filename_format, sample_rate),  # type: ignore[arg-type]
@@ -107,7 +106,7 @@ def separate(
         tasks = find_tasks(files, output_path, recursive=recursive)
         with make_reporter(as_json=as_json) as reporter:
             wiener: Wiener | None = "track" if mwf else None
-            separator = open_separator(
+            separator = Separator(
                 model,
                 quality=quality,
                 residual=residual,

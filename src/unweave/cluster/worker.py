@@ -16,10 +16,10 @@ from unweave.cluster.places import Place, Stamp
 from unweave.cluster.songs import stem_targets
 from unweave.errors import UnweaveError
 from unweave.separation.batch_options import BatchOptions
-from unweave.separation.ensemble import open_separator
 from unweave.separation.journal import settings_key, settings_of
 from unweave.separation.model_state import model_state
 from unweave.separation.output import OutputOptions
+from unweave.separation.separator import Separator
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Worker:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._separator = open_separator(work.model, **work.separator)
+        self._separator = Separator(work.model, **work.separator)
 
     def process_number(self) -> int:
         """The number of this worker's process."""

@@ -5,12 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from unweave.errors import OptionError
-
-if TYPE_CHECKING:
-    from unweave.separation.separator import Separator
 
 
 @dataclass(frozen=True)
@@ -39,10 +35,3 @@ def parse_ensemble(text: str) -> list[Member]:
             raise OptionError(f"expected models and weights like a*2+b, got {text!r}")
         members.append(Member(model.strip(), value))
     return members
-
-
-def open_separator(model: str, **options: Any) -> Separator:
-    """A `Separator`."""
-    from unweave.separation.separator import Separator
-
-    return Separator(model, **options)

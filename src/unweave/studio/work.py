@@ -10,7 +10,6 @@ from contextlib import suppress
 
 from unweave.audio.decode import AudioReader
 from unweave.errors import Cancelled, UnweaveError
-from unweave.separation.ensemble import open_separator
 from unweave.separation.progress import Progress
 from unweave.separation.separator import Separator
 from unweave.studio.refusals import Refused, reason
@@ -35,7 +34,7 @@ class Separators:
         with self._lock:
             if self._loaded is None or self._loaded[0] != (model, quality):
                 self._loaded = None
-                self._loaded = ((model, quality), open_separator(model, quality=quality))
+                self._loaded = ((model, quality), Separator(model, quality=quality))
             return self._loaded[1]
 
 

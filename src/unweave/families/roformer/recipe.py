@@ -1,8 +1,8 @@
 """What surrounds a RoFormer: spectrum in, masks out, segments that overlap.
 
 The recipe is that of the code the checkpoints were trained with, ``demix`` in ZFTurbo's
-Music-Source-Separation-Training: segments of the configuration's length, a window that is one with linear fades of a tenth of it at either end, and the
-weighted mean where segments overlap.
+Music-Source-Separation-Training: segments of the configuration's length, a window that is one with linear fades of a
+tenth of it at either end, and the weighted mean where segments overlap.
 """
 
 from __future__ import annotations
