@@ -10,6 +10,8 @@ import pytest
 from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db, noise, song
 from unweave import OptionError, Separator
+from unweave.families.base import MaskingModel
+from unweave.separation.live import LiveStream
 
 
 def pushed(stream, mixture, size):
@@ -51,13 +53,30 @@ def test_the_official_model_separates_live(separator):
 
 
 @pytest.mark.parametrize("model", ["unweave:4stems", "unweave:5stems"])
-def test_models_whose_segments_have_one_length_separate_live(cache, model):
+def test_our_own_models_separate_live_in_a_short_window(cache, model):
     separator = Separator(model, offline=True)
-    stream = separator.live(latency_seconds=1.5, step_frames=16)
-    mixture = song(3.0)
+    assert separator.loaded[0].masking.network.n_frames is None
+    stream = separator.live(latency_seconds=0.3, step_frames=8)
+    mixture = song(2.0)
     stems = pushed(stream, np.pad(mixture, [(0, 0), (0, 2 * stream.latency_samples)]), 16_384)
     total = sum(stems.values())[:, stream.delay_samples :][:, : mixture.shape[1]]
     assert error_db(total, mixture) < -60
+
+
+def test_networks_whose_frames_are_fixed_separate_live(toy):
+    masking = toy.loaded[0].masking
+
+    class Fixed:
+        n_frames = 128
+
+        def estimate(self, mixture):
+            assert mixture.shape[1] == 128
+            return masking.network.estimate(mixture)
+
+    mixture = noise(20_000)
+    stream = LiveStream(MaskingModel(masking.spec, Fixed()), latency_seconds=0.03)
+    delay, total = stream.delay_samples, sum(pushed(stream, mixture, 500).values())
+    assert error_db(total[:, delay : delay + 15_000], mixture[:, :15_000]) < -60
 
 
 def test_latencies_that_cannot_be_had(toy):

@@ -47,11 +47,11 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
 def _network(spec: MaskModelSpec, location: Path, before: Located | None, options: LoadOptions) -> Network:
     runtime = options.runtime.on_best_device()
     if runtime.device == "cpu":
-        network = cpu_network(network_path(spec, location), runtime)
+        network = cpu_network(_graph_path(spec, location), runtime)
         if before is None:
             return network
         first_spec, first_location = before
-        first = cpu_network(network_path(first_spec, first_location), runtime)
+        first = cpu_network(_graph_path(first_spec, first_location), runtime)
         return CascadeNetwork(first, network, first_spec.mask_exponent)
     require_torch_device(runtime.device)
     from unweave.engines.torch import TorchSeparator
@@ -64,6 +64,14 @@ def _network(spec: MaskModelSpec, location: Path, before: Located | None, option
         module = Cascade(load_network(*before), module, before[0].mask_exponent)
     precision = "float16" if runtime.precision == "auto" else runtime.precision
     return TorchSeparator(spec, module, runtime.device, precision)
+
+
+def _graph_path(spec: MaskModelSpec, location: Path) -> Path:
+    if spec.network == "bands":
+        from unweave.families.bands.path import bands_network_path
+
+        return bands_network_path(spec, location)
+    return network_path(spec, location)
 
 
 class MaskingSeparator:

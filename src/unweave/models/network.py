@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,12 +31,25 @@ def network_path(spec: MaskModelSpec, location: Path) -> Path:
     """
     if location.suffix == ".onnx":
         return _folded_path(spec, location) if spec.folds else location
-    fields = json.dumps({field: asdict(spec)[field] for field in GRAPH_FIELDS}, sort_keys=True)
-    digest = hashlib.sha256(fields.encode())
-    digest.update(_identity(location))
-    folder = graphs_folder() / f"{_folder_name(spec)}-{digest.hexdigest()[:16]}-v{GRAPH_VERSION}"
+    return kept_network(spec, location, GRAPH_FIELDS, lambda path: _convert(spec, location, path))
+
+
+def kept_network(
+    spec: MaskModelSpec,
+    weights: Path,
+    fields: Sequence[str],
+    write: Callable[[Path], None],
+    version: int = GRAPH_VERSION,
+) -> Path:
+    """The ONNX file that ``write`` makes of ``weights``, kept in the cache until they or ``fields`` of ``spec`` change.
+
+    Raises `ModelError` where nothing can be written.
+    """
+    told = json.dumps({field: asdict(spec)[field] for field in fields}, sort_keys=True)
+    digest = hashlib.sha256(told.encode() + _identity(weights)).hexdigest()[:16]
+    folder = graphs_folder() / f"{_folder_name(spec)}-{digest}-v{version}"
     try:
-        return sealed_or_temporary_folder(folder, lambda staged: _convert(spec, location, staged / NETWORK)) / NETWORK
+        return sealed_or_temporary_folder(folder, lambda staged: write(staged / NETWORK)) / NETWORK
     except OSError as error:
         raise ModelError(
             f"cannot keep the converted network in {folder.parent}: {error.strerror}. "
@@ -47,19 +61,8 @@ def _folded_path(spec: MaskModelSpec, location: Path) -> Path:
     """The network at ``location`` with stems added up as ``spec`` says, kept in the cache."""
     from unweave.models.folding import groups_of, write_folded
 
-    groups = groups_of(spec)
-    digest = hashlib.sha256(f"{groups}".encode() + _identity(location)).hexdigest()[:16]
-    folder = graphs_folder() / f"{_folder_name(spec)}-{digest}-v{GRAPH_VERSION}"
-    try:
-        return (
-            sealed_or_temporary_folder(folder, lambda staged: write_folded(location, groups, staged / NETWORK))
-            / NETWORK
-        )
-    except OSError as error:
-        raise ModelError(
-            f"cannot keep the network in {folder.parent}: {error.strerror}. "
-            "Set UNWEAVE_CACHE to a folder that can be written"
-        ) from error
+    fields = ("stems", "network_stems", "folds")
+    return kept_network(spec, location, fields, lambda path: write_folded(location, groups_of(spec), path))
 
 
 def _folder_name(spec: MaskModelSpec) -> str:
