@@ -129,16 +129,17 @@ def _separate(store: JobStore, job: Job, separator: Separator, stopping: threadi
 
 def _end(store: JobStore, job: Job, state: State, error: Refused | None = None) -> None:
     """Note how a run ended that came to nothing, unless its job was cancelled before, or begun anew."""
-    with suppress(NoSuchJobError), store.lock:
-        now = store.get(job.id)
-        if now.attempt != job.attempt:
-            return
-        if now.state == "cancelled":
-            state, error = "cancelled", None
-        code, values = ("", {}) if error is None else (error.code, error.values)
-        with suppress(OSError):
+    with suppress(NoSuchJobError):
+        with suppress(OSError):  # the next run tries again
             store.forget_stems(job.id)
-        store.update(
-            job.id, state=state, error=str(error or ""), error_code=code, error_values=values,
-            n_samples=0, seconds_left=None,
-        )  # fmt: skip
+        with store.lock:
+            now = store.get(job.id)
+            if now.attempt != job.attempt:
+                return
+            if now.state == "cancelled":
+                state, error = "cancelled", None
+            code, values = ("", {}) if error is None else (error.code, error.values)
+            store.update(
+                job.id, state=state, error=str(error or ""), error_code=code, error_values=values,
+                n_samples=0, seconds_left=None,
+            )  # fmt: skip
