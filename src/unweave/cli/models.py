@@ -114,20 +114,56 @@ def path(name: Name) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
-    origin: Annotated[Path, typer.Argument(help="A folder, .tar.gz or .zip with a trained model or a checkpoint.")],
+    origin: Annotated[
+        Path,
+        typer.Argument(
+            help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), or a folder, .tar.gz or .zip with a trained model "
+            "or a checkpoint of Spleeter's."
+        ),
+    ],
     config: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--config", help="Its configuration in Spleeter's JSON format, if that is not inside.", show_default=False
+            "--config",
+            help="The YAML or JSON file that belongs to it, if it is not inside or beside it under the same name.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Add a model of your own: one that unweave trained, or a checkpoint of Spleeter's layout."""
+    """Add a model of your own: a checkpoint from elsewhere, or one that unweave trained."""
     with failures_shown():
+        from unweave.models.checkpoints import is_checkpoint_name
+
+        if origin.is_file() and is_checkpoint_name(origin):
+            _add_checkpoint(name, origin, config)
+            return
         from unweave.models.added import add_model
 
         spec = add_model(name, origin, config)
         print(f"added {name}: {', '.join(spec.stems)}")
+
+
+def _add_checkpoint(name: str, origin: Path, config: Path | None) -> None:
+    """Add a checkpoint that others made, say what it is, and try it on one segment."""
+    import time
+
+    import numpy as np
+
+    from unweave.engines.choose import Runtime
+    from unweave.families.base import LoadOptions
+    from unweave.families.foreign import add_checkpoint
+    from unweave.families.load import load
+
+    spec = add_checkpoint(name, origin, config)
+    size = origin.stat().st_size / 1e6
+    print(f"added {name}: {spec.family}, {size:.0f} MB, {', '.join(spec.stems)}", flush=True)
+    separator = load(name, LoadOptions(Runtime("cpu"))).separator
+    segmentation = separator.segmentation
+    noise = np.random.default_rng(0).standard_normal((2, segmentation.length)).astype(np.float32) / 10
+    started = time.perf_counter()
+    separator.separate(noise, range(len(spec.stems)), is_first=True)
+    seconds = (time.perf_counter() - started) * spec.sample_rate / segmentation.hop
+    print(f"on this machine a minute of music takes about {60 * seconds:.0f} s")
 
 
 class ExportFormat(str, Enum):

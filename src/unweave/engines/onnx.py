@@ -62,11 +62,12 @@ class OnnxNetwork:
         return buffer
 
 
-class OnnxHybridNetwork:
-    """A hybrid waveform network in an ONNX file, run on ``n_threads`` of the CPU, one segment at a time.
+class OnnxSession:
+    """A network in an ONNX file, run on ``n_threads`` of the CPU, one call at a time: float32 arrays in, arrays out.
 
-    Its attention takes 2 GB per segment: two at once take twice as much and are slower than one on all cores, and an
-    arena would keep the most that ever was.
+    It spreads each operation over its threads. Large networks take gigabytes per segment: two at once take twice as
+    much and are slower than one on all cores, and an arena would keep the most that ever was. Raises `ModelError` for a
+    file that ONNX Runtime does not take.
     """
 
     def __init__(self, path: Path, n_threads: int) -> None:
@@ -74,7 +75,18 @@ class OnnxHybridNetwork:
         self._stale: list[onnxruntime.InferenceSession] = []
         self._open()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
+            os.register_at_fork(after_in_child=self._renew_lock)
+
+    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """All outputs, in the order of the file, for all inputs in theirs."""
+        with self._turn:
+            if self._process != os.getpid():
+                self._stale.append(self._session)  # kept: its end would wait for threads that are not there
+                self._open()
+            outputs: list[npt.NDArray[np.float32]] = self._session.run(
+                None, {name: np.ascontiguousarray(array) for name, array in zip(self._inputs, arrays, strict=True)}
+            )
+            return outputs
 
     def _open(self) -> None:
         options = _options()
@@ -84,23 +96,26 @@ class OnnxHybridNetwork:
             self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load {self._path}: {error}") from error
-        self._mixture, self._spectrum = (entry.name for entry in self._session.get_inputs())
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
         self._turn = threading.Lock()
         self._process = os.getpid()
 
-    def _forget(self) -> None:
-        """In a child after a fork, the session's threads are gone and the lock may be held by one of them."""
+    def _renew_lock(self) -> None:
+        """In a child after a fork, the lock may be held by a thread that is not there."""
         self._turn = threading.Lock()
+
+
+class OnnxHybridNetwork:
+    """A hybrid waveform network in an ONNX file: see `OnnxSession`."""
+
+    def __init__(self, path: Path, n_threads: int) -> None:
+        self._session = OnnxSession(path, n_threads)
 
     def run(
         self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """See `unweave.engines.base.HybridNetwork`."""
-        with self._turn:
-            if self._process != os.getpid():
-                self._stale.append(self._session)  # kept: its end would wait for threads that are not there
-                self._open()
-            spectra, waveforms = self._session.run(None, {self._mixture: mixture[None], self._spectrum: spectrum[None]})
+        spectra, waveforms = self._session.run(mixture[None], spectrum[None])
         return spectra[0], waveforms[0]
 
 

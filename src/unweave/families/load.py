@@ -8,12 +8,13 @@ from typing import Protocol, cast
 from unweave.families.base import Loaded, LoadOptions
 from unweave.models.consent import require_consent
 from unweave.models.resolve import ResolvedModel, resolve
-from unweave.models.spec import MaskModelSpec, WaveformModelSpec
+from unweave.models.spec import ForeignModelSpec, MaskModelSpec, WaveformModelSpec
 
 # A family is a module with `load`, imported when one of its models is asked for; a new one is one line here.
 FAMILIES: dict[type, str] = {
     MaskModelSpec: "unweave.families.masking",
     WaveformModelSpec: "unweave.families.hybrid",
+    ForeignModelSpec: "unweave.families.foreign",
 }
 
 

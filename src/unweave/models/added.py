@@ -15,6 +15,7 @@ from unweave.models.cache import added_folder
 from unweave.models.catalog import SHORT_NAMES, specs, weights_names
 from unweave.models.export import read_exported_spec
 from unweave.models.files import SEAL, seal
+from unweave.models.foreign import DESCRIPTION
 from unweave.models.network import has_checkpoint, load_unets, network_path
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import read_spleeter_json, write_spleeter_json
@@ -24,6 +25,7 @@ CONFIGURATION = "model.json"  # beside a checkpoint
 GRAPH = "model.onnx"  # of a trained model, which describes itself
 WEIGHTS = "model.safetensors"  # its weights, for PyTorch
 CARD = "README.md"
+FILES = (CONFIGURATION, GRAPH, DESCRIPTION)  # one of these is in every folder of an added model
 MAX_BYTES = 4 << 30  # of all files of a model together
 
 
@@ -34,14 +36,21 @@ def added_names() -> list[str]:
     except OSError:
         return []
     found = (name for name in names if not name.startswith("."))
-    return sorted(
-        name for name in found if any(os.path.isfile(added_folder() / name / file) for file in (CONFIGURATION, GRAPH))
-    )
+    return sorted(name for name in found if any(os.path.isfile(added_folder() / name / file) for file in FILES))
 
 
 def added_model_folder(name: str) -> Path:
     """The folder of the model added as ``name``."""
     return added_folder() / name
+
+
+def check_name(name: str) -> None:
+    """Raise `ModelError` for a name that a model of the user's own cannot have."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
+    check_stems([name], "the name")  # it is a folder's, on any system
+    if name in weights_names() or name in specs() or name in SHORT_NAMES:
+        raise ModelError(f"{name!r} is the name of an official model; choose another")
 
 
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
@@ -52,11 +61,7 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
     checkpoint has an official name. Everything is read and each checksum verified before anything is kept; then the
     files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
-    check_stems([name], "the name")  # it is a folder's, on any system
-    if name in weights_names() or name in specs() or name in SHORT_NAMES:
-        raise ModelError(f"{name!r} is the name of an official model; choose another")
+    check_name(name)
     if not origin.exists():
         raise ModelError(f"{origin} does not exist")
     target = added_model_folder(name)

@@ -19,6 +19,7 @@ from unweave.models.catalog import CASCADES, SHORT_NAMES, find_spec, specs, weig
 from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
 from unweave.models.files import SEAL, is_sealed
+from unweave.models.foreign import DESCRIPTION, read_foreign
 from unweave.models.hub import ensure_weights
 from unweave.models.network import checkpoint_name, has_checkpoint
 from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
@@ -115,7 +116,7 @@ def official_weights(model: ResolvedModel) -> list[str]:
 def _official(spec: ModelSpec) -> ResolvedModel:
     def locate(offline: bool, progress: DownloadProgress) -> Path:
         folder = ensure_weights(spec.weights, offline=offline, progress=progress)
-        is_graph = isinstance(spec, WaveformModelSpec) or not spec.is_classic
+        is_graph = not isinstance(spec, MaskModelSpec) or not spec.is_classic
         return folder / f"{spec.weights}.onnx" if is_graph else folder
 
     before = resolve(spec.before) if isinstance(spec, MaskModelSpec) and spec.before else None
@@ -126,6 +127,8 @@ def _added(name: str) -> ResolvedModel:
     folder = added_model_folder(name)
     if os.path.isfile(folder / SEAL) and not is_sealed(folder):
         raise ModelError(f"the files of {name} in {folder} are damaged: add it again")
+    if os.path.isfile(folder / DESCRIPTION):
+        return ResolvedModel(read_foreign(folder, name), lambda offline, progress: folder)
     if os.path.isfile(folder / GRAPH):
         described = dataclasses.replace(read_exported_spec(folder / GRAPH), name=name, weights=name)
         return ResolvedModel(described, lambda offline, progress: folder / GRAPH)

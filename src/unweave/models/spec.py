@@ -103,7 +103,30 @@ class WaveformModelSpec:
         return Segmentation(length=self.segment_samples, hop=self.segment_samples - n_shared, lead=0)
 
 
-ModelSpec = MaskModelSpec | WaveformModelSpec
+@dataclass(frozen=True)
+class ForeignModelSpec:
+    """A model from a checkpoint that others made, which its family knows how to run."""
+
+    name: str
+    weights: str
+    stems: tuple[str, ...]  # in the order in which the family gives them
+    family: str  # the name of its package in `unweave.families`
+    settings: str  # the family's own description, as JSON
+    sample_rate: int = 44100  # Hz
+    complement: str = ""  # the last of ``stems``, where that is the mixture without the one before it
+    licence: str = "unknown"
+    notes: str = ""
+    needs_consent: bool = False
+    summary: str = ""
+    rest: str = ""  # as in `MaskModelSpec`
+
+    @property
+    def rest_stem(self) -> str | None:
+        """As `MaskModelSpec.rest_stem`."""
+        return self.rest or self.complement or rest_of(self.stems)
+
+
+ModelSpec = MaskModelSpec | WaveformModelSpec | ForeignModelSpec
 
 
 def rest_of(stems: tuple[str, ...]) -> str | None:

@@ -20,6 +20,7 @@ from unweave.models.checkpoints.torch_zip import LOCAL_MAGIC, read_torch_zip
 from unweave.models.checkpoints.weights import find_weights
 
 PICKLE_MAGIC = b"\x80"
+SUFFIXES = (".ckpt", ".th", ".pth", ".pt", ".chpt", ".safetensors", ".onnx")
 # What files turn out to be that somebody saved under a checkpoint's name.
 FOREIGN = {
     b"version https://git-lfs": "a pointer to a file in Git LFS; fetch the file itself",
@@ -40,6 +41,11 @@ class Checkpoint:
     tensors: Tensors
     configuration: Mapping[str, object] | None  # plain data from inside the file and, winning, from the one beside it
     format: str  # "torch-zip", "torch-legacy", "pickle", "safetensors" or "onnx"
+
+
+def is_checkpoint_name(path: Path) -> bool:
+    """Whether a file is called as checkpoints are."""
+    return path.suffix.lower() in SUFFIXES
 
 
 def read_tensors(path: Path | str, configuration: Path | str | None = None) -> Checkpoint:

@@ -1,0 +1,88 @@
+"""Checkpoints that others made, as they are kept: their arrays, and what their family said they are.
+
+The arrays lie in a safetensors file, whatever they came in: a pickle is read once and never again.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from unweave.errors import CheckpointError, ModelError
+from unweave.models.checkpoints import Tensors, read_tensors
+from unweave.models.spec import ForeignModelSpec
+from unweave.models.validate import check_stems
+
+DESCRIPTION = "foreign.json"
+ARRAYS = "arrays.safetensors"
+FORMAT_VERSION = 1
+# NumPy's names for the types that weights have, by those of safetensors.
+DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "bool": "BOOL"}
+
+
+def write_foreign(spec: ForeignModelSpec, tensors: Tensors, folder: Path) -> None:
+    """Write what `read_foreign` and `read_arrays` read; one array at a time is in memory. Raises `CheckpointError`."""
+    header: dict[str, object] = {}
+    position = 0
+    for name in tensors:
+        array = np.asarray(tensors[name])
+        if array.dtype.name not in DTYPES:
+            raise CheckpointError(f"the array {name} is of type {array.dtype}, which no weights are")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError(f"the array {name} holds values that are not numbers")
+        header[name] = {
+            "dtype": DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [position, position + array.nbytes],
+        }
+        position += array.nbytes
+    raw = json.dumps(header).encode()
+    raw += b" " * (-len(raw) % 8)
+    with (folder / ARRAYS).open("wb") as file:
+        file.write(struct.pack("<Q", len(raw)) + raw)
+        for name in tensors:
+            array = np.ascontiguousarray(tensors[name])
+            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    fields = {
+        "format": FORMAT_VERSION,
+        "family": spec.family,
+        "stems": spec.stems,
+        "complement": spec.complement,
+        "sample_rate": spec.sample_rate,
+        "settings": json.loads(spec.settings),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(fields, indent=1), encoding="utf-8")
+
+
+def read_foreign(folder: Path, name: str) -> ForeignModelSpec:
+    """The model that was kept in ``folder`` under ``name``. Raises `ModelError`."""
+    path = folder / DESCRIPTION
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        version = fields["format"]
+        if version != FORMAT_VERSION:
+            raise ModelError(f"{path} is of format {version}, which this version of unweave does not know")
+        stems = tuple(fields["stems"])
+        check_stems(stems, "stems")
+        return ForeignModelSpec(
+            name=name,
+            weights=name,
+            stems=stems,
+            family=str(fields["family"]),
+            settings=json.dumps(fields["settings"], sort_keys=True),
+            sample_rate=int(fields["sample_rate"]),
+            complement=str(fields["complement"]),
+            summary=f"a checkpoint of the family {fields['family']}",
+        )
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} is damaged: add the model again ({error})") from error
+
+
+def read_arrays(folder: Path) -> Tensors:
+    """The arrays of the model kept in ``folder``, read when they are asked for. Raises `CheckpointError`."""
+    return read_tensors(folder / ARRAYS).tensors
