@@ -1,8 +1,8 @@
 """What surrounds a RoFormer: spectrum in, masks out, segments that overlap.
 
 The recipe is that of the code the checkpoints were trained with, ``demix`` in ZFTurbo's
-Music-Source-Separation-Training: segments of the configuration's length, a window that is one with linear fades of a tenth of it at either end, and the
-weighted mean where segments overlap.
+Music-Source-Separation-Training: segments of the configuration's length, a window that is one with linear fades of a
+tenth of it at either end, and the weighted mean where segments overlap.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RoformerSeparator:
     @property
     def stems(self) -> tuple[str, ...]:
         """The names of what `separate` gives."""
-        return (*self.spec.stems, self.spec.complement) if self.spec.complement else self.spec.stems
+        return self.spec.all_stems
 
     def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be added up."""
