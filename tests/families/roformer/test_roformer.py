@@ -1,6 +1,7 @@
 """RoFormers against pymss-core's own, with every parameter random; `make_reference` made the figures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,11 +131,14 @@ def test_the_shares_of_overlapping_segments_sum_to_one(made):
         def estimate(self, segment, stems):
             return np.stack([segment for _ in stems])
 
-    for length in (500, SEGMENT, 3 * SEGMENT + 77):
-        samples = mixture(length)
-        stream = streamed(Whole(spec, network), samples, 999)
-        for stem in stream:
-            np.testing.assert_allclose(stem, samples, atol=1e-6)
+    for n_overlaps in (1, 2, 3, 4, 7):
+        separator = Whole(replace(spec, n_overlaps=n_overlaps), network)
+        for length in (500, SEGMENT, 3 * SEGMENT + 77):
+            samples = mixture(length)
+            for stem in streamed(separator, samples, 999):
+                np.testing.assert_allclose(stem, samples, atol=1e-6)
+            for stem in separate_track(separator, samples)[: len(spec.stems)]:
+                np.testing.assert_allclose(stem, samples, atol=1e-6)
 
 
 def test_chosen_stems_are_those_of_all(made):
