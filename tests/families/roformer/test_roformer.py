@@ -1,5 +1,7 @@
 """RoFormers against pymss-core's own, with every parameter random; `make_reference` made the figures."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,13 @@ import safetensors.numpy
 from tests.families.roformer.cases import CASES, EVERY, SEGMENT, mixture, mixtures, random_weights
 from unweave.dsp.centred_stft import centred_istft, centred_stft
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
+from unweave.errors import ModelError
+from unweave.families.roformer import graph
 from unweave.families.roformer.bands import mel_bands
 from unweave.families.roformer.graph import NETWORK, WEIGHTS, write_graph
 from unweave.families.roformer.recipe import RoformerSeparator, as_numbers, from_numbers, separate_track
 from unweave.families.roformer.recognise import recognise
+from unweave.families.roformer.spec import RoformerSpec, from_description, to_description
 from unweave.models.checkpoints import read_tensors
 
 REFERENCE = np.load(Path(__file__).with_name("reference.npz"))
@@ -126,11 +131,14 @@ def test_the_shares_of_overlapping_segments_sum_to_one(made):
         def estimate(self, segment, stems):
             return np.stack([segment for _ in stems])
 
-    for length in (500, SEGMENT, 3 * SEGMENT + 77):
-        samples = mixture(length)
-        stream = streamed(Whole(spec, network), samples, 999)
-        for stem in stream:
-            np.testing.assert_allclose(stem, samples, atol=1e-6)
+    for n_overlaps in (1, 2, 3, 4, 7):
+        separator = Whole(replace(spec, n_overlaps=n_overlaps), network)
+        for length in (500, SEGMENT, 3 * SEGMENT + 77):
+            samples = mixture(length)
+            for stem in streamed(separator, samples, 999):
+                np.testing.assert_allclose(stem, samples, atol=1e-6)
+            for stem in separate_track(separator, samples)[: len(spec.stems)]:
+                np.testing.assert_allclose(stem, samples, atol=1e-6)
 
 
 def test_chosen_stems_are_those_of_all(made):
@@ -143,6 +151,60 @@ def test_chosen_stems_are_those_of_all(made):
     if spec.complement:
         total = separator.estimate(segment, [0, 1]).sum(axis=0)
         np.testing.assert_allclose(total, segment, atol=1e-6)
+
+
+def test_the_graph_does_not_depend_on_how_much_is_computed_at_once(made, tmp_path, monkeypatch):
+    _, spec, tensors, network = made
+    monkeypatch.setattr(graph, "TOKENS_AT_ONCE", 50)
+    monkeypatch.setattr(graph, "BANDS_AT_ONCE", 3)
+    parts = OnnxMasks(write_graph(spec, tensors, tmp_path))
+    spectrum = as_numbers(centred_stft(mixture(SEGMENT), spec.n_fft, spec.hop_length))
+    assert decibels(parts.masks(spectrum), network.masks(spectrum)) < NETWORK_DB
+
+
+YAML = """
+audio: {chunk_size: 4410, sample_rate: 44100, num_channels: 2}
+model:
+  dim: 16
+  depth: 1
+  stereo: true
+  num_stems: 2
+  stft_hop_length: 441
+  freqs_per_bands: !!python/tuple [2, 2]
+training: {instruments: [vocals, other], target_instrument: null, lr: 1e-5}
+inference: {num_overlap: 2}
+"""
+
+
+def test_from_a_file_of_pytorch_and_its_yaml_to_stems(tmp_path):
+    torch = pytest.importorskip("torch")
+    from unweave.families.roformer.network import Roformer
+
+    spec = RoformerSpec(
+        "x", "bs", ("vocals", "other"), dim=16, depth=1, n_heads=2, head_width=8, segment_samples=SEGMENT
+    )
+    twin = Roformer(spec)
+    weights = random_weights(spec.shapes)
+    twin.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=True)
+    wrapped = {"state_dict": {f"model.{name}": value for name, value in twin.state_dict().items()}, "epoch": 3}
+    torch.save(wrapped, tmp_path / "mine.ckpt")
+    (tmp_path / "mine.yaml").write_text(YAML)
+    checkpoint = read_tensors(tmp_path / "mine.ckpt")
+    found = recognise(checkpoint.tensors, checkpoint.configuration, "x")
+    assert found == spec
+    network = OnnxMasks(write_graph(found, checkpoint.tensors, tmp_path))
+    spectrum = as_numbers(centred_stft(mixture(SEGMENT), 2048, 441))
+    with torch.no_grad():
+        expected = twin(torch.from_numpy(np.stack([spectrum, spectrum])))[1].numpy()
+    assert decibels(network.masks(spectrum), expected) < NETWORK_DB
+
+
+def test_the_description_survives_a_file(made):
+    _, spec, _, _ = made
+    assert from_description(json.loads(json.dumps(to_description(spec)))) == spec
+    for broken in ({}, {"format": 2}, {"format": 1, "name": "x"}, {**to_description(spec), "more": 1}):
+        with pytest.raises(ModelError, match="description"):
+            from_description(broken)
 
 
 def test_the_weights_lie_in_a_file_beside_the_graph(made, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from unweave.errors import CheckpointError
-from unweave.models.checkpoints import read_configuration, read_tensors
+from unweave.models.checkpoints import read_configuration, read_tensors, write_safetensors
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {
@@ -65,6 +65,23 @@ def test_bfloat16_comes_as_float32(tmp_path):
     assert tensors.dtype("w") == "bfloat16"
     np.testing.assert_array_equal(tensors["w"], BFLOAT16)
     assert tensors["w"].dtype == np.float32
+
+
+def test_weights_are_written_as_the_library_reads_them(tmp_path):
+    """From any format, and with damage noticed; the library checks the header that is ours."""
+    header = b'{"w":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]}}'
+    (tmp_path / "half.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bfloat16_bits().tobytes())
+    onnx.save(
+        onnx_model([onnx.numpy_helper.from_array(array, name) for name, array in ARRAYS.items()]), tmp_path / "a.onnx"
+    )
+    for source, expected in (("a.onnx", ARRAYS), ("half.safetensors", {"w": BFLOAT16})):
+        write_safetensors(read_tensors(tmp_path / source).tensors, tmp_path / "out.safetensors", {"note": "män"})
+        written = safetensors.numpy.load_file(tmp_path / "out.safetensors")
+        assert sorted(written) == sorted(expected)
+        for name, array in expected.items():
+            assert written[name].dtype == array.dtype
+            np.testing.assert_array_equal(written[name], array)
+    assert read_tensors(tmp_path / "out.safetensors").configuration == {"note": "män"}
 
 
 def onnx_model(initialisers):

@@ -7,6 +7,8 @@ What is done otherwise than in the training code, all of it exact:
   these are sorted with them.
 * The root mean square norm, attention, rotary embedding and GELU with its bias are ONNX Runtime's own operators.
   Attention in one piece never holds its scores: 1.3 GB per layer at the size of the best-known checkpoint.
+* Time is computed for a few bands at once, and bands for a few frames, from the norm in front of the attention to the
+  end of the feed-forward part: what lies between stays small, where the whole would take 2 GB.
 * Masks of a mel model are averaged by gathering, for each bin, the mask of either band that it lies in.
 * Weights lie in a file beside the graph (see `GraphWriter`).
 """
@@ -30,6 +32,9 @@ NETWORK, WEIGHTS = "network.onnx", "network.bin"
 # The training code divides by max(‖x‖, 1e-12). ONNX Runtime adds this to the mean square instead, which makes the same
 # of silence (zeros) and of anything that can be heard.
 NORM_FLOOR = 1e-24
+# Tokens (a band at a frame) and bands in one product: as many as keep the widest arrays at about 60 MB.
+TOKENS_AT_ONCE = 8192
+BANDS_AT_ONCE = 8
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -71,6 +76,7 @@ class _Builder:
         self._order = sorted(range(len(self._bands)), key=lambda band: (len(self._bands[band]), band))
         self._groups = list(self._grouped())
         self._rotations: dict[bytes, tuple[str, str]] = {}
+        self._weights: dict[str, str] = {}
 
     def build(self) -> None:
         """All nodes, from `INPUT` to `OUTPUT`."""
@@ -97,17 +103,27 @@ class _Builder:
     def _grouped(self) -> Iterator[_Group]:
         start = 0
         for size, members in groupby(self._order, key=lambda band: len(self._bands[band])):
-            group = _Group(tuple(members), size, start)
-            yield group
-            start = group.stop
+            bands = tuple(members)
+            for first in range(0, len(bands), BANDS_AT_ONCE):
+                group = _Group(bands[first : first + BANDS_AT_ONCE], size, start)
+                yield group
+                start = group.stop
 
     def _array(self, name: str) -> npt.NDArray[np.float32]:
         return np.asarray(self._tensors[name], np.float32)
 
+    def _weight(self, name: str, part: slice | None = None) -> str:
+        """The constant of an array, written on its first use; matrices as (inputs, outputs), all outputs or a part."""
+        key = f"{name}[{part}]"
+        if key not in self._weights:
+            array = self._array(name)
+            self._weights[key] = self._graph.constant(array[part].T if part else array.T)
+        return self._weights[key]
+
     def _linear(self, x: str, name: str, *, bias: bool) -> str:
         """(…, inputs) → (…, outputs)."""
-        x = self._graph.add("MatMul", [x, self._graph.constant(self._array(f"{name}.weight").T)])
-        return self._graph.add("Add", [x, self._graph.constant(self._array(f"{name}.bias"))]) if bias else x
+        x = self._graph.add("MatMul", [x, self._weight(f"{name}.weight")])
+        return self._graph.add("Add", [x, self._weight(f"{name}.bias")]) if bias else x
 
     def _linears(self, x: str, names: Sequence[str], gammas: Sequence[npt.NDArray[np.float32]] = ()) -> str:
         """A linear map for each of the leading axis: (bands, frames, inputs) → (bands, frames, outputs).
@@ -120,13 +136,11 @@ class _Builder:
         return self._graph.add("Add", [self._graph.add("MatMul", [x, weights]), biases])
 
     def _norm(self, x: str, name: str) -> str:
-        return self._norm_by(x, self._array(name))
+        return self._norm_by(x, self._weight(name))
 
-    def _norm_by(self, x: str, gamma: npt.NDArray[np.float32]) -> str:
+    def _norm_by(self, x: str, gamma: str) -> str:
         """x / ‖x‖ · √d · gamma, which is x over its root mean square, times gamma."""
-        return self._graph.add(
-            "SimplifiedLayerNormalization", [x, self._graph.constant(gamma)], axis=-1, epsilon=NORM_FLOOR, stash_type=1
-        )
+        return self._graph.add("SimplifiedLayerNormalization", [x, gamma], axis=-1, epsilon=NORM_FLOOR, stash_type=1)
 
     def _split_bands(self) -> str:
         """`INPUT` → (bands, frames, dim), bands sorted by size."""
@@ -138,21 +152,28 @@ class _Builder:
         for group, part in zip(self._groups, graph.split_at(x, widths, axis=1), strict=True):
             names = [f"band_split.to_features.{band}" for band in group.bands]
             shaped = graph.add("Reshape", [part, graph.shape(n_frames, len(names), NUMBERS_PER_BIN * group.size)])
-            normed = self._norm_by(shaped, np.ones(NUMBERS_PER_BIN * group.size, np.float32))
+            normed = self._norm_by(shaped, graph.constant(np.ones(NUMBERS_PER_BIN * group.size, np.float32)))
             turned = graph.add("Transpose", [normed], perm=[1, 0, 2])
             gammas = [self._array(f"{name}.0.gamma") for name in names]
             features.append(self._linears(turned, [f"{name}.1" for name in names], gammas))
         return graph.add("Concat", features, axis=0)
 
     def _transformer(self, name: str, depth: int, x: str, n_rows: int, positions: npt.NDArray[np.int64]) -> str:
-        """(rows, positions, dim) → the same: each row attends along its positions."""
+        """(rows, positions, dim) → the same: each row attends along its positions, a few rows at a time."""
+        n_at_once = max(1, TOKENS_AT_ONCE // len(positions))
+        sizes = [min(n_at_once, n_rows - start) for start in range(0, n_rows, n_at_once)]
+        parts = self._graph.split_at(x, sizes, axis=0)
+        done = [self._rows(name, depth, part, size, positions) for part, size in zip(parts, sizes, strict=True)]
+        return self._graph.add("Concat", done, axis=0) if len(done) > 1 else done[0]
+
+    def _rows(self, name: str, depth: int, x: str, n_rows: int, positions: npt.NDArray[np.int64]) -> str:
         graph = self._graph
         for block in range(depth):
             prefix = f"{name}.layers.{block}"
             x = graph.add("Add", [self._attention(f"{prefix}.0", x, n_rows, positions), x])
             hidden = self._norm(x, f"{prefix}.1.net.0.gamma")
             hidden = self._linear(hidden, f"{prefix}.1.net.1", bias=False)
-            hidden = graph.add_own("BiasGelu", [hidden, graph.constant(self._array(f"{prefix}.1.net.1.bias"))])
+            hidden = graph.add_own("BiasGelu", [hidden, self._weight(f"{prefix}.1.net.1.bias")])
             x = graph.add("Add", [self._linear(hidden, f"{prefix}.1.net.4", bias=True), x])
         return self._norm(x, f"{name}.norm.gamma") if self._spec.kind == "mel" else x
 
@@ -160,8 +181,8 @@ class _Builder:
         spec, graph = self._spec, self._graph
         n_positions, inner = len(positions), spec.n_heads * spec.head_width
         x = self._norm(x, f"{name}.norm.gamma")
-        weights = self._array(f"{name}.to_qkv.weight").reshape(3, inner, spec.dim)
-        query, key, value = (graph.add("MatMul", [x, graph.constant(part.T)]) for part in weights)
+        weights = [self._weight(f"{name}.to_qkv.weight", slice(k * inner, (k + 1) * inner)) for k in range(3)]
+        query, key, value = (graph.add("MatMul", [x, weight]) for weight in weights)
         rotation = self._rotation(self._array(f"{name}.rotary_embed.freqs"), positions)
         start = graph.constant(np.zeros(1, np.int64))
         query, key = (

@@ -20,6 +20,7 @@ from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, Roformer
 from unweave.types import Spectrogram, Waveform
 
 FADES_PER_SEGMENT = 10  # a fade is so many times shorter than a segment
+SMALLEST_WEIGHT = np.float32(1e-6)  # of a sample in a segment
 SMALLEST_DEVIATION = 1e-8  # of a track; softer ones are silent, and not brought to one level
 
 
@@ -48,7 +49,7 @@ class RoformerSeparator:
     @property
     def stems(self) -> tuple[str, ...]:
         """The names of what `separate` gives."""
-        return (*self.spec.stems, self.spec.complement) if self.spec.complement else self.spec.stems
+        return self.spec.all_stems
 
     def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be added up."""
@@ -108,14 +109,17 @@ def separate_track(separator: RoformerSeparator, mixture: Waveform) -> npt.NDArr
 
 
 def fading_window(length: int, *, is_first: bool = False, is_last: bool = False) -> Waveform:
-    """One, with a linear fade at either end that takes a tenth of ``length`` samples and reaches zero."""
+    """One, with a linear fade at either end that takes a tenth of ``length`` samples and almost reaches zero.
+
+    In the training code it reaches zero: without an overlap, the first and last sample of each segment are lost there.
+    """
     n_fade = length // FADES_PER_SEGMENT
     window = np.ones(length, np.float32)
     if n_fade and not is_first:
         window[:n_fade] = np.linspace(0, 1, n_fade, dtype=np.float32)
     if n_fade and not is_last:
         window[-n_fade:] = np.linspace(1, 0, n_fade, dtype=np.float32)
-    return window
+    return np.maximum(window, SMALLEST_WEIGHT)
 
 
 def as_numbers(spectrum: Spectrogram) -> npt.NDArray[np.float32]:
@@ -137,8 +141,7 @@ def _shares(window: Waveform, hop: int) -> Waveform:
     for shift in range(hop, len(window), hop):
         total[shift:] += wide[:-shift]
         total[:-shift] += wide[shift:]
-    # Without an overlap the very ends have no weight at all; there the segment stands alone.
-    return np.where(total > 0, wide / np.where(total > 0, total, 1), 1).astype(np.float32)
+    return (wide / total).astype(np.float32)
 
 
 def _level(mixture: Waveform) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.roformer.bands import BS_BANDS
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
 from unweave.models.checkpoints import Tensors
 
@@ -132,8 +131,7 @@ def _spec(tensors: Tensors, settings: _Settings, name: str) -> RoformerSpec:
         head_width=inner // max(n_heads, 1),
         ff_width=ff_width,
         mask_widths=_mask_widths(tensors),
-        band_sizes=sizes if "final_norm.gamma" in tensors else BS_BANDS,
-        n_bands=len(sizes),
+        **({"band_sizes": sizes} if "final_norm.gamma" in tensors else {"n_bands": len(sizes)}),
         skip_connections=settings.flag("model", "skip_connection", default=False),
         zero_dc=settings.flag("model", "zero_dc", default=True),
         sample_rate=settings.integer("model", "sample_rate", settings.integer("audio", "sample_rate", 44100)),

@@ -6,5 +6,10 @@ Nothing in a file is ever executed, and PyTorch is not needed. `read_tensors` is
 from unweave.models.checkpoints.configuration import read_configuration
 from unweave.models.checkpoints.read import Checkpoint, is_checkpoint_name, read_tensors
 from unweave.models.checkpoints.tensors import Tensors
+from unweave.models.checkpoints.write import write_safetensors
 
+<<<<<<< HEAD
 __all__ = ["Checkpoint", "Tensors", "is_checkpoint_name", "read_configuration", "read_tensors"]
+=======
+__all__ = ["Checkpoint", "Tensors", "read_configuration", "read_tensors", "write_safetensors"]
+>>>>>>> checkpoints
