@@ -1,0 +1,157 @@
+"""Our graph of htdemucs beside the published one, with the same weights, in turn: equality, seconds, memory.
+
+python -m benchmarks.htdemucs [--published htdemucs.onnx] [--song examples/song.mp3] [--segments 4] [--rounds 3]
+
+The weights are recovered from the published graph (`unweave.families.htdemucs.recover`). The published graph is run as
+its users run it, one segment after the other on all cores; ours as unweave runs it, one segment per core.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from benchmarks.measure import median
+from unweave.audio.decode import AudioReader
+from unweave.families.htdemucs.graph import MIXTURE, SPECTRUM, build_graph
+from unweave.families.htdemucs.recipe import as_channels, segment_level, spectrum_of
+from unweave.families.htdemucs.recover import is_half_precision, recover_state
+from unweave.families.htdemucs.spec import HTDemucsSpec
+from unweave.models.hub import ensure_weights
+
+SPEC = HTDemucsSpec()
+GIGAFLOP_PER_SEGMENT = (
+    306  # two operations per multiplication and addition; convolutions 96, attention 85, the rest 125
+)
+PUBLISHED_INPUTS = ("input", "onnx::ReduceMean_1")
+OPTIMISED = "optimised.onnx"
+N_CORES = os.cpu_count() or 1
+
+
+def session(path, n_threads, *, reuse, save=None):
+    options = onnxruntime.SessionOptions()
+    if save:  # as unweave's cache keeps a graph: optimised, with its weights in a file that is mapped
+        options.optimized_model_filepath = str(save)
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
+        options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+    elif Path(path).name == OPTIMISED:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = n_threads
+    options.enable_mem_pattern = False
+    # Buffers that are kept for later values of the same size would triple the memory of ours.
+    options.enable_mem_reuse = reuse
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def song_segment(path):
+    """One segment from the middle of a song, at the level that the network is given."""
+    with AudioReader(path) as reader:
+        samples = np.concatenate(list(reader), axis=1)
+    start = max(0, (samples.shape[1] - SPEC.segment_samples) // 2)
+    segment = np.zeros((2, SPEC.segment_samples), np.float32)
+    part = samples[:2, start : start + SPEC.segment_samples]
+    segment[:, : part.shape[1]] = part
+    level = segment_level(segment)
+    segment = (segment - np.float32(level.mean)) / np.float32(level.deviation)
+    return segment[None], as_channels(spectrum_of(segment, SPEC))[None]
+
+
+def work(kind, path, inputs, n_segments):
+    """Separate ``n_segments`` segments and print the seconds of each; in a process of its own."""
+    arrays = np.load(inputs)
+    segment = (arrays["mixture"], arrays["spectrum"])
+    if kind == "published":
+        loaded = session(path, N_CORES, reuse=True)
+        feeds, n_lanes = dict(zip(PUBLISHED_INPUTS, segment, strict=True)), 1
+    else:
+        loaded = session(path, 1, reuse=False)
+        feeds, n_lanes = {MIXTURE: segment[0], SPECTRUM: segment[1]}, N_CORES
+
+    def lane(n_runs):
+        for _ in range(n_runs):
+            loaded.run(None, feeds)
+
+    def all_lanes(n_runs):
+        threads = [threading.Thread(target=lane, args=(n_runs,)) for _ in range(n_lanes)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    all_lanes(1)
+    n_runs = -(-n_segments // n_lanes)
+    started = time.perf_counter()
+    all_lanes(n_runs)
+    print((time.perf_counter() - started) / (n_runs * n_lanes))
+
+
+def measured(kind, path, inputs, n_segments):
+    """Seconds per segment, and the peak memory of the process in megabytes."""
+    command = [sys.executable, "-m", "benchmarks.htdemucs", "--worker", kind, path, inputs, str(n_segments)]
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    seconds = float(process.stdout.read())
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return seconds, usage.ru_maxrss * 1024 / 1e6
+
+
+def difference_db(ours, theirs):
+    error = np.linalg.norm((ours - theirs).astype(np.float64)) / np.linalg.norm(theirs.astype(np.float64))
+    return 20 * np.log10(error)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--published", type=Path)
+    parser.add_argument("--song", type=Path, default=Path("examples/song.mp3"))
+    parser.add_argument("--segments", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        kind, path, inputs, n_segments = arguments.worker
+        work(kind, path, inputs, int(n_segments))
+        return
+    published = arguments.published or ensure_weights("htdemucs") / "htdemucs.onnx"
+    state = recover_state(published, SPEC)
+    exact = "all of half precision" if is_half_precision(state) else "NOT of half precision"
+    print(f"{sum(array.size for array in state.values())} weights recovered, {exact}")
+    with tempfile.TemporaryDirectory() as folder:
+        ours, inputs = Path(folder) / "ours.onnx", Path(folder) / "inputs.npz"
+        onnx.save(build_graph(SPEC, state), ours)
+        mixture, spectrum = song_segment(arguments.song)
+        np.savez(inputs, mixture=mixture, spectrum=spectrum)
+        results = []
+        for path, names in ((published, PUBLISHED_INPUTS), (ours, (MIXTURE, SPECTRUM))):
+            feeds = dict(zip(names, (mixture, spectrum), strict=True))
+            results.append(session(path, N_CORES, reuse=False).run(None, feeds))
+        for name, theirs, own in zip(("spectra", "waveforms"), *results, strict=True):
+            print(f"{name}: ours differ from the published graph's by {difference_db(own, theirs):.1f} dB")
+        figures = {"published": [], "ours": []}
+        optimised = Path(folder) / OPTIMISED
+        session(ours, 1, reuse=False, save=optimised)
+        for _ in range(arguments.rounds):
+            for kind, path in (("published", published), ("ours", optimised)):
+                figures[kind].append(measured(kind, path, inputs, arguments.segments))
+    print("\n| graph | seconds per segment of 7.8 s | GFLOP/s | peak MB |\n|---|---|---|---|")
+    for kind, rows in figures.items():
+        seconds = median([row[0] for row in rows])
+        peak = max(row[1] for row in rows)
+        print(f"| {kind} | {seconds:.2f} | {GIGAFLOP_PER_SEGMENT / seconds:.0f} | {peak:.0f} |")
+    ratios = [theirs[0] / own[0] for theirs, own in zip(figures["published"], figures["ours"], strict=True)]
+    print(f"\nours is {median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+if __name__ == "__main__":
+    main()
