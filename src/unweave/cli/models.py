@@ -117,8 +117,8 @@ def add(
     origin: Annotated[
         Path,
         typer.Argument(
-            help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), or a folder, .tar.gz or .zip with a trained model "
-            "or a checkpoint of Spleeter's."
+            help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), or a folder, .tar.gz or .zip with a trained "
+            "model or a checkpoint of Spleeter's."
         ),
     ],
     config: Annotated[
@@ -159,7 +159,7 @@ def _add_checkpoint(name: str, origin: Path, config: Path | None) -> None:
     print(f"added {name}: {spec.family}, {size:.0f} MB, {', '.join(spec.stems)}", flush=True)
     separator = load(name, LoadOptions(Runtime("cpu"))).separator
     segmentation = separator.segmentation
-    noise = np.random.default_rng(0).standard_normal((2, segmentation.length)).astype(np.float32) / 10
+    noise = np.random.default_rng(0).standard_normal((2, segmentation.length), np.float32) * np.float32(0.1)
     started = time.perf_counter()
     separator.separate(noise, range(len(spec.stems)), is_first=True)
     seconds = (time.perf_counter() - started) * spec.sample_rate / segmentation.hop

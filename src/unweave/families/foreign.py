@@ -131,15 +131,19 @@ def _family(name: str) -> ForeignFamily:
 
 
 def _description(family: ForeignFamily, spec: ForeignModelSpec) -> Any:
-    """The family's description again, from its JSON, where tuples are lists."""
+    try:
+        return _description_of(family.Spec, json.loads(spec.settings))
+    except TypeError as error:
+        raise ModelError(f"{spec.name} was added by another version of unweave: add it again ({error})") from error
+
+
+def _description_of(kind: type[Any], fields: Mapping[str, Any]) -> Any:
+    """A family's description again, from its JSON, where tuples are lists."""
 
     def tuples(value: Any) -> Any:
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-    try:
-        return family.Spec(**{field: tuples(value) for field, value in json.loads(spec.settings).items()})
-    except TypeError as error:
-        raise ModelError(f"{spec.name} was added by another version of unweave: add it again ({error})") from error
+    return kind(**{field: tuples(value) for field, value in fields.items()})
 
 
 def _network_folder(family: ForeignFamily, spec: ForeignModelSpec, description: Any, weights: Path) -> Path:
@@ -155,4 +159,3 @@ def _network_folder(family: ForeignFamily, spec: ForeignModelSpec, description: 
             f"cannot keep the network in {folder.parent}: {error.strerror}. Set UNWEAVE_CACHE to a folder that can be "
             "written"
         ) from error
-

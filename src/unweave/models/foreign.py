@@ -6,46 +6,27 @@ The arrays lie in a safetensors file, whatever they came in: a pickle is read on
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 
 import numpy as np
 
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.checkpoints import Tensors, read_tensors
+from unweave.models.checkpoints import Tensors, read_tensors, write_safetensors
 from unweave.models.spec import ForeignModelSpec
 from unweave.models.validate import check_stems
 
 DESCRIPTION = "foreign.json"
 ARRAYS = "arrays.safetensors"
 FORMAT_VERSION = 1
-# NumPy's names for the types that weights have, by those of safetensors.
-DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "bool": "BOOL"}
 
 
 def write_foreign(spec: ForeignModelSpec, tensors: Tensors, folder: Path) -> None:
     """Write what `read_foreign` and `read_arrays` read; one array at a time is in memory. Raises `CheckpointError`."""
-    header: dict[str, object] = {}
-    position = 0
     for name in tensors:
-        array = np.asarray(tensors[name])
-        if array.dtype.name not in DTYPES:
-            raise CheckpointError(f"the array {name} is of type {array.dtype}, which no weights are")
+        array = tensors[name]
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise CheckpointError(f"the array {name} holds values that are not numbers")
-        header[name] = {
-            "dtype": DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [position, position + array.nbytes],
-        }
-        position += array.nbytes
-    raw = json.dumps(header).encode()
-    raw += b" " * (-len(raw) % 8)
-    with (folder / ARRAYS).open("wb") as file:
-        file.write(struct.pack("<Q", len(raw)) + raw)
-        for name in tensors:
-            array = np.ascontiguousarray(tensors[name])
-            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    write_safetensors(tensors, folder / ARRAYS)
     fields = {
         "format": FORMAT_VERSION,
         "family": spec.family,

@@ -22,7 +22,7 @@ from unweave.models.files import SEAL, is_sealed
 from unweave.models.foreign import DESCRIPTION, read_foreign
 from unweave.models.hub import ensure_weights
 from unweave.models.network import checkpoint_name, has_checkpoint
-from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,4 @@ from unweave.models.checkpoints.read import Checkpoint, is_checkpoint_name, read
 from unweave.models.checkpoints.tensors import Tensors
 from unweave.models.checkpoints.write import write_safetensors
 
-<<<<<<< HEAD
-__all__ = ["Checkpoint", "Tensors", "is_checkpoint_name", "read_configuration", "read_tensors"]
-=======
-__all__ = ["Checkpoint", "Tensors", "read_configuration", "read_tensors", "write_safetensors"]
->>>>>>> checkpoints
+__all__ = ["Checkpoint", "Tensors", "is_checkpoint_name", "read_configuration", "read_tensors", "write_safetensors"]
