@@ -68,7 +68,7 @@ def song_segment(path):
 
 
 def work(kind, path, inputs, n_segments):
-    """Separate ``n_segments`` segments and print the seconds of each; in a process of its own."""
+    """Separate ``n_segments`` segments in a process of its own; print the seconds of each and the peak megabytes."""
     arrays = np.load(inputs)
     segment = (arrays["mixture"], arrays["spectrum"])
     if kind == "published":
@@ -93,17 +93,21 @@ def work(kind, path, inputs, n_segments):
     n_runs = -(-n_segments // n_lanes)
     started = time.perf_counter()
     all_lanes(n_runs)
-    print((time.perf_counter() - started) / (n_runs * n_lanes))
+    print((time.perf_counter() - started) / (n_runs * n_lanes), own_peak_megabytes())
+
+
+def own_peak_megabytes():
+    """The largest this process has been; the system's account for its parent would begin with the parent's own size."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 def measured(kind, path, inputs, n_segments):
     """Seconds per segment, and the peak memory of the process in megabytes."""
     command = [sys.executable, "-m", "benchmarks.htdemucs", "--worker", kind, path, inputs, str(n_segments)]
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    seconds = float(process.stdout.read())
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return seconds, usage.ru_maxrss * 1024 / 1e6
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes
 
 
 def difference_db(ours, theirs):

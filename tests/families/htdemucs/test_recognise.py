@@ -119,7 +119,12 @@ def test_hybrid_demucs_without_a_transformer_is_another_family():
     without = dataclasses.replace(PUBLISHED, t_layers=0, bottom_channels=0, **no_norms)
     assert recognise(tensors(without)) is None
     assert recognise(tensors(PUBLISHED), {**package(PUBLISHED), "klass": "demucs.hdemucs.HDemucs"}) is None
-    assert recognise(tensors(without), package(without, t_layers=0)) == without
+    assert recognise(tensors(without), package(without, t_layers=0, t_norm_in=True, t_hidden_scale=2.0)) == without
+
+
+def test_without_residual_branches():
+    spec = dataclasses.replace(PUBLISHED, dconv_mode=0, dconv_depth=0)
+    assert recognise(tensors(spec), package(spec, dconv_depth=2, dconv_comp=4)) == spec
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,10 @@ def test_hybrid_demucs_without_a_transformer_is_another_family():
         ({"nfft": 2048}, "nfft"),
         ({"t_heads": 7}, "t_heads"),
         ({"t_heads": 0}, "t_heads"),
+        ({"t_heads": 8.0}, "t_heads"),
+        ({"t_heads": [8]}, "t_heads"),
+        ({"dconv_depth": -2}, "dconv_depth"),
+        ({"freq_emb": float("inf")}, "freq_emb"),
         ({"t_heads": "eight"}, "t_heads"),
         ({"freq_emb": float("nan")}, "freq_emb"),
         ({"segment": float("nan")}, "segment"),

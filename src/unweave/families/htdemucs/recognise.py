@@ -81,12 +81,13 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
         raise CheckpointError("the weights are of an HTDemucs of an unknown kind: their shapes do not fit") from error
     for name in DERIVED:
         told = arguments.get(name)
-        if told is not None and told != derived[name] and not (name == "depth" and told == -derived[name]):
+        if told is not None and told != derived[name] and not _is_idle(name, derived):
             raise CheckpointError(f"the configuration says {name}={told!r}, but the weights are of {derived[name]!r}")
     free = {name: arguments[name] for name in FREE if arguments.get(name) is not None}
     for name, value in free.items():
-        if isinstance(value, str) or not math.isfinite(float(value)):
-            raise CheckpointError(f"the configuration says {name}={value!r}, which is no number")
+        kinds = (int,) if name == "t_heads" else (int, float)
+        if not isinstance(value, kinds) or not math.isfinite(value):
+            raise CheckpointError(f"the configuration says {name}={value!r}, which is no such number")
     if "freq_emb.embedding.weight" not in shapes.names:
         free["freq_emb"] = 0.0
     spec = HTDemucsSpec(**{**derived, **free})
@@ -113,6 +114,13 @@ class _Shapes:
         while any(name.startswith(f"{prefix}{n}.") for name in self.names):
             n += 1
         return n
+
+
+def _is_idle(name: str, derived: Mapping[str, Any]) -> bool:
+    """Whether an argument is about a part that the network does not have."""
+    if name.startswith("t_") and name != "t_layers":
+        return not derived["t_layers"]
+    return name in ("dconv_depth", "dconv_comp") and not derived["dconv_mode"]
 
 
 def _is_mine(shapes: _Shapes, configuration: Mapping[str, object]) -> bool:
