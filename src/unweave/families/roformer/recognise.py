@@ -1,4 +1,4 @@
-"""Tell a RoFormer by the names and shapes of its weights, and what the weights do not say from its configuration."""
+"""Recognise a RoFormer by its weights, and read what they do not say from its configuration."""
 
 from __future__ import annotations
 
