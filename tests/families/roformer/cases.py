@@ -34,6 +34,7 @@ CASES = {
                 skip_connection=True,
                 mask_estimator_depth=1,
                 stft_hop_length=512,
+                stft_normalized=True,
                 depth=3,
             ),
             ["drums", "bass", "other", "vocals"],

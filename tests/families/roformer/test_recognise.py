@@ -122,7 +122,8 @@ def test_an_array_of_another_shape_is_named(tmp_path, name):
         (changed(SETTINGS, "training", target_instrument="bass"), "target 'bass'"),
         (changed(SETTINGS, "training", target_instrument=None), "1 mask estimators.*2 stems"),
         ({}, "stems"),
-        ({**SETTINGS, "model": [1]}, "mono"),
+        ({**SETTINGS, "model": [1]}, "model.stft_hop_length"),
+        (changed(SETTINGS, "model", stft_hop_length=None), "model.stft_hop_length"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(tmp_path, settings, match):

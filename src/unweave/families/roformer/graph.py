@@ -1,14 +1,14 @@
 """A RoFormer as an ONNX graph of fixed shapes.
 
-What is done otherwise than in the training code, all of it exact:
+What differs from the training code (all of it exact):
 
-* Bands of one size are computed by one batched product. To have them side by side, bands are sorted by size from the
-  first product to the last. Only the attention over bands knows their order, by the angles of its rotary embedding, and
-  these are sorted with them.
+* Bands of one size are computed by one batched product. To bring them side by side, bands are kept sorted by size
+  throughout. Only the attention over bands depends on their order, through the angles of its rotary embedding,
+  which are sorted in the same way.
 * The root mean square norm, attention, rotary embedding and GELU with its bias are ONNX Runtime's own operators.
-  Attention in one piece never holds its scores: 1.3 GB per layer at the size of the best-known checkpoint.
-* Time is computed for a few bands at once, and bands for a few frames, from the norm in front of the attention to the
-  end of the feed-forward part: what lies between stays small, where the whole would take 2 GB.
+  The fused attention never stores its scores, which would take 1.3 GB per layer in the best-known checkpoint.
+* Each transformer runs on a few bands (over time) or a few frames (over bands) at once, so that intermediate arrays
+  stay small; all at once they take 2 GB.
 * Masks of a mel model are averaged by gathering, for each bin, the mask of either band that it lies in.
 * Weights lie in a file beside the graph (see `GraphWriter`).
 """

@@ -3,6 +3,9 @@
 The recipe is that of the code the checkpoints were trained with, ``demix`` in ZFTurbo's
 Music-Source-Separation-Training: segments of the configuration's length, a window that is one with linear fades of a
 tenth of it at either end, and the weighted mean where segments overlap.
+
+Each band is normalised before anything is made of it, so neither the level of the track nor that of the transform
+(``stft_normalized``) makes a difference.
 """
 
 from __future__ import annotations

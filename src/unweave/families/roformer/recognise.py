@@ -1,4 +1,4 @@
-"""Tell a RoFormer by the names and shapes of its weights, and what the weights do not say from its configuration."""
+"""Recognise a RoFormer by its weights, and read what they do not say from its configuration."""
 
 from __future__ import annotations
 
@@ -112,12 +112,9 @@ def _spec(tensors: Tensors, settings: _Settings, name: str) -> RoformerSpec:
     n_fft = settings.integer("model", "stft_n_fft", 2048)
     if settings.integer("model", "stft_win_length", n_fft) != n_fft:
         raise CheckpointError(f"{name} has a window of another length than its transform, which is not supported")
-    if (
-        not settings.flag("model", "stereo", default=False)
-        or settings.integer("audio", "num_channels", 2) != N_CHANNELS
-    ):
+    if not settings.flag("model", "stereo", default=True) or settings.integer("audio", "num_channels", 2) != N_CHANNELS:
         raise CheckpointError(f"{name} is a RoFormer for mono signals, which is not supported")
-    hop = settings.integer("model", "stft_hop_length", 512)
+    hop = settings.integer("model", "stft_hop_length")
     return RoformerSpec(
         name=name,
         kind="bs" if "final_norm.gamma" in tensors else "mel",

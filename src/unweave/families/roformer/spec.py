@@ -17,7 +17,7 @@ NUMBERS_PER_BIN = 2 * N_CHANNELS  # real and imaginary part of either channel
 
 @dataclass(frozen=True)
 class RoformerSpec:
-    """A RoFormer: transformers over time and over frequency bands in turn, and a mask for each stem at the end."""
+    """A RoFormer: transformers over time and over frequency bands in turn, then a mask for each stem."""
 
     name: str
     kind: Literal["bs", "mel"]

@@ -1,7 +1,7 @@
-"""An ONNX graph in the making, whose weights go straight into a file beside it.
+"""Build an ONNX graph whose weights go straight into a file beside it.
 
-Protocol buffers end at 2 GB, and the largest RoFormers have 6. Weights are written one array at a time, so that making
-a graph takes no more memory than its largest array, and are mapped when the graph is loaded.
+Protocol buffers end at 2 GB, and the largest RoFormers have 6. Weights are written one array at a time, so building
+a graph takes no more memory than its largest array. ONNX Runtime maps them when it loads the graph.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Shapes = Mapping[str, Sequence[int]]
 
 
 class GraphWriter:
-    """Nodes, and constants that are written to ``data``; names are given by counting."""
+    """Collects nodes, and writes constants to ``data``; names are numbered."""
 
     def __init__(self, data: BinaryIO, location: str) -> None:
         self._data = data

@@ -1,8 +1,8 @@
 """The YAML or JSON that comes with a checkpoint, as plain data.
 
-Files for RoFormers, SCNet and MDX23C are YAML that was written from ``ml_collections``, with tuples as the tag
-``!!python/tuple``. Their own readers use a loader that runs what a tag says; here that one tag is a tuple, and any
-other is refused.
+RoFormers, SCNet and MDX23C come with YAML written from ``ml_collections``, where tuples have the tag
+``!!python/tuple``. Their own tools use a loader that runs code named by tags; here that one tag means a tuple, and
+every other tag is refused.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from unweave.errors import CheckpointError
 
 
 def mapped(path: Path) -> memoryview:
-    """The bytes of ``path``; pages are read when they are touched, and given back when no array needs them.
+    """The bytes of ``path``; pages are read when they are first used, and released when no array needs them.
 
     Raises `CheckpointError` for an empty file and OSError where it cannot be read.
     """

@@ -1,9 +1,8 @@
 """Read a pickle without running it.
 
-Python's own unpickler imports and calls what the file tells it to. This one goes through the same instructions
-(`pickletools` takes them apart), but a class or function is only ever a `Name`, and "call it" means to look its name up
-in the short table of `unweave.models.checkpoints.builders`. What is not in the table is refused by name, so there is
-nothing a file could make it do.
+Python's own unpickler imports and calls whatever the file names. This one follows the same instructions, decoded by
+`pickletools`, but a class or function is only ever a `Name`, and calling one means looking it up in the short table of
+`unweave.models.checkpoints.builders`. Anything that is not in the table is refused by name.
 """
 
 from __future__ import annotations
@@ -55,18 +54,18 @@ class Source:
         line = bytes(self._data[self._position : self._position + MAX_LINE_BYTES])
         end = line.find(b"\n") + 1
         if not end:
-            raise CheckpointError("a name in the pickle does not end")
-        if b"\\" in line[:end]:  # no class is called so, and pickletools would take it for an escape
-            raise CheckpointError(f"the pickle names something {shown(line[:end])}")
+            raise CheckpointError("a name in the pickle is cut off or far too long")
+        if b"\\" in line[:end]:  # never part of a class name, and pickletools would read it as an escape
+            raise CheckpointError(f"the pickle contains an impossible name: {shown(line[:end])}")
         self._position += end
         return line[:end]
 
 
 def read_pickle(source: Source, persistent: Callable[[object], object] | None = None) -> object:
-    """The value of the next pickle in ``source``, which then stands behind it.
+    """The value of the next pickle in ``source``, which is left positioned after it.
 
-    ``persistent`` makes a value of what the file calls persistent (PyTorch: a reference to a storage). Raises
-    `CheckpointError` for anything but plain data, arrays, and the names that `is_known`.
+    ``persistent`` resolves references to objects outside the pickle (in PyTorch's files, storages). Raises
+    `CheckpointError` for anything but plain data, arrays and known names.
     """
     return _Machine(source, persistent).run()
 
@@ -86,7 +85,7 @@ class _Machine:
         start = self._source.tell()
         for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], self._source))):
             if count >= MAX_INSTRUCTIONS or self._source.tell() - start > MAX_PICKLE_BYTES:
-                raise CheckpointError("the pickle inside is too long to be the table of contents of a model")
+                raise CheckpointError("the pickle inside is too long to describe a model")
             name = opcode.name
             if name in LITERALS:
                 self._push(self._literal(argument))
@@ -108,17 +107,17 @@ class _Machine:
 
     def _pop(self) -> Any:
         if not self._stack:
-            raise CheckpointError("the pickle inside is damaged: it takes a value where there is none")
+            raise CheckpointError("the pickle inside is damaged: it uses a value that is not there")
         return self._stack.pop()
 
     def _top(self) -> Any:
         if not self._stack:
-            raise CheckpointError("the pickle inside is damaged: it takes a value where there is none")
+            raise CheckpointError("the pickle inside is damaged: it uses a value that is not there")
         return self._stack[-1]
 
     def _pop_to_mark(self) -> list[Any]:
         if not self._marks:
-            raise CheckpointError("the pickle inside is damaged: it goes back to a mark that was not set")
+            raise CheckpointError("the pickle inside is damaged: it returns to a mark that was never set")
         items = self._stack
         self._stack = self._marks.pop()
         return items
@@ -208,7 +207,7 @@ class _Machine:
         target = self._top()
         elements = target.elements if isinstance(target, Record) else target
         if not isinstance(elements, list):
-            raise CheckpointError("the pickle inside is damaged: it appends to what is no list")
+            raise CheckpointError("the pickle inside is damaged: it appends to something that is not a list")
         elements.extend(items)
 
     def _op_setitem(self, _: None) -> None:
@@ -222,7 +221,7 @@ class _Machine:
         target = self._top()
         entries = target.entries if isinstance(target, Record) else target
         if not isinstance(entries, dict) or len(items) % 2:
-            raise CheckpointError("the pickle inside is damaged: it sets an item of what is no dictionary")
+            raise CheckpointError("the pickle inside is damaged: it sets an item of something that is not a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not _is_key(key):
                 raise CheckpointError("the pickle uses something as a key that is neither a name nor a number")
@@ -251,7 +250,7 @@ class _Machine:
     def _op_stack_global(self, _: None) -> None:
         name, module = self._pop(), self._pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise CheckpointError("the pickle names a class by something that is no name")
+            raise CheckpointError("the pickle names a class by something that is not text")
         self._push_name(module, name)
 
     def _push_name(self, module: str, name: str) -> None:
@@ -278,7 +277,7 @@ class _Machine:
 
     def _op_binpersid(self, _: None) -> None:
         if self._persistent is None:
-            raise CheckpointError("the pickle refers to something outside of it, where nothing is")
+            raise CheckpointError("the pickle refers to something outside it, but there is nothing else")
         self._push(self._persistent(self._pop()))
 
 

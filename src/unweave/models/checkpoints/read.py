@@ -21,7 +21,7 @@ from unweave.models.checkpoints.weights import find_weights
 
 PICKLE_MAGIC = b"\x80"
 SUFFIXES = (".ckpt", ".th", ".pth", ".pt", ".chpt", ".safetensors", ".onnx")
-# What files turn out to be that somebody saved under a checkpoint's name.
+# What files with a checkpoint's name sometimes turn out to be.
 FOREIGN = {
     b"version https://git-lfs": "a pointer to a file in Git LFS; fetch the file itself",
     b"<": "a web page; the download went wrong",
@@ -49,11 +49,11 @@ def is_checkpoint_name(path: Path) -> bool:
 
 
 def read_tensors(path: Path | str, configuration: Path | str | None = None) -> Checkpoint:
-    """Open a checkpoint of PyTorch, safetensors or ONNX; its kind is told from what is inside.
+    """Open a checkpoint of PyTorch, safetensors or ONNX; the format is detected from its contents.
 
-    ``configuration`` is its YAML or JSON file; otherwise one of the same name beside the checkpoint is taken, if there
-    is one. Arrays are mapped: opening takes no memory for them, and each is read when it is asked for. Nothing in the
-    file is executed. Raises `CheckpointError` for what is damaged, is not a checkpoint, or wants more than to be data.
+    ``configuration`` is its YAML or JSON file; otherwise one of the same name beside the checkpoint is used, if there
+    is one. Arrays are mapped: opening takes no memory for them, and each is read on demand. Nothing in the file is
+    executed. Raises `CheckpointError` for a file that is damaged, is not a checkpoint, or asks for anything but data.
     """
     path = Path(path)
     beside = configuration_beside(path) if configuration is None else Path(configuration)

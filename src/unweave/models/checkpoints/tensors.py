@@ -1,4 +1,4 @@
-"""Named arrays that are read from their file when they are asked for."""
+"""Named arrays, read from their file on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unweave.errors import CheckpointError
 
 Array = npt.NDArray[np.generic]
 
-# What damaged files make the readers and NumPy raise. MemoryError is for sizes that only a lying header can ask for.
+# What the readers and NumPy raise for damaged files; a MemoryError comes from sizes that only a false header has.
 DAMAGE = (
     ValueError,
     TypeError,

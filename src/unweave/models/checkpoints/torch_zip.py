@@ -47,7 +47,7 @@ def read_torch_zip(data: memoryview) -> tuple[object, dict[str, Storage]]:
 def storage_reference(reference: object) -> StorageReference:
     """A storage from its description ("storage", type, key, location, number of elements). Raises `CheckpointError`."""
     if not isinstance(reference, tuple) or len(reference) < 5 or reference[0] != "storage":
-        raise CheckpointError("the pickle refers to something outside of it that is no storage")
+        raise CheckpointError("the pickle refers to something outside it that is not a storage")
     _, kind, key, _, n_elements = reference[:5]
     element = ELEMENTS.get(kind.path) if isinstance(kind, Name) else None
     if element is None:
@@ -78,7 +78,7 @@ class _Archive:
         self._check_overlaps()
         tables = [name for name in self._places if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(tables) != 1:
-            raise CheckpointError("it is a zip file, but not one of PyTorch's: it has no data.pkl, or several")
+            raise CheckpointError("it is a zip file, but not one of PyTorch's: expected exactly one data.pkl inside")
         self._folder = tables[0].removesuffix("data.pkl")
         if any(name.startswith(f"{self._folder}code/") for name in self._places):
             raise CheckpointError("it is a TorchScript program, not a file of weights")
@@ -88,10 +88,10 @@ class _Archive:
         _verify(self.table, self._places[tables[0]][1])
 
     def check_byte_order(self) -> None:
-        """Raises `CheckpointError` for a file of a machine that writes the highest byte first."""
+        """Raises `CheckpointError` for a big-endian file."""
         name = f"{self._folder}byteorder"
         if name in self._places and bytes(self._bytes(name)[:16]) != b"little":
-            raise CheckpointError(f"its numbers have the byte order {shown(bytes(self._bytes(name)[:16]))}, not little")
+            raise CheckpointError(f"its byte order is {shown(bytes(self._bytes(name)[:16]))}, expected little-endian")
 
     def storage(self, key: str) -> Storage:
         """The storage ``key``; its checksum is verified when it is read for the first time."""

@@ -1,4 +1,4 @@
-"""What a pickle is made into: plain Python values, and inert stand-ins for everything else."""
+"""What a pickle becomes: plain Python values, and inert stand-ins for everything else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from unweave.errors import CheckpointError
 from unweave.models.checkpoints.tensors import shown
 
-MAX_PLAIN_VALUES = 200_000  # shared lists of lists can stand for more values than there are atoms
+MAX_PLAIN_VALUES = 200_000  # lists that share lists can unfold to more values than any memory holds
 MAX_PLAIN_DEPTH = 64
 
 
@@ -24,7 +24,7 @@ class Name:
 
 @dataclass(eq=False)
 class Record:
-    """An object of a class that is known to hold settings: what it would be made of, and never made."""
+    """An object of a class that holds settings: what it would be created from. It is never created."""
 
     name: str
     args: tuple[object, ...]
@@ -34,13 +34,13 @@ class Record:
 
 
 class NotPlain(Exception):
-    """The value holds arrays, or something else that is no setting."""
+    """The value holds arrays, or something else that is not a setting."""
 
 
 def plain(value: object) -> object:
     """``value`` as numbers, strings, lists, tuples and dictionaries alone.
 
-    Raises `NotPlain` for what holds arrays, and `CheckpointError` for what refers to itself or unfolds without end.
+    Raises `NotPlain` where it holds arrays, and `CheckpointError` where it contains itself or unfolds to too much.
     """
     return _Plain().convert(value, 0)
 

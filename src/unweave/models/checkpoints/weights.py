@@ -1,4 +1,4 @@
-"""Which of the values in a checkpoint are the weights, and what the rest says about them."""
+"""Find the weights in a checkpoint, and the settings around them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Search:
     def find(self, value: object, depth: int) -> Weights:
         entries = _entries(value)
         if entries is None:
-            raise CheckpointError("it is no dictionary of weights")
+            raise CheckpointError("it contains no dictionary of weights")
         if depth > MAX_DEPTH:
             raise CheckpointError(f"the weights are nested more than {MAX_DEPTH} deep")
         self._n_seen += len(entries)

@@ -1,6 +1,6 @@
 """Weights as safetensors, written one array at a time.
 
-The library's own writer wants all of them in memory, which for the largest models is 6 GB.
+The library's own writer needs all of them in memory, which is 6 GB for the largest models.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALIGNMENT = 8  # of the first array, as the format asks for
 
 
 def write_safetensors(tensors: Tensors, path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write all arrays to ``path``, whose name the caller makes sure is a temporary one.
+    """Write all arrays to ``path``. The file is incomplete until this returns: write to a temporary name, then rename.
 
     Raises `CheckpointError` where an array is damaged or complex, and OSError where ``path`` cannot be written.
     """
