@@ -8,13 +8,22 @@ import pytest
 from tests.helpers.signals import error_db, noise, tones
 from unweave import ConsentError, OptionError, Separator
 from unweave.families.base import Loaded
-from unweave.families.hybrid import WaveformSeparator, as_channels, from_channels, triangle_weights
+from unweave.families.htdemucs.recipe import (
+    HTDemucsSeparator,
+    as_channels,
+    from_channels,
+    spectrum_of,
+    triangle_weights,
+    waveform_of,
+)
+from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models import consent
 from unweave.models.catalog import HTDEMUCS
 from unweave.separation.stream import SegmentStream, StreamFormat, concatenated
 from unweave.separation.workers import Workers
 
 SPEC = dataclasses.replace(HTDEMUCS, segment_samples=9000, n_fft=512, hop_length=128)
+NETWORK = HTDemucsSpec(segment_samples=9000, n_fft=512)
 
 
 class Shares:
@@ -27,11 +36,11 @@ class Shares:
         return shares[..., None] * spectrum, shares * mixture
 
 
-def separate(mixture, spec=SPEC, sizes=(5000,)):
+def separate(mixture, overlap=0.25, sizes=(5000,)):
     workers = Workers(2, "test")
     stream = SegmentStream(
-        WaveformSeparator(spec, Shares()),
-        {name: index for index, name in enumerate(spec.stems)},
+        HTDemucsSeparator(NETWORK, Shares(), overlap=overlap),
+        {name: index for index, name in enumerate(NETWORK.stems)},
         workers,
         3,
         model_rate=44100,
@@ -51,7 +60,7 @@ def separate(mixture, spec=SPEC, sizes=(5000,)):
 @pytest.mark.parametrize("n_samples", [1000, 9000, 50_000])
 def test_segments_are_put_together_as_they_were(overlap, n_samples):
     mixture = tones(n_samples)
-    stems = separate(mixture, dataclasses.replace(SPEC, overlap=overlap))
+    stems = separate(mixture, overlap)
     for share, stem in zip(Shares.SHARES, stems.values(), strict=True):
         assert stem.shape == mixture.shape
         # The spectrum lacks its highest bin and the frames at its ends, as in the original.
@@ -89,11 +98,11 @@ def test_weights_sum_to_one(length, hop):
 
 
 def test_the_spectrum_has_the_published_shape():
-    separator = WaveformSeparator(HTDEMUCS, Shares())
-    spectrum = separator._spectrum(noise(HTDEMUCS.segment_samples))
+    spec = HTDemucsSpec()
+    mixture = noise(spec.segment_samples)
+    spectrum = spectrum_of(mixture, spec)
     assert spectrum.shape == (2, 336, 2048)
-    back = separator._waveform(spectrum, HTDEMUCS.segment_samples)
-    assert error_db(back, noise(HTDEMUCS.segment_samples)) < -30
+    assert error_db(waveform_of(spectrum, spec), mixture) < -30
 
 
 def test_consent_is_asked_once(cache, monkeypatch):
@@ -114,7 +123,7 @@ def test_consent_by_environment(cache, monkeypatch, value):
 
 
 def loaded_htdemucs(monkeypatch):
-    loaded = Loaded(SPEC, WaveformSeparator(SPEC, Shares()), fills_all_cores=True)
+    loaded = Loaded(SPEC, HTDemucsSeparator(NETWORK, Shares()), n_parallel=1)
     monkeypatch.setattr("unweave.separation.separator.load", lambda model, options: loaded)
 
 

@@ -36,7 +36,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._session = _session(_optimised(path))
+            self._session = _session(_optimised(path), _options())
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
         (self._input,) = self._session.get_inputs()
@@ -63,19 +63,20 @@ class OnnxNetwork:
 
 
 class OnnxSession:
-    """A network in an ONNX file, run on ``n_threads`` of the CPU, one call at a time: float32 arrays in, arrays out.
+    """A network in an ONNX file on the CPU: float32 arrays in, arrays out. It spreads operations over ``n_threads``.
 
-    It spreads each operation over its threads. Large networks take gigabytes per segment: two at once take twice as
-    much and are slower than one on all cores, and an arena would keep the most that ever was. Raises `ModelError` for a
-    file that ONNX Runtime does not take.
+    ``n_at_once`` calls may run at the same time, each on that many threads; further ones wait. Large networks take
+    gigabytes per call, so that more is seldom better. Buffers are given back after each operation that needs them,
+    not kept for later ones of the same size, which took three times as much. Raises `ModelError` for a file that ONNX
+    Runtime does not take.
     """
 
-    def __init__(self, path: Path, n_threads: int) -> None:
-        self._path, self._n_threads = path, n_threads
+    def __init__(self, path: Path, n_threads: int, n_at_once: int = 1) -> None:
+        self._path, self._n_threads, self._n_at_once = path, n_threads, n_at_once
         self._stale: list[onnxruntime.InferenceSession] = []
         self._open()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
+            os.register_at_fork(after_in_child=self._renew_locks)
 
     def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
         """All outputs, in the order of the file, for all inputs in theirs."""
@@ -83,6 +84,7 @@ class OnnxSession:
             if self._process != os.getpid():
                 self._stale.append(self._session)  # kept: its end would wait for threads that are not there
                 self._open()
+        with self._turns:
             outputs: list[npt.NDArray[np.float32]] = self._session.run(
                 None, {name: np.ascontiguousarray(array) for name, array in zip(self._inputs, arrays, strict=True)}
             )
@@ -91,25 +93,26 @@ class OnnxSession:
     def _open(self) -> None:
         options = _options()
         options.intra_op_num_threads = self._n_threads
-        options.enable_cpu_mem_arena = False
+        options.enable_mem_reuse = False
         try:
-            self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+            self._session = _session(_optimised(self._path), options)
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load {self._path}: {error}") from error
         self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self._turn = threading.Lock()
         self._process = os.getpid()
+        self._renew_locks()
 
-    def _renew_lock(self) -> None:
-        """In a child after a fork, the lock may be held by a thread that is not there."""
-        self._turn = threading.Lock()
+    def _renew_locks(self) -> None:
+        """In a child after a fork, a lock may be held by a thread that is not there."""
+        self._turn = threading.RLock()
+        self._turns = threading.Semaphore(self._n_at_once)
 
 
 class OnnxHybridNetwork:
     """A hybrid waveform network in an ONNX file: see `OnnxSession`."""
 
-    def __init__(self, path: Path, n_threads: int) -> None:
-        self._session = OnnxSession(path, n_threads)
+    def __init__(self, path: Path, n_threads: int, n_at_once: int = 1) -> None:
+        self._session = OnnxSession(path, n_threads, n_at_once)
 
     def run(
         self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
@@ -128,8 +131,7 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    options = _options()
+def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     if path.name == OPTIMISED:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from unweave.engines.base import Network, SegmentSeparator
 from unweave.engines.choose import Runtime
+from unweave.errors import OptionError
 from unweave.families.quality import Quality, find_quality
 from unweave.models.fetch import DownloadProgress
 from unweave.models.spec import MaskModelSpec, ModelSpec
@@ -20,6 +21,14 @@ class LoadOptions:
     accept_licence: bool = False  # consent to a licence that restricts the use of the weights
     offline: bool = False  # never open a connection
     on_download: DownloadProgress = lambda done, total, label: None
+
+
+def require_plain_cpu(name: str, runtime: Runtime) -> None:
+    """Raise `OptionError` for anything but the CPU in float32, where the model ``name`` runs in nothing else."""
+    if not runtime.is_float32_on_cpu:
+        raise OptionError(
+            f"{name} runs on the CPU in float32 only, not with device {runtime.device} and precision {runtime.precision}"
+        )
 
 
 @dataclass(frozen=True)
@@ -37,5 +46,5 @@ class Loaded:
     spec: ModelSpec
     separator: SegmentSeparator
     masking: MaskingModel | None = None
-    fills_all_cores: bool = False  # one segment at a time: its network spreads each over all threads by itself
+    n_parallel: int | None = None  # how many segments are worth computing at once; None: as many as there are threads
     sums_to_mixture: bool = False  # all stems together are the mixture, but for rounding

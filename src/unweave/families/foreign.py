@@ -18,15 +18,15 @@ from typing import Any, Protocol, cast
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
-from unweave.errors import CheckpointError, ModelError, OptionError
-from unweave.families.base import Loaded, LoadOptions
+from unweave.errors import CheckpointError, ModelError
+from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
 from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
 from unweave.models.checkpoints import Tensors, read_tensors
 from unweave.models.files import file_crc32c, seal, sealed_or_temporary_folder
 from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
 from unweave.models.resolve import ResolvedModel
-from unweave.models.spec import ForeignModelSpec
+from unweave.models.spec import ForeignModelSpec, ModelSpec
 from unweave.models.validate import check_stems
 
 FAMILIES = ("htdemucs", "roformer")
@@ -98,21 +98,22 @@ def add_checkpoint(name: str, path: Path, configuration: Path | None = None) -> 
     return spec
 
 
+def check(spec: ModelSpec, runtime: Runtime) -> None:
+    """See `unweave.families.load.Family`."""
+    require_plain_cpu(spec.name, runtime)
+
+
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     """See `unweave.families.load.Family`."""
     spec = resolved.spec
     assert isinstance(spec, ForeignModelSpec)
-    if not options.runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{spec.name} runs on the CPU in float32 only, not with device {options.runtime.device} and precision "
-            f"{options.runtime.precision}"
-        )
     family = _family(spec.family)
     description = _description(family, spec)
     folder = resolved.locate(options.offline, options.on_download)
     network = _network_folder(family, spec, description, folder)
     separator = family.open_separator(description, network, options.runtime)
-    return Loaded(spec, separator, fills_all_cores=True, sums_to_mixture=bool(spec.complement))
+    n_parallel = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
+    return Loaded(spec, separator, n_parallel=n_parallel, sums_to_mixture=bool(spec.complement))
 
 
 def _recognised(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> tuple[str, Description]:

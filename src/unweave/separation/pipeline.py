@@ -64,9 +64,9 @@ class SinglePipeline:
     n_learning_passes = 0
 
     def __init__(
-        self, loaded: Loaded, workers: Workers, n_threads: int, separator: SegmentSeparator | None = None
+        self, loaded: Loaded, workers: Workers, n_parallel: int, separator: SegmentSeparator | None = None
     ) -> None:
-        self._loaded, self._workers, self._n_threads = loaded, workers, n_threads
+        self._loaded, self._workers, self._n_parallel = loaded, workers, n_parallel
         self._separator = separator or loaded.separator
 
     @property
@@ -86,7 +86,7 @@ class SinglePipeline:
 
     def with_separator(self, separator: SegmentSeparator) -> SinglePipeline:
         """The same model, its segments separated in another way."""
-        return SinglePipeline(self._loaded, self._workers, self._n_threads, separator)
+        return SinglePipeline(self._loaded, self._workers, self._n_parallel, separator)
 
     def shifted(self, share: float) -> SinglePipeline:
         """The same with segments that begin ``share`` of a hop earlier."""
@@ -104,7 +104,7 @@ class SinglePipeline:
             work,
             self._separator.segmentation,
             self._workers,
-            self._n_threads + 1,
+            self._n_parallel + 1,
             sample_rate=sample_rate,
             model_rate=self._loaded.spec.sample_rate,
         )
@@ -116,7 +116,7 @@ class SinglePipeline:
             self._separator,
             {name: spec.stems.index(name) for name in stems},
             self._workers,
-            self._n_threads + 1,
+            self._n_parallel + 1,
             model_rate=spec.sample_rate,
             form=form,
         )

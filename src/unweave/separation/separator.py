@@ -104,11 +104,11 @@ class Separator:
         self.loaded: tuple[Loaded, ...] = tuple(load(member.model, options) for member in members)
         self._keeps_residual = residual
         self._sums_to_mixture = options.quality.sums_to_mixture
-        # Every thread that calls a network which spreads segments over the cores itself would keep a heap of its own.
-        n_workers = 1 if all(each.fills_all_cores for each in self.loaded) else options.runtime.n_threads
-        self._workers = Workers(n_workers, "unweave")
-        n_threads = options.runtime.n_threads
-        pipelines = [_pipeline(each, self._workers, n_threads, n_shifts, wiener) for each in self.loaded]
+        n_parallel = [each.n_parallel or options.runtime.n_threads for each in self.loaded]
+        self._workers = Workers(max(n_parallel), "unweave")
+        pipelines = [
+            _pipeline(each, self._workers, n, n_shifts, wiener) for each, n in zip(self.loaded, n_parallel, strict=True)
+        ]
         self._pipeline: Pipeline = pipelines[0]
         if len(members) > 1:
             weights = [member.weight for member in members]
@@ -318,9 +318,9 @@ class Separator:
         return names
 
 
-def _pipeline(loaded: Loaded, workers: Workers, n_threads: int, n_shifts: int, wiener: Wiener | None) -> Pipeline:
+def _pipeline(loaded: Loaded, workers: Workers, n_parallel: int, n_shifts: int, wiener: Wiener | None) -> Pipeline:
     """One model with its options, put together."""
-    single = SinglePipeline(loaded, workers, n_threads)
+    single = SinglePipeline(loaded, workers, n_parallel)
     filtered: SinglePipeline | WienerPipeline = single
     if wiener == "track":
         filtered = WienerPipeline(single, masking_of(loaded))

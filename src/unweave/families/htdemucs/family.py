@@ -16,6 +16,7 @@ from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.checkpoints import Tensors
 
 NETWORK = "network.onnx"
+MOST_AT_ONCE = 2
 
 
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> HTDemucsSpec | None:
@@ -33,6 +34,18 @@ def write_network(spec: HTDemucsSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> SegmentSeparator:
     """See `unweave.families.foreign.ForeignFamily`."""
+    return separator_of(spec, folder, runtime)
+
+
+def separator_of(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> HTDemucsSeparator:
+    """The network that was written into ``folder``, on `parallel` segments at once."""
     from unweave.engines.onnx import OnnxHybridNetwork
 
-    return HTDemucsSeparator(spec, OnnxHybridNetwork(folder / NETWORK, runtime.n_threads))
+    n_at_once = parallel(runtime)
+    n_threads = max(1, runtime.n_threads // n_at_once)
+    return HTDemucsSeparator(spec, OnnxHybridNetwork(folder / NETWORK, n_threads, n_at_once))
+
+
+def parallel(runtime: Runtime) -> int:
+    """How many segments are computed at once: two are faster than one on all cores, and more take too much memory."""
+    return min(MOST_AT_ONCE, runtime.n_threads)
