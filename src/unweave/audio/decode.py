@@ -91,7 +91,7 @@ class AudioReader:
         if self._first == self._last:
             self.close()
             raise AudioReadError(
-                f"cannot read {self.name}: a part of {duration_seconds:g} s is less than one sample at "
+                f"cannot read {self.name}: a part of {duration_seconds:g} s is shorter than one sample at "
                 f"{self.sample_rate} Hz"
             )
 
@@ -165,7 +165,7 @@ class AudioReader:
             yield np.concatenate(pending, axis=1)
         if n_chosen == 0:
             raise AudioReadError(
-                f"cannot read {self.name}: it is {position / self.sample_rate:.1f} s long; there is nothing from "
+                f"cannot read {self.name}: it is {position / self.sample_rate:.1f} s long, so there is nothing from "
                 f"{self._seconds[0]:g} s on"
             )
 
@@ -284,7 +284,7 @@ class AudioReader:
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:
-            log.warning("%s: %d samples that are not numbers were silenced", self.name, non_finite)
+            log.warning("%s: %d samples that are not finite numbers were replaced by silence", self.name, non_finite)
 
     def _sound(self, waveform: Waveform) -> tuple[Waveform, int]:
         """Samples that can be sound, and how many could not and are silent now.

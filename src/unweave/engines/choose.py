@@ -32,9 +32,9 @@ class Runtime:
         kind, colon, number = self.device.partition(":")
         highest = {"cuda": 1 << 10, "mps": 1, "cpu": 1}.get(kind, 0)  # only CUDA has several
         if kind not in DEVICES or (colon and not (number.isascii() and number.isdigit() and int(number) < highest)):
-            raise OptionError(f"expected a device of {', '.join(DEVICES)} or cuda:1, got {self.device!r}")
+            raise OptionError(f"expected one of the devices {', '.join(DEVICES)} or cuda:1, got {self.device!r}")
         if self.precision not in PRECISIONS:
-            raise OptionError(f"expected a precision of {', '.join(PRECISIONS)}, got {self.precision!r}")
+            raise OptionError(f"expected one of the precisions {', '.join(PRECISIONS)}, got {self.precision!r}")
         if kind in ("cpu", "mps"):
             object.__setattr__(self, "device", kind)
         if self.n_threads == 0:
@@ -68,7 +68,7 @@ def require_torch_device(device: str) -> None:
     from unweave.engines.torch import has_device
 
     if not has_device(device):
-        raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
+        raise OptionError(f"there is no device {device} here, or PyTorch was installed without support for it")
 
 
 def _best_device() -> str:

@@ -63,7 +63,7 @@ def evaluate(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError(f"cannot keep scores in {folder}: {error.strerror or error}") from error
+        raise OptionError(f"cannot save scores in {folder}: {error.strerror or error}") from error
     origin = origin_of(separator)
     finished: list[Scores] = []
     pending: deque[_Job] = deque()
@@ -163,7 +163,7 @@ def _failure(track: str, error: Exception) -> Failure:
     if isinstance(error, UnweaveError):
         reason = str(error)
     elif isinstance(error, BrokenProcessPool):
-        reason = "the process that scored it ended abruptly; perhaps there was too little memory"
+        reason = "the process that scored it ended abruptly; perhaps it ran out of memory"
     elif isinstance(error, OSError) and error.strerror:
         reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:

@@ -32,7 +32,7 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     runtime = options.runtime
     if not runtime.is_float32_on_cpu:
         raise OptionError(
-            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{spec.name} only runs on the CPU in float32, not with device {runtime.device} and precision "
             f"{runtime.precision}"
         )
     from unweave.engines.onnx import OnnxHybridNetwork

@@ -47,5 +47,5 @@ def find_quality(name: str) -> Quality:
     """The preset called ``name``. Raises `OptionError`."""
     known = name.lower() if isinstance(name, str) else ""
     if known not in PRESETS:
-        raise OptionError(f"expected a quality of {', '.join(PRESETS)}, got {name!r}")
+        raise OptionError(f"expected one of the qualities {', '.join(PRESETS)}, got {name!r}")
     return PRESETS[known]

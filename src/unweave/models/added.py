@@ -72,9 +72,9 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
     except ArchiveError as error:
-        raise ModelError(f"{origin} is not a folder, a .tar.gz or a .zip that can be used: {error}") from error
+        raise ModelError(f"{origin} is not a usable folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
-        raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
+        raise ModelError(f"cannot save {name} in {target}: {error.strerror or error}") from error
     return dataclasses.replace(spec, name=name, weights=name)
 
 

@@ -59,11 +59,12 @@ def ensure_weights(
     folder = home_of(weights)
     if folder != weights_folder(name):
         if origin is not None:
-            raise DownloadError(f"the weights {name} come with unweave: there is nothing to fetch")
+            raise DownloadError(f"the weights {name} are part of unweave: there is nothing to download")
         if is_present(weights):
             return folder
         raise DownloadError(
-            f"the weights {name} came with unweave, but those in {folder} are missing or damaged: install it again"
+            f"the weights {name} are part of unweave, but those in {folder} are missing or damaged: "
+            "install unweave again"
         )
     if origin is None and (is_present(weights) or _is_foreign(folder, weights)):
         return folder
@@ -74,8 +75,7 @@ def ensure_weights(
                 _fetch(weights, folder, offline or is_offline(), origin, progress)
     except OSError as error:
         raise DownloadError(
-            f"cannot keep weights in {folder}: {error.strerror or error}. "
-            "Set UNWEAVE_CACHE to a folder that can be written"
+            f"cannot save weights in {folder}: {error.strerror or error}. Set UNWEAVE_CACHE to a writable folder"
         ) from error
     return folder
 

@@ -95,7 +95,8 @@ def resolve(model: str) -> ResolvedModel:
     if path.suffix not in MODEL_FILES or "\0" in model:
         known = ", ".join([*SHORT_NAMES, *specs(), *added_names()])
         raise UnknownModelError(
-            f"no model is called {model!r}; there are {known}, or the path of a .json, .onnx or .safetensors file"
+            f"there is no model called {model!r}; name one of {known}, "
+            "or the path of a .json, .onnx or .safetensors file"
         )
     try:
         path = path.expanduser()

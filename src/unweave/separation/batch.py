@@ -156,7 +156,7 @@ def _separate(
         try:
             journal.record(before, task.source, paths.values())
         except AudioWriteError as error:
-            log.warning("%s is done, but will be done again by --skip_existing: %s", task.source, error)
+            log.warning("%s is done, but --skip_existing will separate it again: %s", task.source, error)
     return paths
 
 

@@ -107,7 +107,7 @@ def relative_stem_paths(
         paths[stem] = relative_path(template, values, flavour)
     if not shares_a_file and len({str(path).casefold() for path in paths.values()}) < len(paths):
         raise OptionError(
-            f"the template {options.filename_format!r} gives several stems one path; put {{instrument}} into it"
+            f"the template {options.filename_format!r} gives several stems the same path; add {{instrument}} to it"
         )
     return paths
 

@@ -116,7 +116,7 @@ class ModelPlan:
         if n_bins % grid:
             raise OptionError(f"n_bins must be a multiple of {grid}, got {n_bins}")
         if not is_bands and len(widths) != 6:
-            raise OptionError(f"U-Nets have six widths, got {len(widths)}")
+            raise OptionError(f"U-Nets need six widths, got {len(widths)}")
         return MaskModelSpec(
             name=name,
             weights=name,

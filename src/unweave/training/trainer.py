@@ -105,7 +105,7 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
         return spec, new_network(spec)
     model = resolve(plan.model.start)
     if not isinstance(model.spec, MaskModelSpec):
-        raise OptionError(f"{plan.model.start} cannot be trained: it is a graph without its making")
+        raise OptionError(f"{plan.model.start} cannot be trained further: it is a finished graph")
     spec = replace(model.spec, name=name, weights=name, before="")  # of a cascade the second network is trained
     network = load_network(model.spec, model.locate(False, lambda done, total, label: None))
     if plan.model.time_attention:
@@ -120,7 +120,7 @@ def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, 
     if plan.data.licences:
         sources = [[track for track in tracks if track.licence in plan.data.licences] for tracks in sources]
         if not any(sources):
-            raise OptionError(f"no track is under {', '.join(plan.data.licences)}")
+            raise OptionError(f"no track has a licence of {', '.join(plan.data.licences)}")
     training = [[track for track in tracks if not is_held_out(track, plan)] for tracks in sources]
     held_out = [[track for track in tracks if is_held_out(track, plan)] for tracks in sources]
     held_out += [find_training_tracks(source, spec.stems) for source in plan.data.validation]
