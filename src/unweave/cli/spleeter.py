@@ -42,13 +42,13 @@ def separate(
     adapter: Annotated[
         str, typer.Option("-a", "--adapter", help="Class that loads and saves audio.")
     ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate")] = "128k",
-    codec: Annotated[str, typer.Option("-c", "--codec")] = "wav",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Bitrate of lossy formats.")] = "128k",
+    codec: Annotated[str, typer.Option("-c", "--codec", help="File format of the stems.")] = "wav",
     duration: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option("-d", "--duration", help="Seconds to separate. By default, to the end (in the original: 600)."),
     ] = None,
-    offset: Annotated[float, typer.Option("-s", "--offset")] = 0.0,
+    offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
     output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
     stft_backend: Annotated[
         Optional[str],  # noqa: UP045

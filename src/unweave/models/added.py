@@ -28,7 +28,7 @@ MAX_BYTES = 4 << 30  # of all files of a model together
 
 
 def added_names() -> list[str]:
-    """The names under which models were added; none where the cache cannot be read."""
+    """The names under which models were added; none if the cache cannot be read."""
     try:
         names = os.listdir(added_folder())
     except OSError:
@@ -45,12 +45,12 @@ def added_model_folder(name: str) -> Path:
 
 
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
-    """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
+    """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``, and return its description.
 
-    That is a folder that ``unweave train`` wrote, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's
-    JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one if the
-    checkpoint has an official name. Everything is read and each checksum verified before anything is kept; then the
-    files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
+    ``origin`` contains a folder that ``unweave train`` wrote, or a TensorFlow checkpoint. ``configuration`` is the
+    checkpoint's JSON in Spleeter's format. Without it, the only JSON file inside ``origin`` is used, or the official
+    one if the checkpoint has an official name. Everything is read and every checksum verified before anything is kept.
+    Then the files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")

@@ -1,4 +1,4 @@
-"""Training from a plan to a model: the network, the music, the loop, and what it leaves."""
+"""Training, from a plan to a model: the network, the music, the loop, and the result."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     command: Sequence[str] = ("unweave", "train"),
 ) -> Result:
-    """Train as ``plan`` says, going on from the checkpoint in its output if there is one.
+    """Train as ``plan`` says, continuing from the checkpoint in its output folder if there is one.
 
-    ``should_stop`` is asked after each step; if it says so, a checkpoint is written and the result is not finished.
-    Raises `OptionError` for a plan that cannot be carried out and where the loss is no longer a number (the checkpoint
-    is then the last one before), `ModelError` for a start that cannot be had.
-    From here on the process keeps the memory that it frees (`keep_freed_memory`).
+    ``should_stop`` is called after each step; if it returns True, a checkpoint is written and the result is not
+    finished. Raises `OptionError` for a plan that cannot be carried out, and if the loss is no longer a number (the
+    last good checkpoint is then kept); `ModelError` for a start that is not available. From here on, the process
+    keeps the memory that it frees (`keep_freed_memory`).
     """
     keep_freed_memory()
     accelerator = _accelerator(plan)
