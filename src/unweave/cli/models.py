@@ -116,17 +116,15 @@ def path(name: Name) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
-    origin: Annotated[
-        Path, typer.Argument(help="A folder, .tar.gz or .zip that contains a trained model or a checkpoint.")
-    ],
+    origin: Annotated[Path, typer.Argument(help="A folder, .tar.gz or .zip with a trained model or a checkpoint.")],
     config: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--config", help="Its configuration in Spleeter's JSON format, if it is not in there.", show_default=False
+            "--config", help="Its configuration in Spleeter's JSON format, if that is not inside.", show_default=False
         ),
     ] = None,
 ) -> None:
-    """Add a model of your own: one that you trained with unweave, or a checkpoint in Spleeter's format."""
+    """Add a model of your own: one that unweave trained, or a checkpoint of Spleeter's layout."""
     with failures_shown():
         from unweave.models.added import add_model
 

@@ -104,7 +104,7 @@ def test_an_array_of_another_shape_is_named(tmp_path, name):
         (changed(SETTINGS, "model", num_stems=2), "says num_stems 2"),
         (changed(SETTINGS, "model", heads=8), "says heads 8"),
         (changed(SETTINGS, "model", stft_n_fft=4096, stft_win_length=4096), "2049"),
-        (changed(SETTINGS, "model", stft_win_length=1024), "window that is not as long"),
+        (changed(SETTINGS, "model", stft_win_length=1024), "window of another length"),
         (changed(SETTINGS, "model", stereo=False), "mono"),
         (changed(SETTINGS, "model", stft_hop_length=0), "model.stft_hop_length"),
         (changed(SETTINGS, "model", stft_hop_length=2000), "do not fit"),

@@ -255,7 +255,7 @@ def test_a_codec_bomb(tmp_path):
     body = text("x" * 100_000) + memoised(0) + pickle.POP
     once = name("_codecs", "encode") + recalled(0) + text("latin1") + pickle.TUPLE2 + pickle.REDUCE
     body += pickle.MARK + once * 1000 + pickle.LIST
-    refused(tmp_path / "a.ckpt", in_zip(body), match="more bytes than it contains")
+    refused(tmp_path / "a.ckpt", in_zip(body), match="more bytes than it has")
 
 
 @pytest.mark.parametrize("kind", ["list", "dict"])
@@ -288,7 +288,7 @@ def test_no_end_and_more_than_one_value(tmp_path):
 
 @pytest.mark.parametrize("value", [None, 3, [1, 2], {}, {"a": 1}, {"state_dict": {}}, "text"])
 def test_no_weights(tmp_path, value):
-    refused(tmp_path / "a.ckpt", zip_bytes(pickle.dumps(value, 2)), match="no weights|not a dictionary")
+    refused(tmp_path / "a.ckpt", zip_bytes(pickle.dumps(value, 2)), match="no weights|no dictionary")
 
 
 def test_quantised_weights_are_named(tmp_path):
@@ -336,7 +336,7 @@ def test_another_byte_order(tmp_path, order):
 def test_other_zip_files(tmp_path):
     stream = io.BytesIO()
     np.savez(stream, a=np.zeros(3))
-    refused(tmp_path / "a.ckpt", stream.getvalue(), match="not a file of PyTorch's")
+    refused(tmp_path / "a.ckpt", stream.getvalue(), match="not one of PyTorch's")
     refused(tmp_path / "a.ckpt", in_zip(RIGHT, extra=[("archive/code/__torch__.py", b"x")]), match="TorchScript")
 
 
@@ -372,7 +372,7 @@ def test_the_old_format_in_disorder(tmp_path):
     refused(path, legacy_bytes(right, counts=(1 << 62,)), match="elements")
     refused(path, legacy_bytes(right, raw=(RAW[:-1],)), match="truncated")
     refused(path, legacy_bytes(right, raw=(RAW + b"x",)), match="follow")
-    refused(path, pickle.dumps({"a": np.zeros(3)}, 2) + b"x", match="followed by other data")
+    refused(path, pickle.dumps({"a": np.zeros(3)}, 2) + b"x", match="something behind")
 
 
 def test_a_view_that_reaches_out_of_its_storage(tmp_path):

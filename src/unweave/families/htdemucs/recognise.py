@@ -76,9 +76,9 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
     try:
         derived = _derived(shapes, arguments)
     except KeyError as error:
-        raise CheckpointError(f"the weights are of an unknown kind of HTDemucs: they lack {error}") from error
+        raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they lack {error}") from error
     except (ValueError, ArithmeticError, IndexError) as error:
-        raise CheckpointError("the weights are of an unknown kind of HTDemucs: their shapes do not fit") from error
+        raise CheckpointError("the weights are of an HTDemucs of an unknown kind: their shapes do not fit") from error
     for name in DERIVED:
         told = arguments.get(name)
         if told is not None and told != derived[name] and not (name == "depth" and told == -derived[name]):
@@ -86,7 +86,7 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
     free = {name: arguments[name] for name in FREE if arguments.get(name) is not None}
     for name, value in free.items():
         if isinstance(value, str) or not math.isfinite(float(value)):
-            raise CheckpointError(f"the configuration says {name}={value!r}, which is not a number")
+            raise CheckpointError(f"the configuration says {name}={value!r}, which is no number")
     if "freq_emb.embedding.weight" not in shapes.names:
         free["freq_emb"] = 0.0
     spec = HTDemucsSpec(**{**derived, **free})
@@ -154,7 +154,7 @@ def _decoded(value: Any) -> Any:
         try:
             value = json.loads(value)
         except ValueError as error:
-            raise CheckpointError(f"the arguments in the checkpoint are not JSON: {error}") from error
+            raise CheckpointError(f"the arguments in the checkpoint are no JSON: {error}") from error
     return value
 
 
@@ -187,9 +187,7 @@ def _derived(shapes: _Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
     else:
         n_fft = arguments.get("nfft", DEFAULT_N_FFT)
         if not isinstance(n_fft, int) or not 16 <= n_fft <= 1 << 16 or n_fft & (n_fft - 1):
-            raise CheckpointError(
-                f"the configuration says nfft={n_fft!r}; only powers of two up to 65536 are supported"
-            )
+            raise CheckpointError(f"the configuration says nfft={n_fft!r}; powers of two up to 65536 can be computed")
     if arguments.get("nfft") not in (None, n_fft):
         raise CheckpointError(f"the configuration says nfft={arguments['nfft']!r}, but the weights are of {n_fft}")
     if arguments.get("audio_channels") not in (None, audio_channels):
@@ -228,12 +226,12 @@ def _derived(shapes: _Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _stems(told: object, n_stems: int) -> tuple[str, ...]:
     if told is None:
         if n_stems not in PUBLISHED_STEMS:
-            raise CheckpointError(f"the weights are for {n_stems} stems; their names must be given in a configuration")
+            raise CheckpointError(f"the weights give {n_stems} stems, whose names only a configuration can tell")
         return PUBLISHED_STEMS[n_stems]
     if not isinstance(told, list | tuple) or not all(isinstance(name, str) and name for name in told):
         raise CheckpointError(f"the stems' names are not a list of names: {told!r}")
     if len(told) != n_stems or len(set(told)) != n_stems:
-        raise CheckpointError(f"the weights are for {n_stems} stems, but the configuration names {', '.join(told)}")
+        raise CheckpointError(f"the weights give {n_stems} stems, but the configuration names {', '.join(told)}")
     return tuple(told)
 
 
@@ -248,11 +246,11 @@ def _segment_samples(told: Any, sample_rate: int, n_fft: int) -> int:
             told = Fraction(told)
         n_samples = int(told * sample_rate)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise CheckpointError(f"the configuration says segment={told!r}, which is not a number of seconds") from error
+        raise CheckpointError(f"the configuration says segment={told!r}, which is no number of seconds") from error
     if not 2 * n_fft <= n_samples <= MAX_SEGMENT * sample_rate:
         shortest = 2 * n_fft / sample_rate
         raise CheckpointError(
-            f"the configuration says segment={told}; from {shortest:.2g} to {MAX_SEGMENT} seconds are supported"
+            f"the configuration says segment={told}; from {shortest:.2g} to {MAX_SEGMENT} seconds can be computed"
         )
     return n_samples
 
@@ -264,14 +262,14 @@ def _check(spec: HTDemucsSpec, shapes: _Shapes) -> None:
     if spec.n_bins % spec.stride**spec.depth or spec.n_bins // spec.stride ** (spec.depth - 1) <= spec.kernel_size:
         raise CheckpointError(f"an HTDemucs of {spec.depth} layers over {spec.n_bins} bins is not supported")
     if spec.t_layers and (spec.t_heads < 1 or spec.transformer_channels % spec.t_heads):
-        raise CheckpointError(f"{spec.transformer_channels} channels cannot be divided among t_heads={spec.t_heads}")
+        raise CheckpointError(f"{spec.transformer_channels} channels cannot be shared by t_heads={spec.t_heads}")
     if spec.t_layers and spec.transformer_channels % 4:
         raise CheckpointError(f"a transformer of {spec.transformer_channels} channels is not supported")
     expected = spec.shapes()
     if unknown := sorted(shapes.names - set(expected)):
-        raise CheckpointError(f"the weights are of an unknown kind of HTDemucs: they contain {unknown[0]}")
+        raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they hold {unknown[0]}")
     for name, shape in expected.items():
         if name not in shapes.names:
-            raise CheckpointError(f"the weights are of an unknown kind of HTDemucs: they lack {name}")
+            raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they lack {name}")
         if shapes[name] != shape:
             raise CheckpointError(f"{name} has the shape {shapes[name]}, expected {shape}")

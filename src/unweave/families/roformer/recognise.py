@@ -43,7 +43,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
             raise CheckpointError(f"{name} is a RoFormer with {what} ({found}), which is not supported")
     if configuration is None:
         raise CheckpointError(
-            f"{name} is a RoFormer; its weights do not say its hop, segments and stems, so its YAML file is needed"
+            f"{name} is a RoFormer, whose weights do not say its hop, segments and stems: its YAML file is needed"
         )
     spec = _spec(tensors, _Settings(configuration, name), name)
     _check_settings(spec, _Settings(configuration, name))
@@ -112,7 +112,7 @@ def _spec(tensors: Tensors, settings: _Settings, name: str) -> RoformerSpec:
     )
     n_fft = settings.integer("model", "stft_n_fft", 2048)
     if settings.integer("model", "stft_win_length", n_fft) != n_fft:
-        raise CheckpointError(f"{name} has a window that is not as long as its transform, which is not supported")
+        raise CheckpointError(f"{name} has a window of another length than its transform, which is not supported")
     if (
         not settings.flag("model", "stereo", default=False)
         or settings.integer("audio", "num_channels", 2) != N_CHANNELS

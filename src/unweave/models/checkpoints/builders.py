@@ -63,7 +63,7 @@ class Builders:
     def call(self, function: object, arguments: object) -> object:
         """The value of ``function(*arguments)``. Raises `CheckpointError` for what may not be called."""
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise CheckpointError("the pickle calls something that is not a function")
+            raise CheckpointError("the pickle calls something that is no function")
         path = function.path
         if path in CALLS:
             return CALLS[path](self, arguments)
@@ -89,10 +89,10 @@ class Builders:
     def encoded(self, arguments: tuple[object, ...]) -> bytes:
         """``_codecs.encode``: protocol 2 writes bytes as text."""
         if len(arguments) != 2 or arguments[1] not in ("latin1", "latin-1") or not isinstance(arguments[0], str):
-            raise CheckpointError("the pickle encodes something in a way that bytes are never written")
+            raise CheckpointError("the pickle encodes something in another way than bytes are written")
         self._budget_bytes -= len(arguments[0])
         if self._budget_bytes < 0:
-            raise CheckpointError("the pickle makes more bytes than it contains")
+            raise CheckpointError("the pickle makes more bytes than it has")
         return arguments[0].encode("latin-1")
 
 
@@ -108,7 +108,7 @@ def _ordered_dict(_: Builders, arguments: tuple[object, ...]) -> object:
         pairs = arguments[0]
         if all(isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
             return {pair[0]: pair[1] for pair in pairs}
-    raise CheckpointError("the pickle makes a dictionary from something other than pairs")
+    raise CheckpointError("the pickle makes a dictionary of something else than pairs")
 
 
 def _list(_: Builders, arguments: tuple[object, ...]) -> object:
@@ -116,26 +116,26 @@ def _list(_: Builders, arguments: tuple[object, ...]) -> object:
         return list(arguments[0])
     if not arguments:
         return []
-    raise CheckpointError("the pickle makes a set from something other than a list")
+    raise CheckpointError("the pickle makes a set of something else than a list")
 
 
 def _no_bytes(_: Builders, arguments: tuple[object, ...]) -> object:
     if arguments:
-        raise CheckpointError("the pickle makes bytes from something")
+        raise CheckpointError("the pickle makes bytes of something")
     return b""
 
 
 def _fraction(_: Builders, arguments: tuple[object, ...]) -> object:
     parts = "/".join(str(part) if isinstance(part, int | str) else "?" for part in arguments)
     if not FRACTION.fullmatch(parts) or re.search(r"/0*$", parts):
-        raise CheckpointError(f"{shown(parts)} is not a fraction")
+        raise CheckpointError(f"{shown(parts)} is no fraction")
     return Fraction(parts)
 
 
 def _size(_: Builders, arguments: tuple[object, ...]) -> object:
     (sizes,) = arguments
     if not isinstance(sizes, list | tuple):
-        raise CheckpointError("a torch.Size is made of something other than numbers")
+        raise CheckpointError("a torch.Size is made of something else than numbers")
     return tuple(sizes)
 
 
@@ -160,7 +160,7 @@ def _tensor_with_dtype(_: Builders, arguments: tuple[object, ...]) -> object:
         or storage.element.n_bytes != 1
         or storage.n_elements % element.n_bytes
     ):
-        raise CheckpointError("a tensor has a storage of a different type")
+        raise CheckpointError("a tensor has a storage of another type")
     return _reference(storage.seen_as(element), *arguments[1:4])
 
 
@@ -168,7 +168,7 @@ def _reference(storage: object, offset: object, shape: object, stride: object) -
     if not isinstance(storage, StorageReference):
         raise CheckpointError("a tensor has no storage")
     if not isinstance(shape, list | tuple) or not isinstance(stride, list | tuple) or not _is_count(offset):
-        raise CheckpointError("a tensor has a shape, stride or offset that is not a number")
+        raise CheckpointError("a tensor has a shape, stride or offset that is no number")
     if len(shape) != len(stride) or not all(_is_count(number) for number in (*shape, *stride)):
         raise CheckpointError(
             f"a tensor has the impossible shape {shown(tuple(shape))} or stride {shown(tuple(stride))}"
@@ -182,7 +182,7 @@ def _is_count(value: object) -> bool:
 
 def _parameter(_: Builders, arguments: tuple[object, ...]) -> object:
     if not arguments or not isinstance(arguments[0], TensorReference):
-        raise CheckpointError("a parameter is not made from a tensor")
+        raise CheckpointError("a parameter is not made of a tensor")
     return arguments[0]
 
 
@@ -192,7 +192,7 @@ def _tensor_of_type(builders: Builders, arguments: tuple[object, ...]) -> object
         raise CheckpointError("a tensor with attributes is damaged")
     made = builders.call(arguments[0], arguments[2])
     if not isinstance(made, TensorReference):
-        raise CheckpointError(f"it wants to make a {shown(arguments[1].path)} from something other than a tensor")
+        raise CheckpointError(f"it wants to make a {shown(arguments[1].path)} of something else than a tensor")
     return made
 
 

@@ -37,9 +37,9 @@ def read_configuration(path: Path) -> Mapping[str, object]:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except RecursionError as error:
-        raise CheckpointError(f"{path}: the settings are nested too deeply") from error
+        raise CheckpointError(f"{path}: the settings are nested too deep") from error
     except NotPlain as error:
-        raise CheckpointError(f"{path}: it contains values that are neither numbers nor text") from error
+        raise CheckpointError(f"{path}: it holds values that are neither numbers nor text") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is not a configuration: expected names with values")
     return {str(key): item for key, item in value.items()}

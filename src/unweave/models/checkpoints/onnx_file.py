@@ -79,15 +79,13 @@ def _external(initialiser: Any, path: Path, n_bytes: int) -> memoryview:
     entries = {entry.key: entry.value for entry in initialiser.external_data}
     location = entries.get("location", "")
     if not location or location in (".", "..") or any(c in location for c in "/\\:\0"):
-        raise CheckpointError(
-            f"{shown(initialiser.name)} is in {shown(location)}, which is not a file in the same folder"
-        )
+        raise CheckpointError(f"{shown(initialiser.name)} lies in {shown(location)}, which is not a file beside it")
     file = path.parent / location
     if file.is_symlink() or not file.is_file():
-        raise CheckpointError(f"{shown(location)}, which contains its weights, is not in the same folder")
+        raise CheckpointError(f"{shown(location)}, which holds its weights, is not beside it")
     offset, length = (entries.get(key, default) for key, default in (("offset", "0"), ("length", str(n_bytes))))
     if not all(number.isascii() and number.isdigit() and len(number) < 20 for number in (offset, length)):
-        raise CheckpointError(f"{shown(initialiser.name)} is at an impossible place")
+        raise CheckpointError(f"{shown(initialiser.name)} lies at an impossible place")
     if int(length) != n_bytes or int(offset) + n_bytes > file.stat().st_size:
-        raise CheckpointError(f"{shown(initialiser.name)} extends beyond {shown(location)}")
+        raise CheckpointError(f"{shown(initialiser.name)} reaches out of {shown(location)}")
     return mapped(file)[int(offset) : int(offset) + n_bytes] if n_bytes else memoryview(b"")

@@ -208,7 +208,7 @@ class _Machine:
         target = self._top()
         elements = target.elements if isinstance(target, Record) else target
         if not isinstance(elements, list):
-            raise CheckpointError("the pickle inside is damaged: it appends to something that is not a list")
+            raise CheckpointError("the pickle inside is damaged: it appends to what is no list")
         elements.extend(items)
 
     def _op_setitem(self, _: None) -> None:
@@ -222,7 +222,7 @@ class _Machine:
         target = self._top()
         entries = target.entries if isinstance(target, Record) else target
         if not isinstance(entries, dict) or len(items) % 2:
-            raise CheckpointError("the pickle inside is damaged: it sets an item of something that is not a dictionary")
+            raise CheckpointError("the pickle inside is damaged: it sets an item of what is no dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not _is_key(key):
                 raise CheckpointError("the pickle uses something as a key that is neither a name nor a number")
@@ -251,7 +251,7 @@ class _Machine:
     def _op_stack_global(self, _: None) -> None:
         name, module = self._pop(), self._pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise CheckpointError("the pickle names a class by something that is not a name")
+            raise CheckpointError("the pickle names a class by something that is no name")
         self._push_name(module, name)
 
     def _push_name(self, module: str, name: str) -> None:
@@ -278,7 +278,7 @@ class _Machine:
 
     def _op_binpersid(self, _: None) -> None:
         if self._persistent is None:
-            raise CheckpointError("the pickle refers to something outside the file")
+            raise CheckpointError("the pickle refers to something outside of it, where nothing is")
         self._push(self._persistent(self._pop()))
 
 

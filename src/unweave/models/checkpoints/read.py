@@ -23,11 +23,11 @@ PICKLE_MAGIC = b"\x80"
 # What files turn out to be that somebody saved under a checkpoint's name.
 FOREIGN = {
     b"version https://git-lfs": "a pointer to a file in Git LFS; fetch the file itself",
-    b"<": "a web page; the download probably failed",
+    b"<": "a web page; the download went wrong",
     b"\x1f\x8b": "compressed by gzip; unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
     b"Rar!": "a RAR archive; unpack it first",
-    b"\x89HDF": "an HDF5 file, as Keras writes them",
+    b"\x89HDF": "an HDF5 file, as Keras writes",
     b"\x93NUMPY": "a NumPy array",
     b"GGUF": "a GGUF file",
 }
@@ -86,9 +86,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, object], str]:
         return *read_onnx(path), "onnx"
     if not head:
         raise CheckpointError("the file is empty")
-    raise CheckpointError(
-        "it is not a checkpoint in PyTorch's, safetensors' or ONNX's format, or its beginning is damaged"
-    )
+    raise CheckpointError("it is not a checkpoint of PyTorch, safetensors or ONNX, or its beginning is damaged")
 
 
 def _arrays(value: object, storages: Mapping[str, Storage]) -> tuple[dict[str, Tensor], Mapping[str, object]]:

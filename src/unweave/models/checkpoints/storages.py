@@ -115,7 +115,7 @@ def check_tensor(name: str, tensor: TensorReference) -> None:
     last = start + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride, strict=True))
     if (last >= n_elements) if n_values else (start > n_elements):
         raise CheckpointError(
-            f"{shown(name)} extends beyond its storage: shape {shown(tensor.shape)}, stride {shown(tensor.stride)} and "
+            f"{shown(name)} reaches out of its storage: shape {shown(tensor.shape)}, stride {shown(tensor.stride)} and "
             f"offset {shown(start)} in {n_elements} values"
         )
     if n_values > max(n_elements, REPETITION_SLACK_BYTES):

@@ -77,7 +77,7 @@ class Tensors(Mapping[str, Array]):
         except OSError as error:
             raise CheckpointError(f"cannot read {self._path}: {error.strerror or error}") from error
         except DAMAGE as error:
-            raise CheckpointError(f"{self._path}: the data of {shown(name)} is damaged ({_brief(error)})") from error
+            raise CheckpointError(f"{self._path}: the data of {shown(name)} are damaged ({_brief(error)})") from error
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array, without reading it."""

@@ -29,14 +29,14 @@ def read_torch_legacy(data: memoryview) -> tuple[object, dict[str, Storage], str
     first = read_pickle(source)
     if first != MAGIC:
         if source.n_left:
-            raise CheckpointError("it is a pickle followed by other data, but not a file of PyTorch's")
+            raise CheckpointError("it is a pickle with something behind it, but not one of PyTorch's")
         return first, {}, "pickle"
     version = read_pickle(source)
     if version != VERSION:
         raise CheckpointError(f"it has PyTorch's format {shown(version)}, expected {VERSION}")
     system = read_pickle(source)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise CheckpointError("its byte order is not little-endian")
+        raise CheckpointError("its numbers have another byte order than little")
     references: dict[str, StorageReference] = {}
 
     def persistent(reference: object) -> object:
@@ -60,7 +60,7 @@ def _view(storage: StorageReference, view: object) -> StorageReference:
     if not all(isinstance(number, int) and number >= 0 for number in (start, n_elements)):
         raise CheckpointError("a view of a storage is damaged")
     if start + n_elements > storage.n_elements:
-        raise CheckpointError(f"a view extends beyond the storage {shown(storage.key)}")
+        raise CheckpointError(f"a view reaches out of the storage {shown(storage.key)}")
     # A view's tensors may use its own elements only: the ones behind it count as not there.
     return StorageReference(storage.key, storage.element, start + n_elements, start)
 
@@ -86,5 +86,5 @@ def _storages(
         storages[str(key)] = Storage(data[position : position + reference.n_bytes])
         position += reference.n_bytes
     if position != len(data):
-        raise CheckpointError(f"{len(data) - position} bytes follow after the last storage")
+        raise CheckpointError(f"{len(data) - position} bytes follow behind the last storage")
     return storages

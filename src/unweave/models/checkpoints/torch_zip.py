@@ -47,7 +47,7 @@ def read_torch_zip(data: memoryview) -> tuple[object, dict[str, Storage]]:
 def storage_reference(reference: object) -> StorageReference:
     """A storage from its description ("storage", type, key, location, number of elements). Raises `CheckpointError`."""
     if not isinstance(reference, tuple) or len(reference) < 5 or reference[0] != "storage":
-        raise CheckpointError("the pickle refers to something outside the file that is not a storage")
+        raise CheckpointError("the pickle refers to something outside of it that is no storage")
     _, kind, key, _, n_elements = reference[:5]
     element = ELEMENTS.get(kind.path) if isinstance(kind, Name) else None
     if element is None:
@@ -78,7 +78,7 @@ class _Archive:
         self._check_overlaps()
         tables = [name for name in self._places if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(tables) != 1:
-            raise CheckpointError("it is a zip file, but not a file of PyTorch's: it has no data.pkl, or several")
+            raise CheckpointError("it is a zip file, but not one of PyTorch's: it has no data.pkl, or several")
         self._folder = tables[0].removesuffix("data.pkl")
         if any(name.startswith(f"{self._folder}code/") for name in self._places):
             raise CheckpointError("it is a TorchScript program, not a file of weights")
@@ -146,17 +146,17 @@ def _start(data: memoryview, entry: zipfile.ZipInfo) -> int:
     """Where the bytes of ``entry`` begin: behind its local header, whose length only it knows."""
     start = entry.header_offset
     if not 0 <= start <= len(data) - LOCAL_HEADER.size:
-        raise CheckpointError(f"{shown(entry.filename)} is outside the file")
+        raise CheckpointError(f"{shown(entry.filename)} lies outside of the file")
     magic, _, _, method, *_, n_name, n_extra = LOCAL_HEADER.unpack_from(data, start)
     begin = start + LOCAL_HEADER.size
     if magic != LOCAL_MAGIC or method != zipfile.ZIP_STORED:
         raise CheckpointError(f"{shown(entry.filename)} has no local header")
     encoding = "utf-8" if entry.flag_bits & UTF_8 else "cp437"
     if bytes(data[begin : begin + n_name]) != entry.orig_filename.encode(encoding):
-        raise CheckpointError(f"{shown(entry.filename)} has a different name in its local header")
+        raise CheckpointError(f"{shown(entry.filename)} has another name in its local header")
     begin += n_name + n_extra
     if begin + entry.file_size > len(data):
-        raise CheckpointError(f"{shown(entry.filename)} extends beyond the end of the file")
+        raise CheckpointError(f"{shown(entry.filename)} reaches beyond the end of the file")
     return int(begin)
 
 

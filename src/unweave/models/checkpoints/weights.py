@@ -35,7 +35,7 @@ def find_weights(value: object) -> tuple[Weights, dict[str, object]]:
     search = _Search()
     weights = search.find(value, 0)
     if not weights:
-        raise CheckpointError("it contains no weights")
+        raise CheckpointError("it holds no weights")
     return _without_prefixes(weights), search.settings
 
 
@@ -50,7 +50,7 @@ class _Search:
     def find(self, value: object, depth: int) -> Weights:
         entries = _entries(value)
         if entries is None:
-            raise CheckpointError("it is not a dictionary of weights")
+            raise CheckpointError("it is no dictionary of weights")
         if depth > MAX_DEPTH:
             raise CheckpointError(f"the weights are nested more than {MAX_DEPTH} deep")
         self._n_seen += len(entries)
