@@ -6,8 +6,8 @@
 >>> stems["vocals"].shape  # doctest: +SKIP
 (2, 13230000)
 
-Names are imported on first use, so that ``import unweave`` takes no time. It sets one environment variable,
-``ORT_DISABLE_TELEMETRY=1``, unless it is set already: ONNX Runtime reads it when it is imported.
+Names are imported when they are first used, so ``import unweave`` takes no time. It sets one environment variable,
+``ORT_DISABLE_TELEMETRY=1``, unless it is already set. ONNX Runtime reads this variable when it is imported.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# ONNX Runtime reports what it is used for, from 1.29 on also from Linux and macOS. Once it is imported it is too late
-# to stop that, so this must come first, in every program that uses any part of unweave; child processes inherit it.
+# ONNX Runtime reports what it is used for, since version 1.29 on Linux and macOS too. Once it has been imported it is
+# too late to stop that, so this must come first in every program that uses any part of unweave. Child processes
+# inherit it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

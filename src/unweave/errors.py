@@ -1,4 +1,4 @@
-"""Everything unweave raises on purpose.
+"""All errors that unweave raises on purpose.
 
 ::
 
@@ -6,20 +6,20 @@
     ├── AudioError              a file that cannot be read or written as audio
     │   ├── AudioReadError
     │   └── AudioWriteError
-    ├── ModelError              a model that cannot be had or used
-    │   ├── UnknownModelError       no such name in the catalogue
-    │   ├── CheckpointError         a weights file that is damaged or foreign
-    │   ├── DownloadError           no source could deliver the weights
+    ├── ModelError              a model that is not available or cannot be used
+    │   ├── UnknownModelError       there is no model of this name
+    │   ├── CheckpointError         a weights file that is damaged or not of the expected kind
+    │   ├── DownloadError           the weights could not be downloaded from any source
     │   └── ConsentError            the licence of the weights must be accepted first
     ├── OptionError             arguments that contradict each other or make no sense
     └── Cancelled               the caller's progress callback asked to stop
 
-Each message says what was expected and what came, in one line, so that a command line can show it as it is.
+Each message says in one line what was expected and what came instead, so that a command line can show it as it is.
 """
 
 
 class UnweaveError(Exception):
-    """Base of every error raised on purpose by unweave."""
+    """The base class of all errors that unweave raises on purpose."""
 
 
 class AudioError(UnweaveError):
@@ -27,19 +27,19 @@ class AudioError(UnweaveError):
 
 
 class AudioReadError(AudioError):
-    """The source is missing, is not audio, or breaks off where nothing can be decoded."""
+    """The source is missing, is not audio, or ends before anything can be decoded."""
 
 
 class AudioWriteError(AudioError):
-    """The target cannot be written: folder, permission, space, or format."""
+    """The target cannot be written because of its folder, permissions, disk space, or format."""
 
 
 class ModelError(UnweaveError):
-    """A model that cannot be had or used."""
+    """A model that is not available or cannot be used."""
 
 
 class UnknownModelError(ModelError):
-    """The name is not in the catalogue and is not a configuration file."""
+    """There is no model of this name in the catalogue, and it is not the path of a model file either."""
 
 
 class CheckpointError(ModelError):
@@ -47,11 +47,11 @@ class CheckpointError(ModelError):
 
 
 class DownloadError(ModelError):
-    """No source could deliver the weights; the message names each and why."""
+    """The weights could not be downloaded; the message names each source and why it failed."""
 
 
 class ConsentError(ModelError):
-    """The licence of the weights restricts their use, and was not accepted yet."""
+    """The licence of the weights restricts their use, and has not been accepted yet."""
 
 
 class OptionError(UnweaveError):

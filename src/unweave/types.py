@@ -1,4 +1,4 @@
-"""The arrays that travel through unweave; the order of their axes is stated here, once.
+"""The arrays that unweave works with. This is the one place that states the order of their axes.
 
 ========================  ==================================  ==========
 name                      axes                                type
@@ -9,7 +9,7 @@ name                      axes                                type
 stacked over stems        (stems, …)                          as above
 ========================  ==================================  ==========
 
-Samples-first arrays exist only at the edges: the files' libraries, and `unweave.compat`.
+Arrays with samples first only exist at the edges: in the libraries for files, and in `unweave.compat`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Magnitude: TypeAlias = npt.NDArray[np.float32]
 
 
 class Stems(Mapping[str, Waveform]):
-    """The stems of a mixture: name → waveform (channels, samples), all of one shape, at ``sample_rate`` Hz.
+    """The stems of a mixture: name → waveform (channels, samples), all of the same shape, at ``sample_rate`` Hz.
 
-    ``mixture`` is the mixture itself, the same samples of it, for those who need both; usually None.
+    ``mixture`` holds the same samples of the mixture itself, for callers that need both; usually it is None.
     """
 
     def __init__(self, waveforms: Mapping[str, Waveform], sample_rate: int, mixture: Waveform | None = None) -> None:

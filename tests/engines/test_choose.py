@@ -18,13 +18,13 @@ def test_the_cpu_has_no_number():
     "device", ["", "tpu", "cpu:", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "cuda:1:2", "CPU", "mps:1"]
 )
 def test_devices_that_do_not_exist(device):
-    with pytest.raises(OptionError, match="expected a device"):
+    with pytest.raises(OptionError, match="expected one of the devices"):
         Runtime(device)
 
 
 @pytest.mark.parametrize("precision", ["", "int3", "float64", "FLOAT32"])
 def test_precisions_that_do_not_exist(precision):
-    with pytest.raises(OptionError, match="expected a precision"):
+    with pytest.raises(OptionError, match="expected one of the precisions"):
         Runtime("cpu", precision)
 
 

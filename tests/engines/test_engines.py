@@ -110,8 +110,8 @@ def test_lower_precision_stays_close(separator, precision, limit_db):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "expected a device"),
-        ({"precision": "int3"}, "expected a precision"),
+        ({"device": "tpu"}, "expected one of the devices"),
+        ({"precision": "int3"}, "expected one of the precisions"),
         ({"device": "cuda:99"}, "(no device|pip install)"),
     ],
 )

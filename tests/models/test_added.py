@@ -70,6 +70,6 @@ def test_without_a_checkpoint(tmp_path, cache):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="nor a TensorFlow checkpoint"):
         add_model("mine", tmp_path / "empty")
-    (tmp_path / "text.tar.gz").write_text("no archive")
+    (tmp_path / "text.tar.gz").write_text("not an archive")
     with pytest.raises(ModelError, match="not a folder"):
         add_model("mine", tmp_path / "text.tar.gz")

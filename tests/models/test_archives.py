@@ -63,7 +63,7 @@ def test_paths_of_other_systems_are_refused(files, tmp_path, cache, kind, name):
     before = set(tmp_path.rglob("*"))
     path = tmp_path / f"evil.{kind}"
     (tarred if kind == "tar" else zipped)(path, {**files, name: b"{}"})
-    assert "path of another system" in refused(path)
+    assert "path for another operating system" in refused(path)
     assert {each for each in tmp_path.rglob("*") if cache not in (each, *each.parents)} - before == {path}
 
 
@@ -90,7 +90,7 @@ def test_bombs_are_refused(files, tmp_path, monkeypatch, kind):
     monkeypatch.setattr(added, "MAX_BYTES", 1_000_000)
     path = tmp_path / f"bomb.{kind}"
     (tarred if kind == "tar" else zipped)(path, {**files, "zeros.txt": bytes(2_000_000)})
-    assert "more than a model can have" in refused(path)
+    assert "more data than a model can have" in refused(path)
 
 
 def test_two_files_of_one_name_are_refused(files, tmp_path):

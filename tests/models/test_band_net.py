@@ -43,7 +43,7 @@ def test_weights_of_another_network_are_refused_in_a_few_words(tmp_path):
     other = dataclasses.replace(SPEC, n_filters=(8, 8))
     path = tmp_path / "model.safetensors"
     save_network(new_network(other), other, path)
-    with pytest.raises(CheckpointError, match=r"weights of toy, but another network's$"):
+    with pytest.raises(CheckpointError, match=r"weights of toy, but those of another network$"):
         load_network(SPEC, path)
 
 

@@ -46,7 +46,7 @@ def test_damaged_weights_leave_nothing_in_the_cache(folder, cache):
 
 def test_a_cache_that_is_a_file_is_an_error(folder, cache):
     cache.write_text("in the way")
-    with pytest.raises(ModelError, match="cannot keep"):
+    with pytest.raises(ModelError, match="cannot save"):
         network_path(TOY, folder)
 
 

@@ -79,5 +79,5 @@ def test_pytorch_computes_the_same(cache):
 
 def test_a_package_without_them_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(hub, "__file__", str(tmp_path / "hub.py"))
-    with pytest.raises(DownloadError, match="install it again"):
+    with pytest.raises(DownloadError, match="install unweave again"):
         ensure_weights("open5")

@@ -114,7 +114,7 @@ def test_what_is_left_of_the_mixture_goes_to_the_rest(models):
 
 
 def test_live_is_for_one_model(models):
-    with pytest.raises(OptionError, match="only one model"):
+    with pytest.raises(OptionError, match="only a single model"):
         Separator("+".join(models[:2])).live()
 
 

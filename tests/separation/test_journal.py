@@ -169,7 +169,7 @@ def test_a_journal_that_cannot_be_written_loses_no_stems(toy, songs, tmp_path, c
     (out / FILE).mkdir(parents=True)
     assert statuses(toy, [songs / "a.wav"], out) == {"a.wav": "done"}
     assert (out / "a" / "vocals.wav").is_file()
-    assert "will be done again" in caplog.text
+    assert "will separate it again" in caplog.text
 
 
 def test_lines_of_other_versions_and_damaged_ones_count_as_none(tmp_path):

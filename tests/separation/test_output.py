@@ -27,7 +27,7 @@ def test_templates(template, expected):
 
 
 def test_two_stems_on_one_path():
-    with pytest.raises(OptionError, match="several stems one path"):
+    with pytest.raises(OptionError, match="several stems the same path"):
         stem_paths(Path("x.mp3"), Path("out"), STEMS, OutputOptions(filename_format="{filename}.{codec}"))
 
 

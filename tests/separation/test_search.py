@@ -42,7 +42,7 @@ def test_a_folder_with_its_own_stems_in_it(toy, song, out):
 def test_stems_of_an_earlier_run_into_another_folder(toy, song):
     separated(toy, song.parent, song.parent / "first")
     assert names(song.parent, song.parent / "second") == ["song.wav"]
-    with pytest.raises(AudioReadError, match="besides stems that unweave has written"):
+    with pytest.raises(AudioReadError, match="other than stems that unweave wrote"):
         find_tasks([song.parent / "first"], song.parent / "second", recursive=True)
 
 

@@ -154,18 +154,18 @@ def test_what_is_left_of_the_mixture_goes_to_other_and_not_to_the_last_stem(monk
 )
 def test_devices_and_precisions_that_it_cannot_run_in_are_refused(cache, monkeypatch, options):
     monkeypatch.setenv(consent.VARIABLE, "all")
-    with pytest.raises(OptionError, match="on the CPU in float32 only"):
+    with pytest.raises(OptionError, match="only runs on the CPU in float32"):
         Separator("htdemucs", offline=True, **options)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "expected a device"),
-        ({"device": "cpu:1"}, "expected a device"),
-        ({"device": "cuda:x"}, "expected a device"),
-        ({"device": None}, "expected a device"),
-        ({"precision": "int3"}, "expected a precision"),
+        ({"device": "tpu"}, "expected one of the devices"),
+        ({"device": "cpu:1"}, "expected one of the devices"),
+        ({"device": "cuda:x"}, "expected one of the devices"),
+        ({"device": None}, "expected one of the devices"),
+        ({"precision": "int3"}, "expected one of the precisions"),
     ],
 )
 @pytest.mark.parametrize("model", ["htdemucs", "unweave:4stems"])

@@ -221,7 +221,7 @@ def test_presets_spectrogram_history_and_french(page, song):
     assert page.locator("#layers .layer").count() == 2
     assert page.locator("#layers .layer").first.evaluate("layer => layer.style.opacity") == "0"
     page.select_option("#language", "fr")
-    assert page.inner_text("#drop-title") == "Démêler une chanson"
+    assert page.inner_text("#drop-title") == "Séparer les pistes d’un morceau"
     assert page.inner_text("[data-preset=karaoke]") == "Karaoké"
     assert page.evaluate("document.documentElement.lang") == "fr"
     assert page.get_attribute("#seek", "aria-label") == "Position"
@@ -243,12 +243,12 @@ def test_models_are_offered_by_what_they_are_for(page, toy_model):
     assert {"toy", "spleeter:5stems-16kHz", "unweave:4stems-cascade"} <= set(more)
     page.select_option("#model", "spleeter:2stems")
     assert page.inner_text("#licence") == (
-        "Very quick, good sound. If you only need the voice, or the song without it. Free for any use (MIT licence). "
-        "79 MB will be downloaded before the first song."
+        "Very fast, good sound. For when you only need the voice, or the song without it. "
+        "Free for any use (MIT licence). 79 MB will be downloaded before the first song."
     )
     page.select_option("#language", "fr")
     assert page.input_value("#model") == "spleeter:2stems"
-    assert page.inner_text("#licence").endswith("79 Mo seront téléchargés avant la première chanson.")
+    assert page.inner_text("#licence").endswith("79 Mo seront téléchargés avant le premier morceau.")
 
 
 def test_speed_is_what_was_measured_here(page, song):
@@ -257,7 +257,7 @@ def test_speed_is_what_was_measured_here(page, song):
     page.reload()
     until(page, "Boolean(window.unweave)")
     page.select_option("#model", "toy")
-    assert "On this machine: " in page.inner_text("#licence")
+    assert "On this machine, " in page.inner_text("#licence")
 
 
 def test_a_licence_is_accepted_before_the_upload(page, song, studio):
@@ -301,7 +301,7 @@ def test_what_is_no_audio_is_said_in_one_line(page, tmp_path):
 def test_a_server_that_is_gone_is_said_so(page, studio, song):
     studio.stop()
     page.set_input_files("#file", str(song))
-    until(page, "document.getElementById('message').textContent.startsWith('The server does not answer')")
+    until(page, "document.getElementById('message').textContent.startsWith('The server is not responding')")
     page.problems.clear()  # the failed requests themselves
 
 

@@ -93,8 +93,8 @@ def test_lists_in_other_encodings_are_named_with_the_place(music, encoding, deli
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "lists nothing"),
-        (HEAD, "lists nothing"),
+        ("", "is empty"),
+        (HEAD, "is empty"),
         ("mix_path,vocals_path\nx,söng/vocals.wav\n", "no column bass_path; it has mix_path, vocals_path"),
         ("a,b\nc,d\n", r"must have the columns .* it has a, b"),
         ("track,stem,path,weight\nx,bass,söng/bass.wav,heavy\n", "expected a number above 0, got 'heavy'"),

@@ -39,20 +39,20 @@ LOUDEST = 1e4
 
 
 class AudioReader:
-    """An audio track of a file as blocks of float32 (channels, samples).
+    """Reads an audio track of a file as blocks of float32 (channels, samples).
 
-    ``stream`` is the track's number, from 0; None means the file's default track. Mono stays one channel, stereo two,
-    surround is downmixed to two. Encoder delay and padding are taken off, so that lengths are those of the audio that
-    was encoded. A track that changes its channels or its sample rate midway is brought to those that it began with,
-    with a warning in the log; files that were joined end to end are read to their end (see `find_links`).
+    ``stream`` is the number of the track, starting from 0; None means the file's default track. Mono stays one channel
+    and stereo two; surround is downmixed to two. Encoder delay and padding are removed, so that the length is that of
+    the audio that was encoded. If a track changes its channels or its sample rate midway, it is converted to those it
+    started with, and a warning is logged. Files that were joined end to end are read to their end (see `find_links`).
 
-    ``offset_seconds`` (at least 0) and ``duration_seconds`` (above 0) cut out a part, to the sample. Use it as a
-    context manager; it can be iterated once. ``only_audio`` refuses what is not one of the known kinds of audio file,
-    for files from strangers: playlists, for one, make FFmpeg open other files.
+    ``offset_seconds`` (at least 0) and ``duration_seconds`` (above 0) select a part, accurate to the sample. Use the
+    reader as a context manager; it can be iterated once. ``only_audio`` refuses anything that is not a known kind of
+    audio file. It is meant for files from strangers, since playlists, for example, make FFmpeg open other files.
 
     Raises `OptionError` for an offset, a duration or a track number that makes no sense, and `AudioReadError` for a
-    source that is missing, holds no such track, cannot be decoded at all, or has nothing in the chosen part. Damaged
-    packets in between are skipped, and NaN or infinite samples silenced, each with one warning in the log.
+    source that is missing, has no such track, cannot be decoded at all, or has nothing in the selected part. Damaged
+    packets are skipped, and NaN or infinite samples are replaced by silence, with one warning in the log for each.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class AudioReader:
         if self._first == self._last:
             self.close()
             raise AudioReadError(
-                f"cannot read {self.name}: a part of {duration_seconds:g} s is less than one sample at "
+                f"cannot read {self.name}: a part of {duration_seconds:g} s is shorter than one sample at "
                 f"{self.sample_rate} Hz"
             )
 
@@ -109,9 +109,9 @@ class AudioReader:
         self._source.close()
 
     def again(self) -> Iterator[Waveform]:
-        """The same blocks in a pass of their own, before this reader itself is iterated.
+        """The same blocks once more, in a separate pass that must come before this reader itself is iterated.
 
-        A pipe and a file object that cannot seek raise `AudioReadError`.
+        Raises `AudioReadError` for pipes and file objects that cannot seek.
         """
         if not self._source.is_seekable:
             raise AudioReadError(f"cannot read {self.name} twice: it cannot seek")
@@ -130,7 +130,7 @@ class AudioReader:
 
     @property
     def expected_seconds(self) -> float | None:
-        """How long the audio seems to be before it was read; headers may lie. None where nothing is known."""
+        """How long the audio seems to be before it is read; headers may be wrong. None if nothing is known."""
         whole = self._whole_seconds()
         if whole is None:
             return None if self._last is None else (self._last - self._first) / self.sample_rate
@@ -139,7 +139,7 @@ class AudioReader:
 
     @property
     def tags(self) -> Tags:
-        """What the file says about its music; no picture where it lies in a file object, which is read only once."""
+        """What the file says about its music. File objects are only read once, so there is no picture for them."""
         return self._decoder.tags
 
     def __iter__(self) -> Iterator[Waveform]:
@@ -165,7 +165,7 @@ class AudioReader:
             yield np.concatenate(pending, axis=1)
         if n_chosen == 0:
             raise AudioReadError(
-                f"cannot read {self.name}: it is {position / self.sample_rate:.1f} s long; there is nothing from "
+                f"cannot read {self.name}: it is {position / self.sample_rate:.1f} s long, so there is nothing from "
                 f"{self._seconds[0]:g} s on"
             )
 
@@ -284,7 +284,7 @@ class AudioReader:
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:
-            log.warning("%s: %d samples that are not numbers were silenced", self.name, non_finite)
+            log.warning("%s: %d samples that are not finite numbers were replaced by silence", self.name, non_finite)
 
     def _sound(self, waveform: Waveform) -> tuple[Waveform, int]:
         """Samples that can be sound, and how many could not and are silent now.

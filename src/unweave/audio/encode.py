@@ -1,4 +1,4 @@
-"""Blocks of float32 samples → an audio file, which appears under its name only when it is whole."""
+"""Blocks of float32 samples → an audio file, which appears under its name only once it is complete."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SAMPLES_AT_ONCE = 1 << 15  # small enough for the processor's cache
 class AudioWriter:
     """Writes one file: `write` blocks of float32 (channels, samples), then `finish`, then `commit`.
 
-    A file of several streams takes the channels of all of them below each other. Its streams are always stereo, as DJ
-    programs expect: where ``n_channels`` is 1, each is written to both sides.
+    A file with several streams takes the channels of all of them, one after another. Its streams are always stereo,
+    as DJ programs expect; if ``n_channels`` is 1, each is written to both sides.
 
-    Until `commit` the samples lie in a hidden temporary file in the same folder (see `PartFile`); leaving the context
-    without it, for whatever reason, removes that file. Integer and lossy formats are clamped to −1 … 1, with the
+    Until `commit`, the samples are in a hidden temporary file in the same folder (see `PartFile`). Leaving the context
+    without `commit`, for whatever reason, removes that file. Integer and lossy formats are clamped to −1 … 1, with the
     number of clamped samples in ``n_clipped`` and the largest magnitude in ``peak``. Raises `AudioWriteError`.
     """
 
@@ -76,7 +76,7 @@ class AudioWriter:
 
     @property
     def temporary(self) -> Path | None:
-        """Where the samples lie until `commit`; None afterwards."""
+        """Where the samples are until `commit`; None afterwards."""
         return None if self._part is None else self._part.temporary
 
     def __enter__(self) -> AudioWriter:
@@ -108,7 +108,7 @@ class AudioWriter:
             raise self._failure(error) from error
 
     def finish(self) -> None:
-        """Encode what is left; the temporary file is whole then, its bytes on the disk."""
+        """Encode what is left. After this the temporary file is complete and on the disk."""
         assert self._encoder is not None
         assert self._part is not None
         try:
@@ -119,7 +119,7 @@ class AudioWriter:
             raise self._failure(error) from error
 
     def commit(self) -> None:
-        """Give the finished file its name, over an older one."""
+        """Give the finished file its name, replacing an older file."""
         assert self._part is not None
         try:
             self._part.commit()
@@ -128,7 +128,7 @@ class AudioWriter:
         self._part = None
 
     def discard(self) -> None:
-        """Remove the temporary file, if it was not committed."""
+        """Remove the temporary file if it was not committed."""
         if self._part is None:
             return
         if self._encoder is not None:
@@ -142,7 +142,7 @@ class AudioWriter:
 
 @contextmanager
 def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
-    """A function that appends stereo samples (2, n) to a WAV file, which appears at the end."""
+    """A function that appends stereo samples (2, n) to a WAV file, which appears once it is complete."""
     with AudioWriter(path, FORMATS["wav"], sample_rate=sample_rate, n_channels=2) as writer:
         yield writer.write
         writer.finish()
@@ -151,7 +151,7 @@ def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None
 
 @contextmanager
 def wav_pipe(stream: BinaryIO, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
-    """A function that writes stereo samples (2, n) to ``stream`` at once, after a header without a length."""
+    """A function that writes stereo samples (2, n) to ``stream`` immediately, after a header without a length."""
     header = struct.pack(
         "<4sI4s4sIHHIIHH", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 2, sample_rate, 4 * sample_rate, 4, 16
     )

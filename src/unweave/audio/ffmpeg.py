@@ -143,13 +143,13 @@ class FFmpegDecoder:
                     yield packet, None
         except av.error.PatchWelcomeError as error:
             raise AudioReadError(
-                f"cannot read {self._source.name}: its audio changes midway in a way that cannot be followed"
+                f"cannot read {self._source.name}: its audio format changes midway in a way that is not supported"
             ) from error
         except av.FFmpegError as error:
             log.warning("%s: reading stopped early: %s", self._source.name, reason(error))
         tracks = self._container.streams.audio
         if any(is_usable(track) for track in tracks[self._n_tracks :]):
-            log.warning("%s: another audio track begins midway; it was not read", self._source.name)
+            log.warning("%s: another audio track starts midway; it was not read", self._source.name)
 
     def _check_width(self, packet: av.Packet[av.AudioStream], frames: list[av.AudioFrame]) -> None:
         """Core Audio and QuickTime files may keep 24 bits in 32, as WAV files do; FFmpeg makes noise of them."""

@@ -29,7 +29,7 @@ class OutputFormat:
         if not self.is_lossy:
             return self
         if not self.lossless_encoder:
-            raise OptionError(f"{self.extension} files have no lossless encoder")
+            raise OptionError(f"{self.extension} files cannot be lossless")
         return replace(
             self,
             encoders={"16": self.lossless_encoder, "24": self.lossless_encoder},
@@ -48,7 +48,7 @@ class OutputFormat:
             return self.encoders[""]
         if bit_depth not in self.encoders:
             depths = ", ".join(self.encoders)
-            raise OptionError(f"{self.extension} files hold {depths} bits per sample, not {bit_depth}")
+            raise OptionError(f"{self.extension} files can have {depths} bits per sample, not {bit_depth}")
         return self.encoders[bit_depth]
 
     def sample_rate(self, wanted: int) -> int:
@@ -115,7 +115,7 @@ READABLE_EXTENSIONS = frozenset(
 def find_format(extension: str) -> OutputFormat:
     """The format for ``extension``, without its dot. Raises `OptionError` with the formats there are."""
     if extension not in FORMATS:
-        raise OptionError(f"cannot write {extension!r} files; the formats are {', '.join(FORMATS)}")
+        raise OptionError(f"cannot write {extension!r} files; the possible formats are {', '.join(FORMATS)}")
     return FORMATS[extension]
 
 

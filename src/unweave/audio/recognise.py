@@ -13,7 +13,7 @@ from unweave.errors import AudioReadError
 # First bytes → what it is, for files that people take for audio by mistake.
 OTHER_FILES = (
     (b"version https://git-lfs.github.com/", "it is a Git LFS pointer; fetch the file itself with git lfs pull"),
-    (b"MThd", "it is a MIDI file, which holds notes and no sound"),
+    (b"MThd", "it is a MIDI file, which contains notes but no sound"),
     (b"PK\x03\x04", "it is a zip archive; unpack it first"),
     (b"PK\x05\x06", "it is an empty zip archive"),
     (b"Rar!\x1a\x07", "it is a rar archive; unpack it first"),
@@ -23,8 +23,8 @@ OTHER_FILES = (
     (b"\x89PNG\r\n\x1a\n", "it is a picture"),
     (b"\xff\xd8\xff", "it is a picture"),
     (b"GIF8", "it is a picture"),
-    (b"#EXTM3U", "it is a playlist; give the files that it names"),
-    (b"[playlist]", "it is a playlist; give the files that it names"),
+    (b"#EXTM3U", "it is a playlist; name the files in it instead"),
+    (b"[playlist]", "it is a playlist; name the files in it instead"),
     (b"\x7fELF", "it is a program"),
 )
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
@@ -75,10 +75,10 @@ def describe(source: Source) -> str | None:
     if not head:
         return "it is empty"
     if not any(head):
-        return "it holds nothing but zeros; the download or copy was probably cut off"
+        return "it contains nothing but zeros; the download or copy was probably cut off"
     start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(HTML_STARTS):
-        return "it is a web page and not audio; the download probably failed"
+        return "it is a web page, not audio; the download probably failed"
     for magic, what in OTHER_FILES:
         if head.startswith(magic):
             return what

@@ -31,7 +31,7 @@ def batch(
         str, typer.Argument(metavar="INPUT", help="A folder of songs, or an address such as s3://bucket/songs.")
     ],
     target: Annotated[
-        str, typer.Argument(metavar="OUTPUT", help="Where to write the stems; subfolders stay as they are.")
+        str, typer.Argument(metavar="OUTPUT", help="Where to write the stems; the subfolders stay the same.")
     ],
     model: Model = DEFAULT_MODEL,
     address: Annotated[
@@ -45,7 +45,7 @@ def batch(
     workers: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            "--workers", min=1, help="Number of processes, each with a model.", show_default="one per processor"
+            "--workers", min=1, help="Number of processes. Each loads the model once.", show_default="one per processor"
         ),
     ] = None,
     codec: Codec = "wav",
@@ -55,7 +55,8 @@ def batch(
     quality: Quality = DEFAULT_QUALITY,
     device: Device = "cpu",
     again: Annotated[
-        bool, typer.Option("--again", help="Separate everything, also what was already separated with these settings.")
+        bool,
+        typer.Option("--again", help="Separate everything, even what has already been separated with these settings."),
     ] = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
@@ -63,7 +64,7 @@ def batch(
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Separate a catalogue with Ray. Files whose worker dies are tried again, and nothing is done twice."""
+    """Separate a whole catalogue with Ray. Files whose worker dies are tried again; those that are done are skipped."""
     with failures_shown(verbose):
         import importlib.util
 

@@ -18,24 +18,25 @@ DEFAULT_FOLDER = Path("evaluation")
 
 def evaluate(
     mus_dir: Annotated[
-        Path, typer.Argument(help="MUSDB18, MUSDB18-HQ, or a folder with a folder of stems for each track.")
+        Path, typer.Argument(help="MUSDB18, MUSDB18-HQ, or a folder that contains a folder of stems for each track.")
     ],
     model: Annotated[
-        str, typer.Option("-p", "--params_filename", "--model", help="The model: see 'unweave models list'.")
+        str, typer.Option("-p", "--params_filename", "--model", help="Model to use; 'unweave models list' shows them.")
     ] = "spleeter:2stems",
     output_path: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it at run time on Python 3.10
         typer.Option(
             "-o",
             "--output_path",
-            help="Folder for the scores; by default a folder for this model and these settings below ./evaluation.",
+            help="Folder for the scores. By default, a folder in ./evaluation for this model and these settings.",
             show_default=False,
         ),
     ] = None,
     quality: Annotated[str, typer.Option("-q", "--quality", help="exact, fast, balanced or best.")] = "balanced",
     mwf: Annotated[bool, typer.Option("--mwf", help="Use the multichannel Wiener filter.")] = False,
     shifts: Annotated[
-        int, typer.Option("--shifts", min=1, help="Separate this many times with shifted segments and average.")
+        int,
+        typer.Option("--shifts", min=1, help="Separate this many times with shifted segments and take the average."),
     ] = 1,
     accept_licence: Annotated[
         bool, typer.Option("--accept_licence", help="Accept a licence that restricts how the weights may be used.")

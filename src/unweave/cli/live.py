@@ -27,14 +27,18 @@ def live(
     target: Annotated[
         str, typer.Option("-o", "--output", help="A sound card, a .wav file, or - for WAV to stdout.")
     ] = "default",
-    model: Annotated[str, typer.Option("-p", "--params_filename", "--model", help="Model.")] = "spleeter:2stems",
+    model: Annotated[
+        str, typer.Option("-p", "--params_filename", "--model", help="Model to use; 'unweave models list' shows them.")
+    ] = "spleeter:2stems",
     stems: Annotated[str, typer.Option("--stems", help="The stems to play, separated by commas.")] = "accompaniment",
-    latency: Annotated[float, typer.Option("--latency", help="Delay in milliseconds; more sounds better.")] = 300.0,
+    latency: Annotated[
+        float, typer.Option("--latency", help="Delay in milliseconds. A longer delay sounds better.")
+    ] = 300.0,
     step: Annotated[
-        int, typer.Option("--step", min=1, max=32, help="Frames of 23 ms per pass; more is less work.")
+        int, typer.Option("--step", min=1, max=32, help="Frames of 23 ms to compute at once. More need less CPU time.")
     ] = 2,
-    precision: Annotated[str, typer.Option("--precision", help="float32, bfloat16, …")] = "auto",
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details.")] = False,
+    precision: Annotated[str, typer.Option("--precision", help="float32, bfloat16 or auto.")] = "auto",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
     """Separate music while it plays, with a short, constant delay."""
     with failures_shown(verbose):
@@ -79,7 +83,8 @@ def _through_files(stream: LiveStream, source: str, target: str, rate: int) -> N
         rest = _mixed(stream, np.zeros((2, 2 * stream.latency_samples), np.float32))[:, n_left:]
         write(rest[:, : n_in - n_out])
     worst = 1000 * max(seconds, default=0.0)
-    print(f"{n_blocks} blocks, {n_late} too late, longest {worst:.1f} ms of {1000 * stream.step_seconds:.0f} ms",
+    allowed = 1000 * stream.step_seconds
+    print(f"{n_blocks} blocks, {n_late} of them too late; the longest took {worst:.1f} ms of {allowed:.0f} ms",
           file=sys.stderr)  # fmt: skip
 
 
@@ -97,7 +102,7 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
     try:
         import sounddevice
     except OSError as error:
-        raise OptionError(f"there is no sound here: {error}") from error
+        raise OptionError(f"cannot use the sound cards of this machine: {error}") from error
     playout = Playout(2, stream.latency_samples - stream.delay_samples)
     worker = LiveWorker(lambda block: _mixed(stream, block), playout, rate)
 
@@ -110,7 +115,7 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
         with sounddevice.Stream(
             samplerate=rate, blocksize=BLOCK_SAMPLES, channels=2, dtype="float32", device=devices, callback=callback
         ) as card:
-            print("playing; Ctrl-C ends it", file=sys.stderr, flush=True)
+            print("playing; press Ctrl-C to stop", file=sys.stderr, flush=True)
             while not interrupted.wait(SECONDS_BETWEEN_CHECKS):
                 worker.check()
                 if not card.active:

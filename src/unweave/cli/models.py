@@ -11,14 +11,14 @@ import typer
 
 from unweave.cli.failures import failures_shown
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and locate models.")
+app = typer.Typer(no_args_is_help=True, help="List, download, add and export models.")
 
 Name = Annotated[str, typer.Argument(help="A model's name, as 'unweave models list' shows it.")]
 
 
 @app.command("list")
 def list_models() -> None:
-    """List the models: name, whether the weights are here, stems, licence."""
+    """List all models: their names, whether their weights are on this machine, their stems and licences."""
     with failures_shown():
         import rich.box
         import rich.table
@@ -49,7 +49,7 @@ def list_models() -> None:
 
 @app.command()
 def info(name: Name) -> None:
-    """Show what is known about a model."""
+    """Show all there is to know about a model."""
     with failures_shown():
         from unweave.models.catalog import find_weights
         from unweave.models.hub import home_of
@@ -72,11 +72,13 @@ def fetch(
     name: Name,
     origin: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--from", help="Take the weights from this folder, archive or URL only.", show_default=False),
+        typer.Option(
+            "--from", help="Take the weights from this folder, archive or URL and nowhere else.", show_default=False
+        ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
 ) -> None:
-    """Fetch a model's weights, verify them, and make them ready to use; print where they are."""
+    """Download a model's weights, verify them and make them ready for use. Prints where they are."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
         from unweave.engines.choose import Runtime
@@ -92,7 +94,7 @@ def fetch(
             if origin is not None:
                 wanted = [each for each in official_weights(model) if not is_packaged(find_weights(each))]
                 if not wanted:
-                    raise OptionError(f"{name} needs no weights from elsewhere: leave --from out")
+                    raise OptionError(f"{name} needs no weights from elsewhere: leave out --from")
                 ensure_weights(wanted[0], offline=offline, origin=origin, progress=reporter.downloading)
             model = model.ready(offline, reporter.downloading)
             # Converted now, so that a copy of the cache that cannot be written is enough later.
@@ -103,7 +105,7 @@ def fetch(
 
 @app.command()
 def path(name: Name) -> None:
-    """Print where a model's weights are, one line per network; fail if they are not on this machine."""
+    """Print where a model's weights are, one line per network. Fails if they are not on this machine."""
     with failures_shown():
         from unweave.models.resolve import resolve
 
@@ -179,7 +181,7 @@ def export(
     path: Annotated[Path, typer.Argument(help="The file to write.")],
     to: Annotated[ExportFormat, typer.Option("--to", help="The format.")] = ExportFormat.onnx,
 ) -> None:
-    """Write a model to one file that describes itself; 'separate -p FILE' loads it."""
+    """Save a model as a single file that 'separate -p FILE' can load."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
@@ -192,11 +194,11 @@ def export(
             raise OptionError(f"expected a path that ends in .{to.value}, got {path}")
         model = resolve(name)
         if not isinstance(model.spec, MaskModelSpec):
-            raise OptionError(f"{name} is an ONNX file already: see 'unweave models path {name}'")
+            raise OptionError(f"{name} is already an ONNX file: see 'unweave models path {name}'")
         if model.before is not None:
             alone = model.instead.spec.name if model.instead else model.spec.name.removesuffix("-cascade")
             raise OptionError(
-                f"{name} runs {model.before.spec.name} first, and a file holds one model: export {alone} instead"
+                f"{name} runs {model.before.spec.name} first, but a file can hold only one model: use {alone} instead"
             )
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)

@@ -55,7 +55,7 @@ FilenameFormat = Annotated[
     typer.Option(
         "-f",
         "--filename_format",
-        help="Where each stem goes below the output folder. Fields: {filename}, {foldername}, {instrument} or {stem}, "
+        help="Path of each stem within the output folder. Fields: {filename}, {foldername}, {instrument} or {stem}, "
         "{codec}.",
     ),
 ]
@@ -65,10 +65,10 @@ StemNames = Annotated[
 ]
 Mwf = Annotated[
     bool,
-    typer.Option("--mwf", help="Use a multichannel Wiener filter, which takes a second pass over the song."),
+    typer.Option("--mwf", help="Use a multichannel Wiener filter, which needs a second pass over the song."),
 ]
 Shifts = Annotated[
-    int, typer.Option("--shifts", min=1, help="Separate this many times with shifted segments, and take the average.")
+    int, typer.Option("--shifts", min=1, help="Separate this many times with shifted segments and take the average.")
 ]
 Device = Annotated[
     str, typer.Option("--device", callback=_in_lower_case, help="Where to compute: cpu, cuda, mps or auto.")

@@ -22,9 +22,9 @@ from unweave.cli.options import (
 
 
 def remix(
-    file: Annotated[Path, typer.Argument(help="The song.")],
+    file: Annotated[Path, typer.Argument(help="The song to remix.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write; its extension chooses the format, such as mix.flac.")
+        Path, typer.Option("-o", "--output", help="File to write, such as mix.flac; its extension decides the format.")
     ],
     gain: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -40,7 +40,7 @@ def remix(
     ] = None,
     solo: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--solo", help="Leave all other stems out. Can be repeated."),
+        typer.Option("--solo", help="Keep only this stem. Can be repeated to keep several."),
     ] = None,
     model: Model = DEFAULT_MODEL,
     quality: Quality = DEFAULT_QUALITY,
@@ -50,7 +50,7 @@ def remix(
     offline: Offline = False,
     verbose: Verbose = False,
 ) -> None:
-    """Mix a song again with its stems at other levels. With nothing changed you get the song back."""
+    """Remix a song with its stems at other levels. If you change nothing, you get the song back."""
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
         from unweave.separation.output import OutputOptions

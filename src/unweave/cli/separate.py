@@ -48,7 +48,10 @@ def separate(
     track: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            "--track", min=1, help="Audio track to separate in files with several.", show_default="the file's default"
+            "--track",
+            min=1,
+            help="Which audio track to separate, if a file has several.",
+            show_default="the file's default",
         ),
     ] = None,
     stems: StemNames = None,
@@ -79,7 +82,7 @@ def separate(
     offline: Offline = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--report", help="Write what became of each file to this .json or .csv.", show_default=False),
+        typer.Option("--report", help="Write a report on every file to this .json or .csv file.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     verbose: Verbose = False,

@@ -37,22 +37,22 @@ def separate(
     files: Annotated[Optional[list[Path]], typer.Argument(help="Audio files.")] = None,  # noqa: UP045
     inputs: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option("-i", "--inputs", help="Deprecated: name the files without it."),
+        typer.Option("-i", "--inputs", help="Deprecated; just name the files."),
     ] = None,
     adapter: Annotated[
         str, typer.Option("-a", "--adapter", help="Class that loads and saves audio.")
     ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate")] = "128k",
-    codec: Annotated[str, typer.Option("-c", "--codec")] = "wav",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Bitrate of lossy formats.")] = "128k",
+    codec: Annotated[str, typer.Option("-c", "--codec", help="File format of the stems.")] = "wav",
     duration: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option("-d", "--duration", help="Seconds to separate; without it, to the end (the original: 600)."),
+        typer.Option("-d", "--duration", help="Seconds to separate. By default, to the end (in the original: 600)."),
     ] = None,
-    offset: Annotated[float, typer.Option("-s", "--offset")] = 0.0,
+    offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
     output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
     stft_backend: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("-B", "--stft-backend", help="Deprecated: there is one."),
+        typer.Option("-B", "--stft-backend", help="Deprecated; has no effect."),
     ] = None,
     filename_format: Annotated[str, typer.Option("-f", "--filename_format")] = "{filename}/{instrument}.{codec}",
     params_filename: Annotated[str, typer.Option("-p", "--params_filename")] = "spleeter:2stems",
@@ -66,12 +66,12 @@ def separate(
         from unweave.errors import OptionError
 
         if inputs:
-            print("unweave: warning: -i is deprecated; name the files without it", file=sys.stderr)
+            print("unweave: warning: -i is deprecated; just name the files", file=sys.stderr)
         if stft_backend is not None:
             print("unweave: warning: -B is deprecated and has no effect", file=sys.stderr)
         sources = [*(inputs or []), *(files or [])]
         if not sources:
-            raise OptionError("no input file was named")
+            raise OptionError("name at least one input file")
         audio_adapter = AudioAdapter.get(adapter)
         separator = Separator(params_filename, MWF=mwf)
         targets = _Targets(separator.targets(codec, bitrate, filename_format, offset, duration), sources, output_path)
@@ -130,7 +130,7 @@ def _show_failure(source: Path, error: Exception) -> None:
 @app.command()
 def evaluate(
     mus_dir: Annotated[Path, typer.Option("--mus_dir", help="Folder with MUSDB18.")],
-    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, no effect.")] = "",
+    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, but has no effect.")] = "",
     output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
     params_filename: Annotated[str, typer.Option("-p", "--params_filename")] = "spleeter:2stems",
     mwf: Annotated[bool, typer.Option("--mwf", "-m")] = False,
@@ -149,8 +149,8 @@ def evaluate(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option("-d", "--data", help="Folder where the paths in the lists start.")],
-    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, no effect.")] = "",
+    data: Annotated[Path, typer.Option("-d", "--data", help="Folder that the paths in the lists are relative to.")],
+    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, but has no effect.")] = "",
     params_filename: Annotated[Path, typer.Option("-p", "--params_filename", help="JSON configuration.")] = Path(
         "configuration.json"
     ),

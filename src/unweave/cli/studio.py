@@ -14,10 +14,11 @@ from unweave.cli.failures import failures_shown
 
 def studio(
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any that is free.")
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks any free port.")
     ] = 8377,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on. Anything but this machine needs an access token.")
+        str,
+        typer.Option("--host", help="Address to listen on. Other machines than this one will need an access token."),
     ] = "127.0.0.1",
     token: Annotated[
         Optional[str],  # noqa: UP045

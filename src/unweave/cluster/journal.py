@@ -68,7 +68,7 @@ class CatalogueJournal:
         try:
             self.flush()
         except AudioWriteError as error:
-            log.warning("some songs will be done again by the next run: %s", error)
+            log.warning("the next run will separate some songs again: %s", error)
 
     def _entries(self) -> Iterator[Entry]:
         if self._target.is_local:

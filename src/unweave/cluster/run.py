@@ -93,7 +93,7 @@ def run_on_ray(
         cause = getattr(error, "cause", None)
         if isinstance(cause, UnweaveError):
             raise cause from error
-        raise OptionError(f"Ray cannot run the workers: {_one_line(error)}") from error
+        raise OptionError(f"Ray cannot start the workers: {_one_line(error)}") from error
     finally:
         ray.shutdown()
     return summary
@@ -105,7 +105,7 @@ def _record(journal: CatalogueJournal, result: Result) -> None:
         if result.source:
             journal.record(result.source, result.stamps)
     except AudioWriteError as error:
-        log.warning("%s is done, but will be done again by the next run: %s", result.name, error)
+        log.warning("%s is done, but the next run will separate it again: %s", result.name, error)
 
 
 def _processors() -> float:
@@ -122,7 +122,7 @@ def _connect(address: str | None) -> None:
     try:
         ray.init(address=address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise OptionError(f"there is no Ray at {address}: {_one_line(error)}") from error
+        raise OptionError(f"there is no Ray cluster at {address}: {_one_line(error)}") from error
 
 
 def _results(

@@ -19,9 +19,9 @@ PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 class Runtime:
     """Where and how networks run.
 
-    ``device`` is cpu, cuda (or one card, cuda:1), mps, or auto: a graphics processor where PyTorch can use one.
-    ``precision`` is float32, float16, bfloat16, or auto: float32 on the CPU, float16 elsewhere. Raises `OptionError`
-    for anything else.
+    ``device`` is cpu, cuda (or one particular card, such as cuda:1), mps, or auto, which uses a graphics card if
+    PyTorch can use one. ``precision`` is float32, float16, bfloat16, or auto, which means float32 on the CPU and
+    float16 elsewhere. Raises `OptionError` for anything else.
     """
 
     device: str = "auto"
@@ -32,16 +32,16 @@ class Runtime:
         kind, colon, number = self.device.partition(":")
         highest = {"cuda": 1 << 10, "mps": 1, "cpu": 1}.get(kind, 0)  # only CUDA has several
         if kind not in DEVICES or (colon and not (number.isascii() and number.isdigit() and int(number) < highest)):
-            raise OptionError(f"expected a device of {', '.join(DEVICES)} or cuda:1, got {self.device!r}")
+            raise OptionError(f"expected one of the devices {', '.join(DEVICES)} or cuda:1, got {self.device!r}")
         if self.precision not in PRECISIONS:
-            raise OptionError(f"expected a precision of {', '.join(PRECISIONS)}, got {self.precision!r}")
+            raise OptionError(f"expected one of the precisions {', '.join(PRECISIONS)}, got {self.precision!r}")
         if kind in ("cpu", "mps"):
             object.__setattr__(self, "device", kind)
         if self.n_threads == 0:
             object.__setattr__(self, "n_threads", available_processors())
 
     def on_best_device(self) -> Runtime:
-        """This runtime with ``auto`` decided. PyTorch is not imported where there can be no graphics processor."""
+        """This runtime with ``auto`` decided. PyTorch is not imported if there cannot be a graphics card."""
         return Runtime(_best_device(), self.precision, self.n_threads) if self.device == "auto" else self
 
     @property
@@ -51,7 +51,7 @@ class Runtime:
 
 
 def cpu_network(path: Path, runtime: Runtime) -> Network:
-    """The network in the ONNX file ``path`` on the CPU: ONNX Runtime in float32, OpenVINO in another precision."""
+    """The network in the ONNX file ``path`` on the CPU, with ONNX Runtime in float32, otherwise with OpenVINO."""
     if runtime.precision in ("auto", "float32"):
         from unweave.engines.onnx import OnnxNetwork
 
@@ -62,13 +62,13 @@ def cpu_network(path: Path, runtime: Runtime) -> Network:
 
 
 def require_torch_device(device: str) -> None:
-    """Raise `OptionError` where PyTorch, or the graphics processor ``device``, is not to be had here."""
+    """Raise `OptionError` if PyTorch or the graphics card ``device`` is not available."""
     if importlib.util.find_spec("torch") is None:
         raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
     from unweave.engines.torch import has_device
 
     if not has_device(device):
-        raise OptionError(f"there is no device {device} here, or PyTorch was installed without it")
+        raise OptionError(f"there is no device {device} here, or PyTorch was installed without support for it")
 
 
 def _best_device() -> str:

@@ -63,8 +63,8 @@ class OpenVinoNetwork:
             if self._process != os.getpid():
                 if self._requests:  # its threads are gone, and it aborts the process when it misses them
                     raise OptionError(
-                        "OpenVINO cannot go on in a process that was forked after its first use: start processes by "
-                        "'spawn', or use precision float32"
+                        "OpenVINO cannot be used in a process that was forked after its first use: start processes "
+                        "with 'spawn', or use precision float32"
                     )
                 self._open()
             request = self._requests.get(mixture.shape) or self._compile(mixture.shape)

@@ -51,19 +51,19 @@ def evaluate(
     on_scores: OnScores = lambda scores: None,
     on_failure: OnFailure = _logged,
 ) -> list[Scores]:
-    """Scores of all ``tracks``, each also kept as ``folder/TRACK.json``.
+    """Return the scores of all ``tracks``, and keep each of them as ``folder/TRACK.json``.
 
-    A track is not run again if its file is there and was made by the same model, weights, settings and version from the
-    same audio; anything else is computed and written anew. A track that cannot be read, separated or scored is passed
-    to ``on_failure`` (which logs it, if not given) and is missing in the result; the others go on. Separation takes all
-    processors for one track at a time; scoring is spread over ``jobs`` processes.
+    A track is not run again if its file was made by the same model, weights, settings and version from the same audio;
+    otherwise its scores are computed and written again. A track that cannot be read, separated or scored is passed to
+    ``on_failure`` (by default it is logged) and missing from the result; the others are still scored. Separation uses
+    all processors for one track at a time, and scoring is spread over ``jobs`` processes.
 
-    Raises `OptionError` where ``folder`` cannot be made, and `ModelError` where the weights cannot be read.
+    Raises `OptionError` if ``folder`` cannot be created, and `ModelError` if the weights cannot be read.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError(f"cannot keep scores in {folder}: {error.strerror or error}") from error
+        raise OptionError(f"cannot save scores in {folder}: {error.strerror or error}") from error
     origin = origin_of(separator)
     finished: list[Scores] = []
     pending: deque[_Job] = deque()
@@ -163,7 +163,7 @@ def _failure(track: str, error: Exception) -> Failure:
     if isinstance(error, UnweaveError):
         reason = str(error)
     elif isinstance(error, BrokenProcessPool):
-        reason = "the process that scored it ended abruptly; perhaps there was too little memory"
+        reason = "the process that scored it ended abruptly; perhaps it ran out of memory"
     elif isinstance(error, OSError) and error.strerror:
         reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:

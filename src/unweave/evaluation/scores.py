@@ -117,7 +117,7 @@ def _bss_eval(pairs: Mapping[str, Pair], sample_rate: int) -> tuple[dict[str, Wi
             reasons.append(f"museval cannot compare these signals ({' '.join(str(error).split())}): no BSS Eval")
         else:
             if len(audible) == 1:
-                reasons.append(f"{audible[0]} is alone: there is no interference, and so no SIR")
+                reasons.append(f"{audible[0]} is the only stem: there is no interference, and so no SIR")
                 measured["SIR"] = np.full_like(measured["SIR"], np.nan)
             for index, stem in enumerate(audible):
                 if stem not in silent_estimates:

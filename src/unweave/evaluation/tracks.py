@@ -63,7 +63,7 @@ class Track:
                 parts[name] = np.concatenate(list(reader), axis=1)
                 rates.add(reader.sample_rate)
         if not set(parts) - set(MIXTURE_NAMES):
-            raise AudioReadError(f"{self.path} holds no stems beside the mixture")
+            raise AudioReadError(f"{self.path} contains no stems besides the mixture")
         if len(rates) > 1:
             raise AudioReadError(f"the stems of {self.path} have several sample rates: {sorted(rates)}")
         sample_rate = rates.pop()

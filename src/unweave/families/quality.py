@@ -1,4 +1,4 @@
-"""Named ways to run a masking model, from the original's own to the best; chosen by measurement (docs/quality.md)."""
+"""Presets for running masking models, from the original's way to the best; chosen by measurement (docs/quality.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unweave.models.spec import MaskExtension, MaskModelSpec
 
 @dataclass(frozen=True)
 class Quality:
-    """What a preset changes of a model; None leaves the model's own value."""
+    """What a preset changes about a model; None keeps the model's own value."""
 
     n_bins: int | None = None  # at most: what the network sees
     overlap_frames: int | None = None  # cross-faded between segments; at most half a segment
@@ -47,5 +47,5 @@ def find_quality(name: str) -> Quality:
     """The preset called ``name``. Raises `OptionError`."""
     known = name.lower() if isinstance(name, str) else ""
     if known not in PRESETS:
-        raise OptionError(f"expected a quality of {', '.join(PRESETS)}, got {name!r}")
+        raise OptionError(f"expected one of the qualities {', '.join(PRESETS)}, got {name!r}")
     return PRESETS[known]

@@ -30,7 +30,7 @@ MAX_BYTES = 4 << 30  # of all files of a model together
 
 
 def added_names() -> list[str]:
-    """The names under which models were added; none where the cache cannot be read."""
+    """The names under which models were added; none if the cache cannot be read."""
     try:
         names = os.listdir(added_folder())
     except OSError:
@@ -54,12 +54,12 @@ def check_name(name: str) -> None:
 
 
 def add_model(name: str, origin: Path, configuration: Path | None = None) -> MaskModelSpec:
-    """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``; returns what it is.
+    """Keep the model in ``origin`` (a folder, .tar.gz or .zip) under ``name``, and return its description.
 
-    That is a folder that ``unweave train`` wrote, or a TensorFlow checkpoint. ``configuration`` is the checkpoint's
-    JSON in Spleeter's format; without it the one JSON file inside ``origin`` is taken, or the official one if the
-    checkpoint has an official name. Everything is read and each checksum verified before anything is kept; then the
-    files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
+    ``origin`` contains a folder that ``unweave train`` wrote, or a TensorFlow checkpoint. ``configuration`` is the
+    checkpoint's JSON in Spleeter's format. Without it, the only JSON file inside ``origin`` is used, or the official
+    one if the checkpoint has an official name. Everything is read and every checksum verified before anything is kept.
+    Then the files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
     check_name(name)
     if not origin.exists():
@@ -77,9 +77,9 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
     except ArchiveError as error:
-        raise ModelError(f"{origin} is not a folder, a .tar.gz or a .zip that can be used: {error}") from error
+        raise ModelError(f"{origin} is not a usable folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
-        raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
+        raise ModelError(f"cannot save {name} in {target}: {error.strerror or error}") from error
     return dataclasses.replace(spec, name=name, weights=name)
 
 

@@ -53,7 +53,7 @@ def damage_told(origin: Path) -> Iterator[None]:
     except DAMAGE as error:
         # The first line; tarfile goes on to list why the file is of none of the kinds of archive that it knows.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(": ")
-        raise ArchiveError(f"{origin.name} is no archive, or is damaged: {reason[:200]}") from error
+        raise ArchiveError(f"{origin.name} is not an archive, or is damaged: {reason[:200]}") from error
 
 
 def members(origin: Path, max_bytes: int) -> Iterator[Member]:
@@ -66,7 +66,7 @@ def members(origin: Path, max_bytes: int) -> Iterator[Member]:
         for number, member in enumerate(_zipped(origin) if zipfile.is_zipfile(origin) else _tarred(origin)):
             total += max(member.size, 0)
             if total > max_bytes or number >= MAX_MEMBERS:
-                raise ArchiveError(f"{origin.name} unpacks to more than a model can have")
+                raise ArchiveError(f"{origin.name} unpacks to more data than a model can have")
             yield member
 
 
@@ -109,5 +109,5 @@ def _tarred(origin: Path) -> Iterator[Member]:
 def _checked(name: str, origin: Path) -> PurePosixPath:
     """The path of a member; its folders are never used for writing."""
     if "\\" in name or re.match(r"[A-Za-z]:", name) or not name.isprintable():
-        raise ArchiveError(f"{origin.name} has a member with a path of another system, {name[:80]!a}")
+        raise ArchiveError(f"{origin.name} contains a path for another operating system, {name[:80]!a}")
     return PurePosixPath(name)

@@ -14,7 +14,7 @@ SHORT_NAMES = {"2stems": "spleeter:2stems", "4stems": "unweave:4stems", "5stems"
 CASCADES = {"4stems": "unweave:4stems-cascade", "5stems": "unweave:5stems-cascade"}
 
 SPLEETER_LICENCE = "MIT"
-SPLEETER_NOTES = "published under the MIT licence of deezer/spleeter; trained on data that was not published"
+SPLEETER_NOTES = "published under the MIT licence of deezer/spleeter; trained on data that is not public"
 
 
 def _spleeter_archive(name: str, sha256: str) -> Source:
@@ -135,8 +135,8 @@ def _own_specs() -> list[MaskModelSpec]:
         mask_exponent=1.0,
         mask_extension="edge",
         licence="CC-BY-SA-4.0",
-        notes="inside the package, with a model card that lists its data, all open; commercial use is allowed",
-        summary="ours: vocals, drums, bass, piano and other, without any download",
+        notes="inside the package, with a model card that lists its data, all of it open; commercial use is allowed",
+        summary="our own network: vocals, drums, bass, piano and other, nothing to download",
     )
     four = dataclasses.replace(
         five,
@@ -144,7 +144,7 @@ def _own_specs() -> list[MaskModelSpec]:
         stems=("vocals", "drums", "bass", "other"),
         network_stems=OPEN_STEMS,
         folds=(("piano", "other"),),
-        summary="ours: vocals, drums, bass and other, without any download",
+        summary="our own network: vocals, drums, bass and other, nothing to download",
     )
     specs = []
     for spec in (four, five):
@@ -152,7 +152,7 @@ def _own_specs() -> list[MaskModelSpec]:
             spec,
             name=f"{spec.name}-cascade",
             before="spleeter:2stems-16kHz",
-            summary=f"vocals by spleeter:2stems, the rest by {spec.name}: better, and slower",
+            summary=f"vocals by spleeter:2stems, the rest by {spec.name}: better, but slower",
         )
         specs += [spec, after]
     return specs
@@ -166,7 +166,7 @@ HTDEMUCS = WaveformModelSpec(
     licence="research",
     notes="weights by Meta for personal and research use only; trained on MUSDB18-HQ and 800 songs of its own",
     needs_consent=True,
-    summary="Hybrid Transformer Demucs: drums, bass, other and vocals, far better and slower",
+    summary="Hybrid Transformer Demucs: drums, bass, other and vocals, much better and much slower",
 )
 
 HTDEMUCS_WEIGHTS = Weights(
@@ -204,7 +204,7 @@ def find_spec(name: str) -> ModelSpec:
     known = specs()
     name = SHORT_NAMES.get(name, name)
     if name not in known:
-        raise UnknownModelError(f"no model is called {name!r}; there are {', '.join(known)}")
+        raise UnknownModelError(f"there is no model called {name!r}; the models are {', '.join(known)}")
     return known[name]
 
 
@@ -222,5 +222,5 @@ def find_weights(name: str) -> Weights:
     """The set of weights called ``name``. Raises `UnknownModelError`."""
     known = _weights()
     if name not in known:
-        raise UnknownModelError(f"no weights are called {name!r}; there are {', '.join(known)}")
+        raise UnknownModelError(f"there are no weights called {name!r}; there are {', '.join(known)}")
     return known[name]

@@ -35,7 +35,7 @@ def require_consent(spec: ModelSpec, accepted: bool) -> None:
     elif spec.name not in _given and spec.name not in _consents():
         raise ConsentError(
             f"{spec.name}: {spec.notes}. If that suits your use, run again with --accept_licence "
-            f"(or set {VARIABLE}={spec.name}); it is asked once"
+            f"(or set {VARIABLE}={spec.name}); you will only be asked once"
         )
 
 

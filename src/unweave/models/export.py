@@ -151,7 +151,7 @@ def read_exported_spec(path: Path) -> MaskModelSpec:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     if METADATA_KEY not in metadata:
-        raise ModelError(f"{path} was not exported by unweave: it does not say what it separates")
+        raise ModelError(f"{path} was not exported by unweave: it does not say what it separates a song into")
     if metadata.get(CHECKSUM_KEY, str(checksum)) != str(checksum):
         raise ModelError(f"{path} is damaged: the checksum of its weights does not match")
     text = metadata[METADATA_KEY]
@@ -195,7 +195,7 @@ def _read_onnx(path: Path) -> Any:
         raise ModelError(f"{path} is not an ONNX file, or is damaged: it holds no network")
     external = onnx.TensorProto.EXTERNAL
     if any(tensor.data_location == external for tensor in model.graph.initializer):
-        raise ModelError(f"{path} keeps its weights in other files; expected them inside")
+        raise ModelError(f"{path} keeps its weights in other files; expected them inside the file")
     return model
 
 

@@ -105,7 +105,7 @@ def download(
         part.unlink()
         if was_begun:  # perhaps what was there before was wrong, and not what came now
             return download(url, sha256, work, progress, max_bytes)
-        raise DownloadError("what arrived is not the official file (SHA-256 differs); it was deleted")
+        raise DownloadError("the downloaded file is not the official one (SHA-256 differs) and was deleted")
     whole = work / name
     os.replace(part, whole)
     return whole
@@ -145,12 +145,12 @@ def _request(url: str, part: Path, name: str, progress: DownloadProgress, max_by
         coding = response.headers.get("Content-Encoding", "").strip().lower().replace("identity", "")
         if response.status_code == 416:
             if _range_of(response) not in (None, done):  # the part is longer than the file: it is of another one
-                raise _WrongPartError("the file on the server is shorter than the part that was there")
+                raise _WrongPartError("the file on the server is shorter than the part that was already downloaded")
             return coding
         if response.status_code not in (200, 206):
             raise DownloadError(f"the server answered {response.status_code} {response.reason}")
         if response.status_code == 206 and _range_of(response) not in (None, done):
-            raise _WrongPartError("the server sent another part of the file than was asked for")
+            raise _WrongPartError("the server sent a different part of the file than was requested")
         if response.status_code == 200:
             done = 0  # the server sends all of it again
         length = response.headers.get("Content-Length", "")
@@ -164,12 +164,12 @@ def _request(url: str, part: Path, name: str, progress: DownloadProgress, max_by
                     done += len(block)
                     progress(done, total, name)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                raise _BrokenOffError(f"the connection broke off after {done} bytes") from error
+                raise _BrokenOffError(f"the connection was lost after {done} bytes") from error
         if max_bytes is not None and max(done, total or 0) > max_bytes - BLOCK_BYTES:
             part.unlink(missing_ok=True)
-            raise DownloadError(f"the server sends more than the {max_bytes} bytes that can be right")
+            raise DownloadError(f"the server sent more than {max_bytes} bytes, which cannot be right")
     if total is not None and done != total:
-        raise _BrokenOffError(f"the connection broke off after {done} of {total} bytes")
+        raise _BrokenOffError(f"the connection was lost after {done} of {total} bytes")
     return coding
 
 

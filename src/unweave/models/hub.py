@@ -1,7 +1,7 @@
-"""Weights on this machine: found, or fetched, verified and kept.
+"""Weights on this machine: found, or downloaded, verified and kept.
 
-Two processes that want the same weights at the same time wait for each other on a lock file. A download is collected in
-a folder of its own beside the target, and its files are moved there when each of them has its official SHA-256.
+Two processes that need the same weights at the same time wait for each other with a lock file. A download goes to a
+folder of its own next to the target, and its files are moved to the target once each has its official SHA-256.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def is_offline() -> bool:
 
 
 def home_of(weights: Weights) -> Path:
-    """Where the files of ``weights`` lie, or will: in the package itself, or in the cache."""
+    """Where the files of ``weights`` are or will be: in the package itself, or in the cache."""
     own = next((source for source in weights.sources if source.kind == "package"), None)
     return Path(__file__).parent / own.location if own else weights_folder(weights.name)
 
 
 def is_packaged(weights: Weights) -> bool:
-    """Whether ``weights`` come with unweave."""
+    """Whether ``weights`` are part of unweave."""
     return any(source.kind == "package" for source in weights.sources)
 
 
 def is_present(weights: Weights) -> bool:
-    """Whether all files lie in their folder, each of them whole; no if that cannot be seen."""
+    """Whether all files are in their folder and complete; False if that cannot be determined."""
     folder = home_of(weights)
     return all(is_whole(folder / file.name, file) for file in weights.files)
 
@@ -59,11 +59,12 @@ def ensure_weights(
     folder = home_of(weights)
     if folder != weights_folder(name):
         if origin is not None:
-            raise DownloadError(f"the weights {name} come with unweave: there is nothing to fetch")
+            raise DownloadError(f"the weights {name} are part of unweave: there is nothing to download")
         if is_present(weights):
             return folder
         raise DownloadError(
-            f"the weights {name} came with unweave, but those in {folder} are missing or damaged: install it again"
+            f"the weights {name} are part of unweave, but those in {folder} are missing or damaged: "
+            "install unweave again"
         )
     if origin is None and (is_present(weights) or _is_foreign(folder, weights)):
         return folder
@@ -74,8 +75,7 @@ def ensure_weights(
                 _fetch(weights, folder, offline or is_offline(), origin, progress)
     except OSError as error:
         raise DownloadError(
-            f"cannot keep weights in {folder}: {error.strerror or error}. "
-            "Set UNWEAVE_CACHE to a folder that can be written"
+            f"cannot save weights in {folder}: {error.strerror or error}. Set UNWEAVE_CACHE to a writable folder"
         ) from error
     return folder
 

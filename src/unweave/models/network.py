@@ -52,8 +52,8 @@ def kept_network(
         return sealed_or_temporary_folder(folder, lambda staged: write(staged / NETWORK)) / NETWORK
     except OSError as error:
         raise ModelError(
-            f"cannot keep the converted network in {folder.parent}: {error.strerror}. "
-            "Set UNWEAVE_CACHE to a folder that can be written"
+            f"cannot save the converted network in {folder.parent}: {error.strerror}. "
+            "Set UNWEAVE_CACHE to a writable folder"
         ) from error
 
 
@@ -79,7 +79,7 @@ def load_unets(spec: MaskModelSpec, location: Path) -> tuple[UNetWeights, ...]:
     if location.suffix == ".safetensors":
         return read_safetensors_unets(location, spec)
     if location.suffix == ".onnx":
-        raise ModelError(f"{location} holds a network, whose weights cannot be taken out again")
+        raise ModelError(f"{location} contains a finished network, and its weights cannot be taken out of it")
     return read_unets(TensorBundle(location / checkpoint_name(location)), spec)
 
 

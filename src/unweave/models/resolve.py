@@ -1,7 +1,7 @@
-"""From what the user calls a model to its description and its weights; every command asks here.
+"""From the name that the user gives to a model's description and its weights; every command uses this.
 
-A model is called by a name of the catalogue, by a short name, by the name it was added under, or by the path of a
-configuration of Spleeter's (``.json``) or of an exported model (``.onnx``, ``.safetensors``).
+The name can be one in the catalogue, a short name, the name under which a model was added, or the path of a Spleeter
+configuration (``.json``) or of an exported model (``.onnx``, ``.safetensors``).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def _unseen(done: int, total: int | None, label: str) -> None:
 class ResolvedModel:
     """A model that can be loaded: what it is, and where its weights are once they are on this machine.
 
-    ``locate(offline, progress)`` fetches them if need be; its result is what `network_path` and `load_unets` take.
-    ``before`` is the model that runs first, where there is one; ``instead`` is the model to run where the weights of
-    ``before`` cannot be had.
+    ``locate(offline, progress)`` downloads them if necessary; its result is what `network_path` and `load_unets` take.
+    ``before`` is the model that runs first, if there is one. ``instead`` is the model to run if the weights of
+    ``before`` are not available.
     """
 
     spec: ModelSpec
@@ -49,10 +49,10 @@ class ResolvedModel:
     instead: ResolvedModel | None = None
 
     def ready(self, offline: bool, progress: DownloadProgress = _unseen) -> ResolvedModel:
-        """This model with all its weights on this machine, or ``instead`` if those of ``before`` cannot be had.
+        """This model with all its weights on this machine, or ``instead`` if those of ``before`` are not available.
 
-        Its weights are verified once: ``locate`` of the result is at no cost. A choice is logged. Raises
-        `DownloadError` where there is none.
+        The weights are verified here, so ``locate`` of the result costs nothing. If there was a choice, it is logged.
+        Raises `DownloadError` if there is nothing to choose.
         """
         before = None
         try:
@@ -75,7 +75,7 @@ class ResolvedModel:
         return ResolvedModel(self.spec, lambda offline, progress: location, before)
 
     def locations(self, offline: bool, progress: DownloadProgress = _unseen) -> list[Path]:
-        """Where the weights lie, in the order in which they are used."""
+        """Where the weights are, in the order in which they are used."""
         before = [] if self.before is None else self.before.locations(offline, progress)
         return [*before, self.locate(offline, progress)]
 
@@ -83,8 +83,8 @@ class ResolvedModel:
 def resolve(model: str) -> ResolvedModel:
     """The model that ``model`` names. Raises `UnknownModelError`, or `ModelError` for an unusable configuration.
 
-    ``4stems`` and ``5stems`` are cascades, which need weights of Spleeter's; call `ResolvedModel.ready` to get the
-    network of ours alone where those cannot be had.
+    ``4stems`` and ``5stems`` are cascades that need Spleeter's weights. Call `ResolvedModel.ready` to get our own
+    network by itself if those are not available.
     """
     if model in CASCADES:
         return dataclasses.replace(_official(find_spec(CASCADES[model])), instead=_official(find_spec(model)))
@@ -96,7 +96,8 @@ def resolve(model: str) -> ResolvedModel:
     if path.suffix not in MODEL_FILES or "\0" in model:
         known = ", ".join([*SHORT_NAMES, *specs(), *added_names()])
         raise UnknownModelError(
-            f"no model is called {model!r}; there are {known}, or the path of a .json, .onnx or .safetensors file"
+            f"there is no model called {model!r}; name one of {known}, "
+            "or the path of a .json, .onnx or .safetensors file"
         )
     try:
         path = path.expanduser()

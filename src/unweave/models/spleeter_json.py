@@ -188,9 +188,9 @@ def _check_training(parameters: Mapping[str, Any]) -> None:
         if key in NUMBERS and value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ModelError(f"{key} must be a number, got {shown(value)}")
         if key in NUMBERS and isinstance(value, int) and abs(value) >= 1 << 63:
-            raise ModelError(f"{key} must be a number of 64 bits, got {shown(value)}")
+            raise ModelError(f"{key} must be a 64-bit number, got {shown(value)}")
         if key in TEXTS | CACHES and value is not None and not isinstance(value, str):
-            raise ModelError(f"{key} must be a text, got {shown(value)}")
+            raise ModelError(f"{key} must be text, got {shown(value)}")
     if "MWF" in parameters:
         truth(parameters["MWF"], "MWF")
 
@@ -206,5 +206,6 @@ def _check(spec: MaskModelSpec) -> None:
         raise ModelError(f"F = {spec.n_bins} contradicts frame_length = {spec.n_fft}: at most {spec.n_fft // 2 + 1}")
     if spec.n_fft % spec.hop_length or spec.n_fft // spec.hop_length < 3:
         raise ModelError(
-            f"frame_step = {spec.hop_length} contradicts frame_length = {spec.n_fft}: it must divide it at least thrice"
+            f"frame_step = {spec.hop_length} contradicts frame_length = {spec.n_fft}: "
+            "it must divide it into at least three equal parts"
         )

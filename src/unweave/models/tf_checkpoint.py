@@ -95,7 +95,7 @@ class TensorBundle(Mapping[str, npt.NDArray[np.generic]]):
             raise CheckpointError(f"{path} is corrupted: the checksum of {name} does not match")
         expected = math.prod(entry.shape)
         if len(raw) % np.dtype(entry.dtype).itemsize:
-            raise CheckpointError(f"{path}: {name} has {len(raw)} bytes, which are no whole number of {entry.dtype}")
+            raise CheckpointError(f"{path}: {name} has {len(raw)} bytes, which is not a whole number of {entry.dtype}")
         array: npt.NDArray[np.generic] = np.frombuffer(raw, dtype=entry.dtype)
         if array.size != expected:
             raise CheckpointError(f"{path}: {name} has {array.size} values, its shape {entry.shape} needs {expected}")

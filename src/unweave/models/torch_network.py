@@ -50,7 +50,9 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
     try:
         network.load_state_dict({name: t.float() for name, t in safetensors.torch.load_file(location).items()})
     except RuntimeError as error:  # which PyTorch tells tensor by tensor
-        raise CheckpointError(f"{location} does not hold the weights of {spec.name}, but another network's") from error
+        raise CheckpointError(
+            f"{location} does not hold the weights of {spec.name}, but those of another network"
+        ) from error
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {error}") from error
     return network.eval()
@@ -61,7 +63,7 @@ def with_time_attention(network: nn.Module, spec: MaskModelSpec) -> nn.Module:
     if spec.time_attention:
         return network
     if spec.network != "bands":
-        raise ModelError(f"{spec.name} has no place for attention over time: its network is not of bands")
+        raise ModelError(f"{spec.name} cannot have attention over time: its network does not split bands")
     attending = new_network(replace(spec, time_attention=True))
     attending.load_state_dict(network.state_dict(), strict=False)
     return attending.train(network.training)

@@ -173,7 +173,7 @@ class _Reader:
 
     def _array(self, name: str, shape: tuple[int, ...]) -> Array:
         if name not in self._checkpoint:
-            raise CheckpointError(f"the checkpoint has no variable {name}: it is not of this model's layout")
+            raise CheckpointError(f"the checkpoint has no variable {name}: it was not made for this model")
         array = self._checkpoint[name]
         if array.shape != shape:
             raise CheckpointError(f"{name} has the shape {array.shape}, the model needs {shape}")

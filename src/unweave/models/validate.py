@@ -54,7 +54,7 @@ def check_spec(spec: MaskModelSpec) -> None:
     _check_network(spec)
     _check_folds(spec)
     if spec.before:
-        raise ModelError(f"before must be empty, got {shown(spec.before)}: a file holds one model")
+        raise ModelError(f"before must be empty, got {shown(spec.before)}: a file can only contain one model")
     if spec.rest and spec.rest not in spec.stems:
         raise ModelError(f"rest must be one of {', '.join(spec.stems)}, got {shown(spec.rest)}")
 
@@ -82,7 +82,7 @@ def _unusable(stem: str) -> str | None:
     if len(stem) > MAX_NAME or len(stem.encode(errors="replace")) > 2 * MAX_NAME:
         return f"it has more than {MAX_NAME} characters"
     if not stem.isprintable():
-        return "it has characters that cannot be shown"
+        return "it contains characters that cannot be displayed"
     found = sorted(FORBIDDEN.intersection(stem))
     if found:
         return f"it contains {found[0]}"
@@ -96,7 +96,7 @@ def _unusable(stem: str) -> str | None:
 def check_text(text: Any, key: str) -> None:
     """Raise `ModelError` unless ``text`` is one that can be shown on a terminal."""
     if not isinstance(text, str):
-        raise ModelError(f"{key} must be a text, got {shown(text)}")
+        raise ModelError(f"{key} must be text, got {shown(text)}")
     if len(text) > MAX_TEXT or not text.replace("\n", " ").isprintable():
         raise ModelError(f"{key} must be at most {MAX_TEXT} printable characters, got {shown(text)}")
 
@@ -162,7 +162,8 @@ def _check_spectrum(spec: MaskModelSpec) -> None:
         raise ModelError(f"n_bins = {spec.n_bins} contradicts n_fft = {spec.n_fft}: at most {spec.n_fft // 2 + 1}")
     if spec.n_fft % spec.hop_length or spec.n_fft // spec.hop_length < 3:
         raise ModelError(
-            f"hop_length = {spec.hop_length} contradicts n_fft = {spec.n_fft}: it must divide it at least thrice"
+            f"hop_length = {spec.hop_length} contradicts n_fft = {spec.n_fft}: "
+            "it must divide it into at least three equal parts"
         )
     whole(spec.overlap_frames, "overlap_frames", 0, spec.n_frames // 2)
 

@@ -38,12 +38,12 @@ def separate_files(
     interrupted: threading.Event | None = None,
     journal: Journal | None = None,
 ) -> list[Outcome]:
-    """Separate all files; whatever goes wrong with one of them is its outcome, never raised, and the rest go on.
+    """Separate all files. What goes wrong with one of them is reported in its outcome; the rest are still separated.
 
-    A file that was given by several paths is separated once. ``journal`` notes what is done; with ``skip_existing`` a
-    file is skipped where the journal knows its stems, and `OptionError` is raised where there is no journal. An
-    interrupt stops the jobs and is raised again; ``interrupted`` is an event that stops them as well, and then raises
-    KeyboardInterrupt.
+    A file that was given under several paths is separated once. ``journal`` records what has been done. With
+    ``skip_existing``, a file is skipped if the journal says that its stems are there; `OptionError` is raised if there
+    is no journal. An interrupt stops the jobs and is raised again. ``interrupted`` is an event that stops them too, and
+    then raises KeyboardInterrupt.
     """
     if options.skip_existing and journal is None:
         raise OptionError("skip_existing needs a journal, which knows what the stems were made from")
@@ -156,7 +156,7 @@ def _separate(
         try:
             journal.record(before, task.source, paths.values())
         except AudioWriteError as error:
-            log.warning("%s is done, but will be done again by --skip_existing: %s", task.source, error)
+            log.warning("%s is done, but --skip_existing will separate it again: %s", task.source, error)
     return paths
 
 

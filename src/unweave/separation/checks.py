@@ -52,7 +52,7 @@ def _as_floats(given: Any) -> npt.NDArray[np.floating[Any]]:
     except Exception as error:  # whatever a foreign type raises
         raise OptionError(f"expected an array of shape (channels, samples), got {type(given).__name__}") from error
     if array.ndim == 2 and not np.issubdtype(array.dtype, np.floating):
-        raise OptionError(f"expected an array of floats in -1 to 1, got {array.dtype}")
+        raise OptionError(f"expected an array of floats from -1 to 1, got {array.dtype}")
     return array
 
 
@@ -78,6 +78,6 @@ def owned(array: npt.NDArray[np.floating[Any]]) -> Waveform:
         block: Waveform = np.array(array, dtype=np.float32, order="C")
     is_finite = np.isfinite(block)
     if not is_finite.all():
-        log.warning("%d samples that are not finite were silenced", np.count_nonzero(~is_finite))
+        log.warning("%d samples that are not finite numbers were replaced by silence", np.count_nonzero(~is_finite))
         block[~is_finite] = 0
     return block

@@ -53,7 +53,7 @@ def _put_back(path: Path, kept: dict[Path, Path]) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         old = kept.pop(path, None)
-        log.error("%s could not be put back as it was: %s%s", path, reason(error), f"; it is in {old}" if old else "")
+        log.error("%s could not be restored: %s%s", path, reason(error), f"; it is in {old}" if old else "")
 
 
 def _keep(writer: AudioWriter) -> Path:

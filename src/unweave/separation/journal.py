@@ -1,4 +1,4 @@
-"""What a run over many files has done, line by line on disk, so that the next run does only what is missing."""
+"""What has been separated, line by line on disk, so that the next run only does what is missing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TIME_STEPS_NS = ((1_000_000_000, 2_000_000_000), (10_000_000, 10_000_000), (100,
 class Entry:
     """One finished file: what it was, how it was separated, and its stems.
 
-    ``source`` says which bytes it was made from: where they lay, how many they are, when they last changed. ``stems``
-    are the written files: the path below the journal's folder → bytes and time of writing in nanoseconds (0: unknown).
+    ``source`` identifies the file it was made from: its path, its size, and when it last changed. ``stems`` are the
+    files that were written: path within the journal's folder → size and modification time in nanoseconds (0: unknown).
     """
 
     source: Mapping[str, Any]
@@ -42,8 +42,8 @@ class Entry:
 class Journal:
     """The finished files of an output folder, each with what it was made from and how.
 
-    A line is appended and synced when all stems of a file are there; a line that was cut off counts as none. Of several
-    lines that speak of one stem the last one counts.
+    A line is appended and synced once all stems of a file are there; a line that was cut off is ignored. If several
+    lines are about the same stem, the last one counts.
     """
 
     def __init__(self, folder: Path, settings: object) -> None:
@@ -54,14 +54,14 @@ class Journal:
         self._latest = latest_by_stem(read_journal(folder))
 
     def is_done(self, source: Path, paths: Iterable[Path]) -> bool:
-        """Whether all of ``paths`` are the stems of this very ``source``, made with these settings, and untouched."""
+        """Whether ``paths`` are the stems of exactly this ``source``, made with these settings and unchanged since."""
         known = file_state(source)
         names = [self._name(path) for path in dict.fromkeys(paths)]
         stamps = [file_stamp(self._folder / name) for name in names]
         return known is not None and is_done(self._latest, known, self._settings, dict(zip(names, stamps, strict=True)))
 
     def replaced_source(self, source: Path, paths: Iterable[Path]) -> str | None:
-        """Another song whose stems have these ``paths`` and would be replaced; None where there is none."""
+        """Another song whose stems are at these ``paths`` and would be replaced; None if there is none."""
         itself = os.path.realpath(source)
         for path in paths:
             entry = self._latest.get(self._name(path))
@@ -72,8 +72,8 @@ class Journal:
     def record(self, state: Mapping[str, Any] | None, source: Path, paths: Iterable[Path]) -> None:
         """Note that ``source`` was separated into ``paths``.
 
-        ``state`` is the source's `file_state` from before: if it has changed since, nobody knows which bytes the stems
-        were made from, and nothing is noted. Raises `AudioWriteError`.
+        ``state`` is the source's `file_state` from before. If it has changed since, nobody knows what the stems were
+        made from, and nothing is noted. Raises `AudioWriteError`.
         """
         if state is None or state != file_state(source):
             return
@@ -91,19 +91,19 @@ class Journal:
 def settings_of(options: BatchOptions, **more: object) -> tuple[object, ...]:
     """Everything that the bytes of the stems depend on, besides the source.
 
-    ``more`` are the model's state and the separator's options. How many files are separated at a time, and whether
-    existing ones are skipped, is left out: it changes no byte.
+    ``more`` are the model's state and the separator's options. The number of files that are separated at a time, and
+    whether existing ones are skipped, are left out because they do not change a single byte.
     """
     return (dataclasses.replace(options, jobs=1, skip_existing=False), *sorted(more.items()))
 
 
 def settings_key(settings: object) -> str:
-    """A short name for ``settings``, the same for the same ones."""
+    """A short name for ``settings``; equal settings have equal names."""
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 def file_state(source: Path) -> dict[str, Any] | None:
-    """What identifies the bytes of ``source``: where they lie, how many, changed when. None where it is not there."""
+    """What identifies the file ``source``: its path, its size and when it last changed. None if it is not there."""
     try:
         status = source.stat()
     except (OSError, ValueError):
@@ -114,9 +114,9 @@ def file_state(source: Path) -> dict[str, Any] | None:
 def is_done(
     latest: Mapping[str, Entry], source: Mapping[str, Any], settings: str, stems: Mapping[str, tuple[int, int] | None]
 ) -> bool:
-    """Whether one entry made all ``stems`` from ``source`` with ``settings``, and they are as it left them.
+    """Whether all ``stems`` were made from ``source`` with ``settings`` and have not changed since.
 
-    ``stems`` gives the bytes and the time of each as it is now; None where it is not there.
+    ``stems`` gives the present size and modification time of each; None if it is not there.
     """
     for name, stamp in stems.items():
         entry = latest.get(name)
@@ -129,7 +129,7 @@ def is_done(
 
 
 def is_same_time(written_ns: int, now_ns: int) -> bool:
-    """Whether a file whose time is ``now_ns`` was written at ``written_ns``, and perhaps copied with its time since."""
+    """Whether a file with the time ``now_ns`` may have been written at ``written_ns`` and copied with its time."""
     tolerance = next((off for step, off in TIME_STEPS_NS if now_ns % step == 0), 0)
     return abs(now_ns - written_ns) <= tolerance
 
@@ -151,7 +151,7 @@ def append_entry(path: Path, entry: Entry) -> None:
 
 
 def read_journal(folder: Path) -> Iterator[Entry]:
-    """The entries of the journal in ``folder``; none where there is none, or where it cannot be read."""
+    """The entries of the journal in ``folder``; none if there is no journal or it cannot be read."""
     try:
         raw = (folder / FILE).read_bytes()
     except (OSError, ValueError):
@@ -160,7 +160,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
 
 
 def parse_lines(raw: bytes) -> Iterator[Entry]:
-    """The entries of a journal; lines that were cut off, or are of another version's, are left out."""
+    """The entries of a journal. Lines that were cut off or written by another version are left out."""
     for line in raw.decode("utf-8", "replace").splitlines():
         try:
             fields = json.loads(line)
@@ -171,12 +171,12 @@ def parse_lines(raw: bytes) -> Iterator[Entry]:
 
 
 def latest_by_stem(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """The last entry that speaks of each stem."""
+    """The last entry about each stem."""
     return {name: entry for entry in entries for name in entry.stems}
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:
-    """Bytes and time of writing in nanoseconds of a file; None where it is not there."""
+    """Size and modification time of a file, in bytes and nanoseconds; None if it is not there."""
     try:
         status = path.stat()
     except (OSError, ValueError):

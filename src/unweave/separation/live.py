@@ -1,8 +1,8 @@
-"""Separation while the music plays: each moment is masked with what was heard before it, and a little after.
+"""Separation while the music plays: each moment is separated by what came before it and a little of what comes after.
 
-The networks see a window of frames that slides; of each pass only the masks of the newest frames are used, those that
-have enough after them. A sample leaves when the last frame that covers it is masked, so the latency is the window of
-the transform plus the look-ahead plus the frames that are gathered for one pass.
+The networks see a sliding window of frames. Of each pass, only the masks of the newest frames that have enough
+look-ahead after them are used. A sample is finished when the last frame that covers it has been masked, so the latency
+is the window of the transform, plus the look-ahead, plus the frames that are gathered for one pass.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ CONTEXT_FRAMES = 64  # 1.5 s: the smallest input of networks that take any lengt
 
 
 class LiveStream:
-    """One mixture at the model's own rate, two channels: `push` blocks of any length, get stems `delay_samples` behind.
+    """Separates one stereo mixture at the model's own sample rate: `push` blocks, get stems `delay_samples` later.
 
-    ``latency_seconds`` is at least one transform (93 ms for the U-Nets); what is more becomes look-ahead. With
-    ``step_frames`` more frames are gathered per pass: less to compute, more latency. Raises `OptionError` for a latency
-    that cannot be had.
+    Blocks may have any length. ``latency_seconds`` must be at least the length of one transform (93 ms for the U-Nets);
+    anything above that is used as look-ahead. With a larger ``step_frames``, more frames are gathered for each pass,
+    which takes less computing but adds latency. Raises `OptionError` for a latency that is not possible.
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class LiveStream:
 
     @property
     def latency_samples(self) -> int:
-        """The longest time from a sample's coming to its leaving, without the time that computing takes."""
+        """The longest time that a sample takes from the input to the output, not counting the computing."""
         spec = self._spec
         return spec.n_fft + (self._lookahead + self._step - 1) * spec.hop_length
 
     @property
     def delay_samples(self) -> int:
-        """Sample number n of the output is sample n − `delay_samples` of the input."""
+        """How far the output lags behind: its sample n is sample n − `delay_samples` of the input."""
         return self.latency_samples - self._step * self._spec.hop_length
 
     @property
     def step_seconds(self) -> float:
-        """How long a pass may take before a player runs dry."""
+        """How long a pass may take before the player runs out of samples."""
         return self._step * self._spec.hop_length / self._spec.sample_rate
 
     @property
@@ -82,9 +82,10 @@ class LiveStream:
         return self._spec.n_fft + (self._step - 1) * self._spec.hop_length
 
     def push(self, block: Waveform) -> Stems:
-        """Take samples (2, n); returns the stems that are ready, `delay_samples` behind (silent at the start).
+        """Take samples (2, n) and return the stems that are ready, `delay_samples` late (silent at the start).
 
-        The block is copied; NaN and infinite samples are silenced. Raises `OptionError` for another shape or type.
+        The block is copied. NaN and infinite samples are replaced by silence. Raises `OptionError` for other shapes or
+        types.
         """
         spec = self._spec
         self._input = np.concatenate([self._input, checked_block(block, 2)], axis=1)

@@ -1,4 +1,4 @@
-"""Where stems go: paths from a template, and sets of files that appear together or not at all."""
+"""Where stems are written: paths from a template, and sets of files that appear together or not at all."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Clip = Literal["clamp", "rescale"]
 class OutputOptions:
     """How stems are written."""
 
-    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a, wma; all stems in one file: stem.mp4, vdjstems
-    bitrate: str = "128k"  # of lossy formats, per stem; "lossless": ALAC, for m4a, stem.mp4 and vdjstems
-    bit_depth: str = "16"  # of wav (16, 24, 32f) and flac (16, 24)
-    clip: Clip = "clamp"  # what happens to samples beyond full scale where the format cannot hold them
-    filename_format: str = DEFAULT_TEMPLATE  # {filename} {foldername} {instrument} or {stem}, {codec}
-    sample_rate: int | None = None  # Hz; None: the input's
-    n_channels: int | None = None  # 1 or 2; None: the input's, two at most
+    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a or wma; stem.mp4 or vdjstems for all stems in one file
+    bitrate: str = "128k"  # per stem, for lossy formats; "lossless" means ALAC, for m4a, stem.mp4 and vdjstems
+    bit_depth: str = "16"  # 16, 24 or 32f (float) for wav, 16 or 24 for flac
+    clip: Clip = "clamp"  # what to do with samples beyond full scale if the format cannot represent them
+    filename_format: str = DEFAULT_TEMPLATE  # fields: {filename}, {foldername}, {instrument} or {stem}, {codec}
+    sample_rate: int | None = None  # in Hz; None means that of the input
+    n_channels: int | None = None  # 1 or 2; None means that of the input, but at most two
 
     def __post_init__(self) -> None:
         for field in ("codec", "bit_depth", "clip"):
@@ -60,21 +60,21 @@ class OutputOptions:
 
     @property
     def format(self) -> OutputFormat:
-        """The format behind ``codec``, with its lossless encoder if the bitrate asks for it."""
+        """The format that ``codec`` stands for, with its lossless encoder if the bitrate asks for it."""
         known = find_format(self.codec)
         return known.lossless() if self.bitrate == LOSSLESS else known
 
     def rate_for(self, input_rate: int) -> int:
-        """The output's sample rate in Hz for an input of ``input_rate``."""
+        """The sample rate of the output in Hz for an input at ``input_rate``."""
         return self.format.sample_rate(self.sample_rate or input_rate)
 
 
 def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: OutputOptions) -> dict[str, Path]:
-    """The path of each stem of ``source`` under ``folder``.
+    """The path of each stem of ``source`` in ``folder``.
 
-    All stems have the same path where the format holds several. Raises `OptionError` for a template that cannot be
-    used or leaves ``folder``, for two stems that would share a path, and for a stem that would overwrite the source;
-    `AudioWriteError` for a path that can never be written.
+    All stems have the same path if the format puts them into one file. Raises `OptionError` for a template that cannot
+    be used or leads out of ``folder``, for two stems that would have the same path, and for a stem that would overwrite
+    the source; `AudioWriteError` for a path that cannot be written.
     """
     below = relative_stem_paths(file_label(source), folder_label(source), stems, options)
     paths = {stem: folder / path for stem, path in below.items()}
@@ -89,7 +89,7 @@ def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: Output
 def relative_stem_paths(
     filename: str, foldername: str, stems: Sequence[str], options: OutputOptions, flavour: Flavour = HERE
 ) -> dict[str, PurePath]:
-    """The path of each stem below the output folder; nothing is looked up on the disk. Raises `OptionError`."""
+    """The path of each stem within the output folder, without looking at the disk. Raises `OptionError`."""
     template = options.filename_format
     shares_a_file = options.format.layout is not None
     if shares_a_file and template == DEFAULT_TEMPLATE:
@@ -107,18 +107,18 @@ def relative_stem_paths(
         paths[stem] = relative_path(template, values, flavour)
     if not shares_a_file and len({str(path).casefold() for path in paths.values()}) < len(paths):
         raise OptionError(
-            f"the template {options.filename_format!r} gives several stems one path; put {{instrument}} into it"
+            f"the template {options.filename_format!r} gives several stems the same path; add {{instrument}} to it"
         )
     return paths
 
 
 def file_label(source: PurePath) -> str:
-    """What ``{filename}`` stands for: the name without its extension, or whole where that would be ``.`` or ``..``."""
+    """What ``{filename}`` stands for: the name without its extension, or all of it if that would be ``.`` or ``..``."""
     return next((name for name in (source.stem, source.name) if name not in ("", ".", "..")), "song")
 
 
 def folder_label(source: Path) -> str:
-    """What ``{foldername}`` stands for: the folder that the file lies in, also where the path does not name it."""
+    """What ``{foldername}`` stands for: the folder that the file is in, even if the path does not name it."""
     name = source.parent.name
     if name in ("", ".."):
         name = Path(os.path.realpath(source.parent)).name

@@ -1,7 +1,6 @@
-"""Ways to run models over a mixture, which can be put together: alone, over shifted segments, with the Wiener filter,
-several at once.
+"""Ways to run models over a mixture: one model, shifted segments, the Wiener filter, several models at once.
 
-Each takes and gives the same small interface, `Pipeline`.
+They all have the same small interface, `Pipeline`, and can be combined.
 """
 
 from __future__ import annotations
@@ -31,30 +30,30 @@ class Pipeline(Protocol):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names of all stems that it can give."""
+        """The names of all stems that it can separate."""
         ...
 
     @property
     def rest(self) -> str | None:
-        """The stem that stands for all that the others are not, or None."""
+        """The stem that stands for everything that the others are not, or None."""
         ...
 
     @property
     def sums_to_mixture(self) -> bool:
-        """Whether all stems together are the mixture, but for rounding."""
+        """Whether all stems together add up to the mixture, except for rounding."""
         ...
 
     @property
     def n_learning_passes(self) -> int:
-        """How many passes over the mixture `learn` makes."""
+        """The number of passes that `learn` makes over the mixture."""
         ...
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> Pipeline:
-        """This pipeline with what passes over a whole mixture have told it; itself where it need not learn."""
+        """This pipeline after it has learnt from passes over a whole mixture; itself if there is nothing to learn."""
         ...
 
     def stream(self, form: StreamFormat, stems: Sequence[str]) -> Stream:
-        """A stream that gives ``stems``; a pipeline that has not learnt does with one pass as well as it can."""
+        """A stream that separates ``stems``. A pipeline that has not learnt does its best in one pass."""
         ...
 
 
@@ -85,11 +84,11 @@ class SinglePipeline:
         return self._loaded.sums_to_mixture and self._separator is self._loaded.separator
 
     def with_separator(self, separator: SegmentSeparator) -> SinglePipeline:
-        """The same model, its segments separated in another way."""
+        """The same model with another way to separate its segments."""
         return SinglePipeline(self._loaded, self._workers, self._n_parallel, separator)
 
     def shifted(self, share: float) -> SinglePipeline:
-        """The same with segments that begin ``share`` of a hop earlier."""
+        """The same with segments that start earlier by ``share`` of a hop."""
         return self.with_separator(ShiftedSeparator(self._separator, int(self._separator.segmentation.hop * share)))
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> SinglePipeline:
@@ -99,7 +98,7 @@ class SinglePipeline:
     def feeder(
         self, work: Callable[[Waveform, bool], SpatialStatistics], sample_rate: int
     ) -> SegmentFeeder[SpatialStatistics]:
-        """A pass over a mixture that has ``work`` done on each of its segments."""
+        """A pass over a mixture that applies ``work`` to each of its segments."""
         return SegmentFeeder(
             work,
             self._separator.segmentation,
@@ -123,7 +122,7 @@ class SinglePipeline:
 
 
 class WienerPipeline:
-    """A masking model with the multichannel Wiener filter, whose spatial covariances are those of the whole track."""
+    """A masking model with the multichannel Wiener filter, using the spatial covariances of the whole track."""
 
     n_learning_passes = 1
     sums_to_mixture = False
@@ -149,7 +148,7 @@ class WienerPipeline:
         return self._single.with_separator(WienerSeparator(spec, network, SpatialModel(total)))
 
     def in_one_pass(self) -> SinglePipeline:
-        """The filter with the covariances of each segment, for a mixture that is seen once."""
+        """The filter with the covariances of each segment, for a mixture that can only be read once."""
         return segment_wiener(self._single, self._masking)
 
     def stream(self, form: StreamFormat, stems: Sequence[str]) -> Stream:
@@ -179,8 +178,8 @@ class ShiftedPipeline:
 class EnsemblePipeline:
     """Several models, each with a weight, whose stems of the same name are averaged.
 
-    The stems are those of the models together, those of the first model first. The accompaniment of a two-stem model
-    is left out beside models that split it further: there is nothing to average it with.
+    Its stems are those of all models, starting with those of the first. If other models split the accompaniment of a
+    two-stem model further, that accompaniment is left out, because there is nothing to average it with.
     """
 
     sums_to_mixture = False
@@ -213,7 +212,7 @@ def segment_wiener(single: SinglePipeline, masking: MaskingModel) -> SinglePipel
 
 
 def masking_of(loaded: Loaded) -> MaskingModel:
-    """What the Wiener filter needs of a model. Raises `OptionError` for one that makes no masks."""
+    """The parts of a model that the Wiener filter needs. Raises `OptionError` for a model without masks."""
     if loaded.masking is None:
         raise OptionError(f"{loaded.spec.name} estimates waveforms: the Wiener filter needs a masking model")
     return loaded.masking

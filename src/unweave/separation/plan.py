@@ -46,7 +46,7 @@ class Planner:
             if owner is not None:
                 raise OptionError(
                     f"{task.source} was not separated: {path} is already taken by {owner}; separate them into "
-                    "different folders, or put {foldername} into the template"
+                    "different folders, or add {foldername} to the template"
                 )
         for path in unique:
             self._taken.setdefault(_folded(path), []).append((path, task.source))

@@ -1,4 +1,4 @@
-"""How far a separation has come, and the caller's way to stop it."""
+"""How far a separation has got, and how the caller can stop it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unweave.errors import Cancelled
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a separation has come, in seconds of audio."""
+    """How far a separation has got, in seconds of audio."""
 
     done_seconds: float
     total_seconds: float | None  # None where the source does not say
@@ -30,7 +30,7 @@ class Meter:
         self._done = 0.0
 
     def advance(self, seconds: float) -> None:
-        """Report progress; raises `Cancelled` where the callback says so."""
+        """Report progress. Raises `Cancelled` if the callback asks to stop."""
         self._done += seconds / self._n_passes
         if self._on_progress is not None and self._on_progress(Progress(self._done, self._total_seconds)) is False:
             raise Cancelled("the separation was cancelled")

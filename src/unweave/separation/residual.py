@@ -1,4 +1,4 @@
-"""What the stems lack of the mixture, and where it goes."""
+"""What remains of the mixture when all stems are taken away, and where it goes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ N_CORRECTIONS = 3
 
 @dataclass(frozen=True)
 class Completion:
-    """What is made of the stems that a model gave: which of them come out, and what becomes of the residual.
+    """Which of the stems that a model computed are returned, and what becomes of the residual.
 
-    The residual is the mixture less the sum of the stems. It is added to the stem ``rest``, which for this purpose
-    must be computed with all others; or it is a stem of its own; or it is dropped.
+    The residual is the mixture minus the sum of the stems. It is added to the stem ``rest``, for which all stems must
+    be computed, or becomes a separate stem, or is dropped.
     """
 
     chosen: tuple[str, ...]  # what comes out, in this order
@@ -30,12 +30,12 @@ class Completion:
 
     @property
     def needs_mixture(self) -> bool:
-        """Whether the mixture must be kept until its stems come."""
+        """Whether the mixture must be kept until its stems arrive."""
         return self.rest is not None or self.as_stem or self.with_mixture
 
 
 class MixtureKeeper:
-    """Keeps the mixture, at the output's rate and channels, until the stems of the same samples come."""
+    """Keeps the mixture, at the output's rate and channels, until the stems of the same samples arrive."""
 
     def __init__(self, completion: Completion, n_channels: int, sample_rate: int, output_rate: int) -> None:
         self._completion = completion
@@ -58,7 +58,7 @@ class MixtureKeeper:
             self._mixture.push(self._resampler.flush(self._n_channels))
 
     def complete(self, stems: Stems) -> Stems:
-        """The next samples of the chosen stems, with the residual where it belongs."""
+        """Add the residual where it belongs, for the next samples of the chosen stems."""
         how = self._completion
         if not how.needs_mixture:
             return stems

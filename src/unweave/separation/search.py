@@ -128,5 +128,5 @@ def _extension(name: str) -> str:
 def _nothing_found(folder: Path, ours: _Ours, recursive: bool) -> AudioReadError:
     hint = "" if recursive else " (its subfolders are searched with --recursive)"
     if ours.n_passed_over:
-        hint = " besides stems that unweave has written; to separate those, give them by name"
+        hint = " other than stems that unweave wrote; to separate those, name the files"
     return AudioReadError(f"no audio files in the folder {folder}{hint}")

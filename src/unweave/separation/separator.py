@@ -1,4 +1,4 @@
-"""Separator: loaded models for arrays, streams and files."""
+"""Separator: a loaded model (or several) for arrays, streams and files."""
 
 from __future__ import annotations
 
@@ -46,25 +46,32 @@ MOST_THREADS, MOST_SHIFTS = 1024, 100
 
 
 class Separator:
-    """A model, loaded once, that separates any number of mixtures; it may be used from several threads at once.
+    """A model that is loaded once and separates any number of mixtures, also from several threads at once.
 
-    ``model`` is a name of the catalogue or of an added model, or the path of a ``.json`` configuration of Spleeter's or
-    of an exported ``.onnx`` or ``.safetensors`` file, or several of these: the stems of ``"a+b"`` and ``"a*2+b"`` are
-    averages. ``quality`` is a preset (exact, fast, balanced, best): exact computes what the original does, to −100 dB;
-    the others fill the whole band, cross-fade the segments and make the stems sum to the mixture: what is left of it
-    goes to the stem that stands for everything else (accompaniment, other). With ``residual`` what is left is a stem of
-    its own instead. ``shifts`` runs over shifted segments are averaged. ``wiener`` replaces the masks by the
-    multichannel Wiener filter: ``"track"`` learns the stems' places in the stereo image from the whole track, in a
-    first pass (what Spleeter's ``--mwf`` computes), ``"segment"`` from each segment alone, in one pass. ``device`` is
-    cpu, cuda, cuda:1, mps, or auto: a graphics processor where PyTorch has one. ``precision`` is float32, float16 or
-    bfloat16, or auto: float32 on the CPU, float16 elsewhere. ``accept_licence`` consents, once, to a licence that
-    restricts the use of the weights. ``offline`` never opens a connection. ``threads`` is how many segments are
-    computed at once; the default is the number of processors that this process may use. ``on_download`` is told of
-    weights on their way (bytes so far, bytes in all or None, what).
+    ``model`` is the name of a model in the catalogue or of one that was added, or the path of a Spleeter configuration
+    (``.json``) or of an exported model (``.onnx``, ``.safetensors``). Several of these, as in ``"a+b"`` or
+    ``"a*2+b"``, give the average of their stems.
 
-    Use it as a context manager, or `close` it, to end its threads early. Raises `OptionError` for arguments that make
-    no sense and `ModelError` where the model cannot be had: `UnknownModelError`, `DownloadError`, `ConsentError`,
-    `CheckpointError`.
+    ``quality`` is a preset: exact, fast, balanced or best. exact computes what Spleeter computes, to −100 dB. The
+    others fill in the high frequencies, cross-fade the segments, and make the stems add up to the mixture: whatever
+    remains of it is added to the stem that stands for everything else (accompaniment or other). With ``residual``,
+    what remains becomes a separate stem instead. With ``shifts``, the mixture is separated that many times with
+    shifted segments, and the results are averaged.
+
+    ``wiener`` replaces the masks with a multichannel Wiener filter. ``"track"`` learns where the stems are in the
+    stereo image from the whole track, in a first pass (this is Spleeter's ``--mwf``); ``"segment"`` learns it from
+    each segment by itself, in a single pass.
+
+    ``device`` is cpu, cuda, cuda:1 and so on, mps, or auto, which uses a graphics card if PyTorch finds one.
+    ``precision`` is float32, float16, bfloat16, or auto, which means float32 on the CPU and float16 elsewhere.
+    ``accept_licence`` accepts a licence that restricts the use of the weights; this is needed once. With ``offline``,
+    the network is never used. ``threads`` is the number of segments computed at once, by default the number of
+    processors that this process may use. ``on_download`` is called while weights are being downloaded, with the bytes
+    so far, the total number of bytes (or None) and a label.
+
+    Use the separator as a context manager, or `close` it, to end its threads early. Raises `OptionError` for arguments
+    that make no sense, and `ModelError` if the model is not available: `UnknownModelError`, `DownloadError`,
+    `ConsentError` or `CheckpointError`.
     """
 
     def __init__(
@@ -123,27 +130,27 @@ class Separator:
         self.close()
 
     def close(self) -> None:
-        """End the threads; what is under way fails. May be called again."""
+        """End the threads. Separations that are still running fail. May be called more than once."""
         self._workers.close()
         self._is_closed = True
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names of all stems."""
+        """The names of all stems that the model separates."""
         return self._pipeline.stems
 
     @property
     def spec(self) -> ModelSpec:
-        """The description of the model, as it is run; of an ensemble, the first model's."""
+        """The description of the model as it is run. For an ensemble, that of the first model."""
         return self.loaded[0].spec
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The full names of the models that run."""
+        """The full names of all models that are run."""
         return tuple(each.spec.name for each in self.loaded)
 
     def stem_names(self, stems: Sequence[str] | None = None) -> tuple[str, ...]:
-        """What comes out when ``stems`` are asked for (None: all): these, and the residual if it is kept."""
+        """The names of what comes out for ``stems`` (None: all of them), including the residual if it is kept."""
         names = self._chosen(stems)
         return (*names, RESIDUAL_STEM) if self._keeps_residual else names
 
@@ -155,12 +162,13 @@ class Separator:
         stems: Sequence[str] | None = None,
         on_progress: OnProgress | None = None,
     ) -> Stems:
-        """The stems of ``mixture``, in memory.
+        """Separate ``mixture`` in memory and return its stems.
 
         ``mixture`` is an array (channels, samples) of any float type at ``sample_rate`` Hz, or a file (a path or a
-        file object), whose own rate is taken. The stems have its length and rate; mono stays mono, and more than two
-        channels are downmixed to stereo. ``stems`` chooses some by name. The input is not changed. Raises
-        `OptionError` for an array of another shape or without a rate, `AudioReadError` for an unusable file.
+        file object), which has its own sample rate. The stems are as long as the mixture and have its sample rate.
+        Mono stays mono, and more than two channels are downmixed to stereo. ``stems`` chooses stems by name. The input
+        is not changed. Raises `OptionError` for an array of another shape or without a sample rate, and
+        `AudioReadError` for a file that cannot be read.
         """
         with open_source(mixture, sample_rate) as source:
             return concatenated(self._parts(source, stems, on_progress))
@@ -177,11 +185,12 @@ class Separator:
         track: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> dict[str, Path]:
-        """Separate an audio file into files under ``output_folder``; returns each stem's path.
+        """Separate an audio file into files in ``output_folder``, and return the path of each stem.
 
-        ``track`` is the number of the audio track in a file that has several, from 0; None is the one that a player
-        would play. Memory does not grow with the length. All files appear together when all are whole; after an error,
-        a cancellation or an interrupt there is none. Raises `AudioReadError`, `AudioWriteError`, `OptionError`.
+        ``track`` is the number of the audio track, starting from 0, in a file that has several; None means the one
+        that a player would play. The memory needed does not depend on the length. The files appear together, once all
+        of them are complete; after an error, a cancellation or an interrupt there are none. Raises `AudioReadError`,
+        `AudioWriteError` or `OptionError`.
         """
         options = options or OutputOptions()
         paths = stem_paths(Path(source), Path(output_folder), self.stem_names(stems), options)
@@ -200,9 +209,9 @@ class Separator:
     def parts(
         self, reader: AudioReader, *, stems: Sequence[str] | None = None, on_progress: OnProgress | None = None
     ) -> Iterator[Stems]:
-        """The stems of an open file as they become ready, at the file's rate and in its channels.
+        """Yield the stems of an open file as they become ready, at the file's sample rate and with its channels.
 
-        Raises `AudioReadError`, and `Cancelled` where ``on_progress`` returns False.
+        Raises `AudioReadError`, and `Cancelled` if ``on_progress`` returns False.
         """
         yield from self._parts(reader, stems, on_progress)
 
@@ -215,7 +224,7 @@ class Separator:
         *,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """Write the song ``source`` with its stems at other levels to ``target``, which appears whole or not at all."""
+        """Write the song ``source`` to ``target`` with its stems at other levels; the file is complete or not there."""
         mix.check(self.stems)
         if Path(target).exists() and Path(target).samefile(source):
             raise OptionError(f"{target} is the input itself; choose another name")
@@ -238,9 +247,9 @@ class Separator:
         stems: Sequence[str] | None = None,
         output_rate: int | None = None,
     ) -> SeparationStream:
-        """A stream for a mixture that comes in blocks: `push` gives the stems that are ready, `flush` the rest.
+        """Return a stream for a mixture that arrives in blocks: `push` returns stems that are ready, `flush` the rest.
 
-        It sees the mixture once, so that ``wiener="track"`` works as ``"segment"`` does here. Raises `OptionError`.
+        A stream sees the mixture only once, so ``wiener="track"`` works like ``"segment"`` here. Raises `OptionError`.
         """
         n_channels = checked_number(n_channels, "n_channels", 1, MOST_CHANNELS)
         rate = checked_rate(sample_rate)
@@ -250,15 +259,15 @@ class Separator:
     def live(
         self, *, latency_seconds: float = 0.2, step_frames: int = 1, stems: Sequence[str] | None = None
     ) -> LiveStream:
-        """A stream with a short, constant latency, for music that is playing; see `LiveStream`.
+        """Return a stream with a short, constant latency, for music that is playing; see `LiveStream`.
 
-        Raises `OptionError` for models that cannot do so, and for a latency that cannot be had.
+        Raises `OptionError` for models that cannot separate live, and for latencies that are not possible.
         """
         if len(self.loaded) > 1:
-            raise OptionError(f"only one model can separate live, not the ensemble {self.name}")
+            raise OptionError(f"only a single model can separate live, not the ensemble {self.name}")
         (loaded,) = self.loaded
         if loaded.masking is None:
-            raise OptionError(f"{loaded.spec.name} needs whole segments: it cannot separate live")
+            raise OptionError(f"{loaded.spec.name} needs whole segments, so it cannot separate live")
         return LiveStream(
             loaded.masking,
             latency_seconds=latency_seconds,
@@ -308,7 +317,7 @@ class Separator:
     def _chosen(self, stems: Sequence[str] | None) -> tuple[str, ...]:
         """The names of the chosen stems, each once, in the order in which they are asked for."""
         if self._is_closed:
-            raise OptionError("the separator was closed before")
+            raise OptionError("this separator has been closed")
         given: Sequence[Any] = self.stems if stems is None else [stems] if isinstance(stems, str) else stems
         names = tuple(dict.fromkeys(given))
         unknown = [str(name) for name in names if name not in self.stems]

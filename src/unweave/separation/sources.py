@@ -64,6 +64,6 @@ def open_source(mixture: Any, sample_rate: Any) -> AbstractContextManager[Mixtur
     """
     if isinstance(mixture, (str, os.PathLike)) or hasattr(mixture, "read"):
         if sample_rate is not None:
-            raise OptionError("sample_rate belongs to arrays; a file has its own")
+            raise OptionError("sample_rate is only for arrays; a file has its own")
         return AudioReader(mixture)
     return nullcontext(ArraySource(mixture, sample_rate))

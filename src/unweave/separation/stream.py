@@ -32,26 +32,29 @@ class StreamFormat:
 
 
 class Stream(Protocol):
-    """Blocks of a mixture in, stems out. Blocks are float32, finite, of the right shape, and given away for good."""
+    """Takes blocks of a mixture and returns stems.
+
+    Blocks are finite float32 arrays of the right shape, and belong to the stream once they are pushed.
+    """
 
     def push(self, block: Waveform) -> Stems:
-        """Take samples (channels, samples); returns the stems that are ready, perhaps of no samples yet."""
+        """Take samples (channels, samples), and return the stems that are ready; they may still be empty."""
         ...
 
     def drain(self) -> Iterator[Stems]:
-        """The end of the mixture: the rest of the stems, at least one part, never several segments in memory."""
+        """End the mixture and yield the rest of the stems: at least one part, and one segment in memory at a time."""
         ...
 
     def close(self) -> None:
-        """Give up: what has not begun is not computed."""
+        """Give up. Segments that have not been started are not computed."""
         ...
 
 
 class SegmentStream:
-    """One mixture on its way through one model: a `Stream`.
+    """A `Stream` that takes one mixture through one model.
 
-    What comes out does not depend on how the mixture was cut into blocks, to the last bit, and has the length of what
-    was pushed (at the output's rate).
+    The output does not depend on how the mixture was cut into blocks, to the last bit, and is as long as what was
+    pushed (at the output's sample rate).
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class SegmentStream:
         self._n_returned = 0
 
     def push(self, block: Waveform) -> Stems:
-        """See `Stream`; waits only while all threads are busy."""
+        """See `Stream`. Only waits while all threads are busy."""
         self._n_pushed += block.shape[1]
         return self._stems(self._from_model.push(self._join(self._feeder.push(block))))
 
@@ -131,10 +134,10 @@ class SegmentStream:
 
 
 class SeparationStream:
-    """One mixture on its way through a model: `push` its blocks, `flush` at its end, `close` to give up.
+    """Separates one mixture that arrives in blocks: `push` them, `flush` at the end, or `close` to give up.
 
-    The samples that `push` and `flush` return, put together, have the length of what was pushed (at the output's
-    rate) and do not depend on how the mixture was cut into blocks, to the last bit.
+    Taken together, the samples that `push` and `flush` return are as long as what was pushed (at the output's sample
+    rate). They do not depend on how the mixture was cut into blocks, to the last bit.
     """
 
     def __init__(self, stream: Stream, form: StreamFormat, completion: Completion) -> None:
@@ -144,26 +147,26 @@ class SeparationStream:
         self._is_closed = False
 
     def push(self, block: Any) -> Stems:
-        """Take the next samples (channels, samples); returns the stems that are ready, perhaps of no samples yet.
+        """Take the next samples (channels, samples), and return the stems that are ready; they may still be empty.
 
-        ``block`` is an array of any float type in −1 … 1. It is copied: the caller may use it again at once, and the
-        stems that come back are the caller's own. NaN and infinite samples are silenced. `push` waits only while all
-        threads are busy. Raises `OptionError` for another shape or type, and after `flush` or `close`.
+        ``block`` is an array of any float type, from −1 to 1. It is copied, so you may use it again immediately, and
+        the stems that are returned are yours. NaN and infinite samples are replaced by silence. `push` only waits
+        while all threads are busy. Raises `OptionError` for other shapes or types, and after `flush` or `close`.
         """
         self._require_open()
         return self.feed(checked_block(block, self._n_channels))
 
     def feed(self, block: Waveform) -> Stems:
-        """As `push`, without a check or a copy: for finite float32 blocks that nobody changes any more."""
+        """Like `push`, but without checks or a copy: for finite float32 blocks that nobody will change."""
         self._keeper.push(block)
         return self._keeper.complete(self._stream.push(block))
 
     def flush(self) -> Stems:
-        """The end of the mixture: returns all the rest. The stream takes no more blocks after it."""
+        """End the mixture and return the rest of the stems. The stream takes no more blocks after this."""
         return concatenated(self.drain())
 
     def drain(self) -> Iterator[Stems]:
-        """As `flush`, but a segment at a time: at least one part, and never several segments in memory."""
+        """Like `flush`, but one segment at a time, so that never more than one segment is in memory."""
         self._require_open()
         self._is_closed = True
         self._keeper.flush()
@@ -171,17 +174,17 @@ class SeparationStream:
             yield self._keeper.complete(part)
 
     def close(self) -> None:
-        """Give up: what has not begun is not computed."""
+        """Give up. Segments that have not been started are not computed."""
         self._is_closed = True
         self._stream.close()
 
     def _require_open(self) -> None:
         if self._is_closed:
-            raise OptionError("the stream was flushed or closed before")
+            raise OptionError("this stream has been flushed or closed")
 
 
 def concatenated(parts: Iterable[Stems]) -> Stems:
-    """Parts of stems that follow each other, as one; there must be at least one part."""
+    """Join parts of stems that follow one another; there must be at least one part."""
     gathered = list(parts)
     waveforms = {name: np.concatenate([part[name] for part in gathered], axis=1) for name in gathered[0]}
     return Stems(waveforms, gathered[0].sample_rate)

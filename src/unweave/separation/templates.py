@@ -47,7 +47,7 @@ def relative_path(template: str, values: Mapping[str, str], flavour: Flavour = H
     if issubclass(flavour, PureWindowsPath):
         for part in path.parts:
             if is_unfit_for_windows(part):
-                raise OptionError(f"{said}, but Windows cannot hold a file called {part!r}")
+                raise OptionError(f"{said}, but on Windows no file can be called {part!r}")
     return path
 
 
@@ -75,6 +75,6 @@ def _check_fields(template: str) -> None:
 
 def _misused(template: str) -> OptionError:
     return OptionError(
-        f"cannot use the template {template!r}: its fields are {{filename}}, {{foldername}}, "
+        f"cannot use the template {template!r}: the fields are {{filename}}, {{foldername}}, "
         "{instrument} (or {stem}) and {codec}"
     )

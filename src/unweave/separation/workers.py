@@ -32,7 +32,7 @@ class Workers:
         """Have ``work`` done by one of the threads. Raises RuntimeError after `close`."""
         with self._turn:
             if self._is_closed:
-                raise RuntimeError("the workers were closed before")
+                raise RuntimeError("these workers have been closed")
             if self._pool is None or self._process != os.getpid():
                 self._pool = ThreadPoolExecutor(self._n_threads, thread_name_prefix=self._name)
                 self._process = os.getpid()

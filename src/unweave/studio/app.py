@@ -55,7 +55,7 @@ def make_app(settings: Settings, open_model: OpenSeparator | None = None) -> Fas
                 store.forget_older_than(settings.keep_days * 86400)
                 store.sweep()
             except OSError:
-                log.exception("old songs cannot be deleted")
+                log.exception("cannot delete old songs")
             await asyncio.sleep(SECONDS_BETWEEN_SWEEPS)
 
     @asynccontextmanager

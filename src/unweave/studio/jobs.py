@@ -22,8 +22,8 @@ BODY: dict[str, Any] = {
 }
 EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
-ModelName = Annotated[str, Query(max_length=200, description="a model, or several joined by +")]
-QualityName = Annotated[str, Query(max_length=20, description="one of /api/qualities")]
+ModelName = Annotated[str, Query(max_length=200, description="A model, or several joined by +")]
+QualityName = Annotated[str, Query(max_length=20, description="One of those that /api/qualities lists")]
 
 
 def add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings) -> None:
@@ -37,7 +37,7 @@ def add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings)
         quality: QualityName = "balanced",
         accept_licence: bool = False,
     ) -> Job | Response:
-        """Separate the audio file in the body; answers with the job."""
+        """Separate the audio file in the body, and return the job."""
         length = request.headers.get("content-length", "0")
         size = int(length) if length.isascii() and length.isdigit() else 0
         try:

@@ -12,7 +12,7 @@ from unweave.errors import UnweaveError
 
 # code → status, sentence
 REFUSALS: dict[str, tuple[int, str]] = {
-    "no_job": (404, "There is no such song here; perhaps it was deleted."),
+    "no_job": (404, "This song does not exist; perhaps it was deleted."),
     "no_stem": (404, "This song has no such stem."),
     "not_done": (409, "The song has not been separated yet."),
     "ended": (409, "The separation has already ended."),
@@ -23,17 +23,17 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "disk_full": (507, "The studio has used up its disk space. Please delete some songs."),
     "disk_error": (507, "The server cannot use its disk: {reason}."),
     "empty": (422, "The file is empty."),
-    "no_audio": (415, "There is no audio in this file that can be read ({reason})."),
+    "no_audio": (415, "This file contains no audio that can be read ({reason})."),
     "bad_model": (422, "This model cannot be used: {reason}."),
     "needs_consent": (
         403,
-        "This model is for personal and research use only. Please confirm that this suits your use.",
+        "This model is for personal and research use only. Please confirm that this is how you will use it.",
     ),
     "bad_option": (422, "This is not possible: {reason}."),
     "failed": (422, "The separation failed: {reason}."),
-    "broken": (500, "Something went wrong. The server's log says what."),
-    "wrong_host": (421, "This server answers only to its own name."),
-    "no_token": (401, "An access token is needed: open the address that the server printed."),
+    "broken": (500, "Something went wrong. See the server's log for details."),
+    "wrong_host": (421, "This server can only be reached under its own address."),
+    "no_token": (401, "You need an access token: open the address that the server printed."),
     "other_site": (403, "Requests from other sites are refused."),
 }
 

@@ -22,8 +22,8 @@ from unweave.studio.store import Job, JobStore
 MOST_SAMPLES = 1 << 20  # that one request for raw samples gets
 
 Format = Annotated[str, Query(max_length=20, description="wav, flac, mp3, m4a, ogg, opus")]
-BitDepth = Annotated[str, Query(max_length=20, description="of wav (16, 24, 32f) and flac (16, 24)")]
-Bitrate = Annotated[str, Query(max_length=20, description="of the other formats, such as 256k")]
+BitDepth = Annotated[str, Query(max_length=20, description="Bits per sample: 16, 24 or 32f for wav, 16 or 24 for flac")]
+Bitrate = Annotated[str, Query(max_length=20, description="Bitrate of the other formats, such as 256k")]
 Levels = Annotated[list[str] | None, Query(description="STEM:NUMBER")]
 Names = Annotated[list[str] | None, Query(description="STEM")]
 
@@ -33,7 +33,7 @@ def _binary(kind: str) -> dict[int | str, dict[str, Any]]:
 
 
 def add_results(app: FastAPI, store: JobStore) -> None:
-    """The routes for what a job has come to."""
+    """The routes for the results of a job."""
 
     def place(identifier: str, stem: str) -> tuple[Job, Path, int]:
         job = store.get(identifier)

@@ -43,7 +43,7 @@ def serve(
         with FileLock(settings.folder / "server.lock", timeout=0):
             _run(make_app(settings, open_model), listener, settings, announce, verbose)
     except Timeout as error:
-        raise OptionError(f"another studio uses {settings.folder}; end it, or choose another --folder") from error
+        raise OptionError(f"another studio uses {settings.folder}; stop it, or choose another --folder") from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OptionError(

@@ -44,7 +44,7 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise OptionError(f"expected a port from 0 to 65535, got {self.port}")
         if self.token is not None and not self.token.strip():
-            raise OptionError("the access token is empty, so anyone could come in; choose another, or leave it out")
+            raise OptionError("the access token is empty, so anyone could get in; choose another one, or leave it out")
 
     @property
     def is_local(self) -> bool:

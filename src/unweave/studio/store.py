@@ -233,10 +233,10 @@ class JobStore:
         try:
             job = _JOB.validate_json((folder / FILE).read_bytes())
         except (OSError, ValueError) as error:
-            log.warning("%s is left alone: it cannot be read (%s)", folder / FILE, " ".join(str(error).split()))
+            log.warning("%s is ignored: it cannot be read (%s)", folder / FILE, " ".join(str(error).split()))
             return
         if job.id != folder.name:
-            log.warning("%s is left alone: it belongs to another job", folder / FILE)
+            log.warning("%s is ignored: it belongs to another job", folder / FILE)
             return
         self._jobs[job.id] = job
         for path in folder.glob(f"{EXPORT}*"):  # where exports were before

@@ -88,7 +88,7 @@ def stem_names(model: str) -> list[str]:
     for member in parse_ensemble(model):
         looks_like_a_path = any(sign in member.model for sign in "/\\.")
         if looks_like_a_path and member.model not in specs() and member.model not in added_names():
-            raise Refused("bad_model", reason="it must be the name of a model, not a path")
+            raise Refused("bad_model", reason="expected the name of a model, not a path")
         names.update(dict.fromkeys(resolve(member.model).spec.stems))
     return list(names)
 

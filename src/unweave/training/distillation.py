@@ -64,7 +64,7 @@ class Teacher:
         model = resolve(plan.teacher)
         spec = model.spec
         if not isinstance(spec, MaskModelSpec):
-            raise OptionError(f"{plan.teacher} cannot teach: it has no masks")
+            raise OptionError(f"{plan.teacher} cannot be the teacher: it has no masks")
         for name in SHARED:
             if getattr(spec, name) != getattr(learner, name):
                 raise OptionError(

@@ -111,7 +111,7 @@ def read_rows(path: Path) -> list[Row]:
     except csv.Error as error:
         raise OptionError(f"{path}, line {reader.line_num + n_skipped}: {error}") from error
     if not rows:
-        raise OptionError(f"{path} lists nothing")
+        raise OptionError(f"{path} is empty")
     return rows
 
 

@@ -150,7 +150,7 @@ class Loop:
         if is_broken:
             start = f"step {self._saved_step}" if self._saved_step else "the beginning"
             raise OptionError(
-                f"the loss or the weights are not finite any more at step {self.state.step}; try a smaller "
+                f"the loss or the weights are no longer finite numbers at step {self.state.step}; try a smaller "
                 f"learning_rate: the same command then starts again from {start}"
             )
 

@@ -1,4 +1,4 @@
-"""What a training run is told: one frozen tree of settings, read from TOML and checked before anything is computed."""
+"""The settings of a training run: a frozen tree, read from TOML and checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ LossName = Literal[
 
 @dataclass(frozen=True, config=STRICT)
 class SourcePlan:
-    """One place with music: a folder with a folder (or MUSDB18 file) per track, or a CSV list."""
+    """A source of music: a folder that contains a folder (or MUSDB18 file) for each track, or a CSV list."""
 
     path: Path
-    licence: str = "unknown"  # of the files whose licence a list does not give
-    weight: Positive = 1.0  # how often its stems are drawn, relative to their length
+    licence: str = "unknown"  # of the files for which a list gives no licence
+    weight: Positive = 1.0  # how often its stems are chosen, relative to their length
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # stem → patterns of file names
-    root: Path | None = None  # where the relative paths of a list start; its own folder if not given
+    root: Path | None = None  # what the paths in a list are relative to; by default, its folder
 
 
 @dataclass(frozen=True, config=STRICT)
 class DataPlan:
-    """What is trained on, and what is held out to validate with."""
+    """What is used for training, and what is held out for validation."""
 
     sources: tuple[SourcePlan, ...]
-    held_out: tuple[str, ...] = ()  # patterns of track names that are never trained on
-    validation: tuple[SourcePlan, ...] = ()  # sources only to validate with
-    licences: tuple[str, ...] = ()  # if any are named, files under others are left out
+    held_out: tuple[str, ...] = ()  # patterns for the names of tracks that are never used for training
+    validation: tuple[SourcePlan, ...] = ()  # sources that are only used for validation
+    licences: tuple[str, ...] = ()  # if there are any, files under other licences are left out
     cache: Path = Path("cache")
     segment_frames: Count = 128
     validation_segments: Count = 32  # of 12 seconds each, spread over the held-out tracks
@@ -57,25 +57,27 @@ class DataPlan:
 
 @dataclass(frozen=True, config=STRICT)
 class AugmentationPlan:
-    """How segments are changed before they are mixed; a share is the probability per stem and segment."""
+    """How segments are changed before they are mixed. A share is the probability for each stem of a segment."""
 
-    remix: Share = 0.7  # stems of different songs instead of one song's own
-    absent: Share = 0.1  # a stem that is silent
-    rare: dict[str, Share] = field(default_factory=dict)  # stem → how often it is silent, where not as often as others
-    taken: dict[str, Share] = field(default_factory=dict)  # stem → how often another model has taken it away before
-    level_db: float | None = None  # bring each stem to this level where it can be heard, before it gets its gain
-    layers: dict[str, Count] = field(default_factory=dict)  # stem → at most so many of it are added up in a remix
+    remix: Share = 0.7  # take the stems from different songs instead of the same one
+    absent: Share = 0.1  # make the stem silent
+    rare: dict[str, Share] = field(default_factory=dict)  # stem → how often it is silent, instead of `absent`
+    taken: dict[str, Share] = field(
+        default_factory=dict
+    )  # stem → how often it is removed, as if by a model before this one
+    level_db: float | None = None  # the level of each stem, where it can be heard, before its gain
+    layers: dict[str, Count] = field(default_factory=dict)  # stem → the most clips of it that are added up in a remix
     gain_db: tuple[float, float] = (-9.0, 6.0)
     pan: Share = 0.3
     channel_swap: Share = 0.5
     polarity: Share = 0.5
-    speed: Share = 0.0  # resampled: pitch and tempo together
+    speed: Share = 0.0  # pitch and tempo together, by resampling
     pitch: Share = 0.0  # without the tempo
     tempo: Share = 0.0  # without the pitch
-    semitones: Positive = 4.0  # the most that speed, pitch and tempo change
+    semitones: Positive = 4.0  # the most that speed, pitch and tempo are changed by
     equaliser: Share = 0.2
     compression: Share = 0.1
-    saturation: dict[str, Share] = field(default_factory=dict)  # stem → how often it is driven into distortion
+    saturation: dict[str, Share] = field(default_factory=dict)  # stem → how often it is distorted
     bandwidth: Share = 0.05  # of the whole mixture and its stems
     codec: Share = 0.05  # likewise
 
@@ -86,21 +88,21 @@ class ModelPlan:
 
     stems: tuple[str, ...] = ("vocals", "drums", "bass", "other")
     network: Literal["unets", "bands"] = "bands"
-    widths: tuple[int, ...] | None = None  # filters per level; the default fits the kind of network
+    widths: tuple[int, ...] | None = None  # filters on each level; the default depends on the network
     head: Literal["sigmoid", "softmax"] = "sigmoid"  # of U-Nets
     activation: Activation = "leaky_relu"  # of the encoder of U-Nets
-    decoder_activation: Activation | None = None  # the default: elu with elu, relu with the others
+    decoder_activation: Activation | None = None  # by default elu if `activation` is elu, otherwise relu
     attention_gates: bool = False
     residual_blocks: bool = False
-    time_attention: bool = False  # of bands; a start that has none is given it, and separates at first as before
+    time_attention: bool = False  # of bands; added to a start without it, whose output is the same at first
     n_fft: Count = 4096
     hop_length: Count = 1024
     n_bins: Count | None = None
-    n_frames: Count = 512  # of a segment when the trained model separates
+    n_frames: Count = 512  # the length of a segment when the trained model separates
     sample_rate: Count = 44100
-    mask_exponent: Positive | None = None  # of the estimates in the masks; the default: 1 with bands, 2 with U-Nets
-    mask_extension: MaskExtension = "edge"  # what masks are above the highest bin
-    start: str | None = None  # a model whose weights to begin with; its description replaces all of the above
+    mask_exponent: Positive | None = None  # of the estimates in the masks; by default 1 for bands, 2 for U-Nets
+    mask_extension: MaskExtension = "edge"  # the masks above the highest bin
+    start: str | None = None  # a model to start from; its description replaces all of the above
 
     def to_spec(self, name: str) -> MaskModelSpec:
         """The model as the rest of unweave describes it.
@@ -116,7 +118,7 @@ class ModelPlan:
         if n_bins % grid:
             raise OptionError(f"n_bins must be a multiple of {grid}, got {n_bins}")
         if not is_bands and len(widths) != 6:
-            raise OptionError(f"U-Nets have six widths, got {len(widths)}")
+            raise OptionError(f"U-Nets need six widths, got {len(widths)}")
         return MaskModelSpec(
             name=name,
             weights=name,
@@ -141,15 +143,15 @@ class ModelPlan:
 
 @dataclass(frozen=True, config=STRICT)
 class DistillationPlan:
-    """A trained model whose estimates are learnt beside the truth."""
+    """A trained model whose estimates are learnt in addition to the true stems."""
 
-    teacher: str  # with the stems and the transform of the model that learns from it
-    share: Share = 0.5  # of its estimates in the loss; the rest is the truth's
+    teacher: str  # must have the same stems and transform as the model that learns from it
+    share: Share = 0.5  # weight of its estimates in the loss; the true stems get the rest
 
 
 @dataclass(frozen=True, config=STRICT)
 class LoopPlan:
-    """How long, how fast, and what is kept."""
+    """How long and how fast to train, and what to keep."""
 
     steps: Count = 100_000
     batch_size: Count = 8  # segments per step and process
@@ -161,15 +163,13 @@ class LoopPlan:
     clip_norm: Positive = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16", "fp16"] = "bf16"
-    compile: bool = False  # network and losses, by torch.compile: takes a minute, and needs a C++ compiler on the CPU
-    frozen_norms: bool | None = (
-        None  # batch norms as they are, as the original trains; the default: if there is a start
-    )
+    compile: bool = False  # with torch.compile: takes a minute; on the CPU it needs a C++ compiler
+    frozen_norms: bool | None = None  # do not train batch norms, like Spleeter; by default only with a start
     seed: int = 0
     validate_every_steps: Count = 1000
-    patience: Annotated[int, Field(ge=0)] = 0  # validations without a better SDR before it stops; 0: never
+    patience: Annotated[int, Field(ge=0)] = 0  # stop after this many validations without a better SDR; 0: never
     checkpoint_minutes: Positive = 10.0
-    max_minutes: Positive | None = None  # stop, with a checkpoint, after this long
+    max_minutes: Positive | None = None  # save a checkpoint and stop after this long
     log_every_steps: Count = 20
 
 
@@ -187,7 +187,7 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in the TOML file ``path``, whose relative paths start at its folder. Raises `OptionError`."""
+    """The plan in the TOML file ``path``; relative paths start at its folder. Raises `OptionError`."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -198,7 +198,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def parse_plan(values: object, origin: Path) -> Plan:
-    """As `read_plan`, from the parsed values; ``origin`` is the file that they came from."""
+    """Like `read_plan`, from values that are already parsed; ``origin`` is the file they came from."""
     try:
         plan = TypeAdapter(Plan).validate_python(values)
     except ValidationError as error:
@@ -209,7 +209,7 @@ def parse_plan(values: object, origin: Path) -> Plan:
 
 
 def _resolved(plan: Plan, folder: Path) -> Plan:
-    """The plan with its relative paths made to start at ``folder``."""
+    """The plan with its relative paths starting at ``folder``."""
     import dataclasses
 
     def sources(given: tuple[SourcePlan, ...]) -> tuple[SourcePlan, ...]:
@@ -230,7 +230,7 @@ def _resolved(plan: Plan, folder: Path) -> Plan:
     )
 
     def model_at(name: str) -> str:
-        """A model's file from ``folder``; any other name as it is."""
+        """The path of a model's file from ``folder``; any other name unchanged."""
         return str(folder / Path(name).expanduser()) if Path(name).suffix in MODEL_FILES else name
 
     model, distillation = plan.model, plan.distillation

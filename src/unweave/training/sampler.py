@@ -40,7 +40,7 @@ class Sampler:
         self._by_stem = [[clip for clip in shards.clips if clip.stem == stem and clip.n_samples] for stem in stems]
         missing = [stem for stem, clips in zip(stems, self._by_stem, strict=True) if not clips]
         if missing:
-            raise OptionError(f"there is no file of {', '.join(missing)} to train on")
+            raise OptionError(f"there are no files of {', '.join(missing)} to train on")
         self._silences = np.array([plan.rare.get(stem, plan.absent) for stem in stems])
         self._chances = [_chances(clips, shards.sample_rate) for clips in self._by_stem]
         tracks: dict[str, dict[str, Clip]] = {}

@@ -111,7 +111,7 @@ def prepare_shards(
         cache.mkdir(parents=True, exist_ok=True)
         sealed_folder(folder, lambda staged: _write(tracks, staged, sample_rate, on_track))
     except OSError as error:
-        raise OptionError(f"cannot keep decoded stems in {cache}: {error.strerror or error}") from error
+        raise OptionError(f"cannot save decoded stems in {cache}: {error.strerror or error}") from error
     return Shards([folder])
 
 

@@ -97,7 +97,7 @@ def _count(parameters: dict[str, Any], key: str, default: int, least: int = 1) -
 def _text(parameters: dict[str, Any], key: str, default: str) -> str:
     value = parameters.get(key)
     if value is not None and not isinstance(value, str):
-        raise OptionError(f"{key} must be a text, got {value!r}")
+        raise OptionError(f"{key} must be text, got {value!r}")
     return value or default
 
 

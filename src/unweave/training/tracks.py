@@ -77,7 +77,7 @@ def _track(name: str, files: Sequence[LabelledFile], source: SourcePlan, stems: 
             continue
         stem = stem_of(label, stems, source.groups)
         if stem is None:
-            raise OptionError(f"{path} fits no stem; name it in data.sources.groups, or give a stem the pattern '*'")
+            raise OptionError(f"{path} matches no stem; name it in data.sources.groups, or give a stem the pattern '*'")
         if stem:
             grouped.append(StemFile(stem, path, stream))
     return TrainingTrack(name, tuple(grouped), source.licence, source.weight)
@@ -120,7 +120,9 @@ def _listed(source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTrack]
         label, path = row.need("stem"), row.file("path", source.root or source.path.parent)
         stem = "" if label.lower() in MIXTURE_NAMES else stem_of(label, stems, source.groups)
         if stem is None:
-            raise row.error("stem", f"{label} fits no stem of {', '.join(stems)}; name it in data.sources.groups")
+            raise row.error(
+                "stem", f"{label} matches none of the stems {', '.join(stems)}; name it in data.sources.groups"
+            )
         if stem:
             files.append(StemFile(stem, path))
     for (name, licence, weight), files in by_track.items():

@@ -1,4 +1,4 @@
-"""Training from a plan to a model: the network, the music, the loop, and what it leaves."""
+"""Training, from a plan to a model: the network, the music, the loop, and the result."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     command: Sequence[str] = ("unweave", "train"),
 ) -> Result:
-    """Train as ``plan`` says, going on from the checkpoint in its output if there is one.
+    """Train as ``plan`` says, continuing from the checkpoint in its output folder if there is one.
 
-    ``should_stop`` is asked after each step; if it says so, a checkpoint is written and the result is not finished.
-    Raises `OptionError` for a plan that cannot be carried out and where the loss is no longer a number (the checkpoint
-    is then the last one before), `ModelError` for a start that cannot be had.
-    From here on the process keeps the memory that it frees (`keep_freed_memory`).
+    ``should_stop`` is called after each step; if it returns True, a checkpoint is written and the result is not
+    finished. Raises `OptionError` for a plan that cannot be carried out, and if the loss is no longer a number (the
+    last good checkpoint is then kept); `ModelError` for a start that is not available. From here on, the process
+    keeps the memory that it frees (`keep_freed_memory`).
     """
     keep_freed_memory()
     accelerator = _accelerator(plan)
@@ -105,7 +105,7 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
         return spec, new_network(spec)
     model = resolve(plan.model.start)
     if not isinstance(model.spec, MaskModelSpec):
-        raise OptionError(f"{plan.model.start} cannot be trained: it is a graph without its making")
+        raise OptionError(f"{plan.model.start} cannot be trained further: it is a finished graph")
     spec = replace(model.spec, name=name, weights=name, before="")  # of a cascade the second network is trained
     network = load_network(model.spec, model.locate(False, lambda done, total, label: None))
     if plan.model.time_attention:
@@ -120,7 +120,7 @@ def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, 
     if plan.data.licences:
         sources = [[track for track in tracks if track.licence in plan.data.licences] for tracks in sources]
         if not any(sources):
-            raise OptionError(f"no track is under {', '.join(plan.data.licences)}")
+            raise OptionError(f"no track has a licence of {', '.join(plan.data.licences)}")
     training = [[track for track in tracks if not is_held_out(track, plan)] for tracks in sources]
     held_out = [[track for track in tracks if is_held_out(track, plan)] for tracks in sources]
     held_out += [find_training_tracks(source, spec.stems) for source in plan.data.validation]

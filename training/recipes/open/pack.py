@@ -112,9 +112,9 @@ def card(name, network, spec, members):
         millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         gigaflops = count_operations(network, spec) / 1e9
         text = (
-            f"\nSeparates music into {', '.join(spec.stems)}: {len(members)} networks over split bands, "
-            f"whose estimates are averaged; {millions:.2f} million parameters, {gigaflops:.2f} GFLOP per second of "
-            f"audio at {spec.sample_rate} Hz. Weights: {LICENCE}, which allows commercial use.\n"
+            f"\nSeparates music into {', '.join(spec.stems)} with {len(members)} networks over split bands, "
+            f"whose estimates are averaged: {millions:.2f} million parameters, {gigaflops:.2f} GFLOP per second of "
+            f"audio at {spec.sample_rate} Hz. The weights are under {LICENCE}, which allows commercial use.\n"
         )
         for number, member in enumerate(members, 1):
             own = re.sub(r"^#", "##", member.card.strip(), flags=re.MULTILINE)

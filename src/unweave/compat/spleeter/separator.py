@@ -106,7 +106,7 @@ class Separator:
         waveform, rate = adapter.load(audio_descriptor, offset=start, duration=seconds, sample_rate=self._sample_rate)
         if rate is not None and rate != self._sample_rate:
             raise SpleeterError(
-                f"the audio adapter was asked for {audio_descriptor} at {self._sample_rate} Hz, and loaded it at {rate}"
+                f"the audio adapter was asked for {audio_descriptor} at {self._sample_rate} Hz, but loaded it at {rate}"
             )
         sources = self.separate(waveform, os.fspath(audio_descriptor))
         self.save_to_file(sources, audio_descriptor, destination, filename_format, codec, adapter, bitrate, synchronous)
@@ -150,7 +150,7 @@ class Separator:
                 for known in errors:
                     log.error("%s", known)
                 n_left = len(self._own_tasks())
-                raise JoinTimeoutError(f"after {timeout:g} s, {n_left} pieces of work are not done yet") from None
+                raise JoinTimeoutError(f"after {timeout:g} s, {n_left} separations are not done yet") from None
             self._tasks.pop(task, None)
             if error is not None:
                 errors.append(error)

@@ -22,10 +22,12 @@ class Bag:
         """For each member its share of each stem; the shares of a stem sum to one. Raises `CheckpointError`."""
         weights = self.weights or tuple((1.0,) * n_stems for _ in self.members)
         if any(len(row) != n_stems for row in weights):
-            raise CheckpointError(f"the bag weighs {len(weights[0])} stems, but its networks give {n_stems}")
+            raise CheckpointError(
+                f"the bag has weights for {len(weights[0])} stems, but its networks separate {n_stems}"
+            )
         totals = [sum(column) for column in zip(*weights, strict=True)]
         if not all(total > 0 for total in totals):
-            raise CheckpointError("the bag gives one of the stems no weight at all")
+            raise CheckpointError("the bag gives no weight at all to one of the stems")
         return [[weight / total for weight, total in zip(row, totals, strict=True)] for row in weights]
 
 

@@ -101,9 +101,9 @@ class LibraryAudioAdapter(AudioAdapter):
         try:
             wanted = np.dtype(dtype)
         except TypeError as error:
-            raise OptionError(f"expected a type of floats, got {dtype!r}") from error
+            raise OptionError(f"expected a floating-point type, got {dtype!r}") from error
         if not np.issubdtype(wanted, np.floating):
-            raise OptionError(f"expected a type of floats, for samples in -1 to 1, got {wanted}")
+            raise OptionError(f"expected a floating-point type, for samples from -1 to 1, got {wanted}")
         start, seconds = to_offset(offset), to_duration(duration)
         rate = None if sample_rate is None else to_rate(sample_rate)
         with AudioReader(audio_descriptor, offset_seconds=start, duration_seconds=seconds) as reader:

@@ -31,7 +31,7 @@ def to_signal(samples: Any, what: str = "waveform") -> Signal:
         raise OptionError(f"expected a {what} of shape (samples, channels), got {array.shape}")
     if not np.issubdtype(array.dtype, np.floating):
         advice = f"; divide it by {-np.iinfo(array.dtype).min}" if np.issubdtype(array.dtype, np.signedinteger) else ""
-        raise OptionError(f"expected a {what} of floats in -1 to 1, got {array.dtype}{advice}")
+        raise OptionError(f"expected a {what} of floats from -1 to 1, got {array.dtype}{advice}")
     return array.astype(np.float32, copy=False)
 
 

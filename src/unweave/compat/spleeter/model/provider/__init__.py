@@ -93,4 +93,4 @@ def _staging(folder: Path) -> Iterator[Path]:
             for path in files:
                 os.replace(path, folder / path.name)
     except OSError as error:
-        raise SpleeterError(f"cannot keep a model in {folder}: {error.strerror or error}") from error
+        raise SpleeterError(f"cannot save a model in {folder}: {error.strerror or error}") from error
