@@ -51,7 +51,7 @@ def test_nothing_from_there_on_in_a_second_pass(song):
 
 @pytest.mark.parametrize("duration", [1e-9, 0.49 / 44100])
 def test_less_than_one_sample(song, duration):
-    with pytest.raises(AudioReadError, match="less than one sample at 44100 Hz"):
+    with pytest.raises(AudioReadError, match="shorter than one sample at 44100 Hz"):
         AudioReader(song, duration_seconds=duration)
 
 

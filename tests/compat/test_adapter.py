@@ -96,7 +96,7 @@ def test_samples_are_loaded_as_floats_of_any_kind_but_not_as_integers(adapter, t
     assert adapter.load(path, dtype=np.float64)[0].dtype == np.float64
     assert adapter.load(path, dtype="float16")[0].dtype == np.float16
     for dtype in (np.int16, "no type", bool):
-        with pytest.raises(SpleeterError, match="type of floats"):
+        with pytest.raises(SpleeterError, match="floating-point type"):
             adapter.load(path, dtype=dtype)
 
 

@@ -90,7 +90,7 @@ def test_stems_never_replace_another_songs_stems_or_an_input(toy_json, tmp_path)
     second = write(tmp_path / "two" / "song.wav", tones(2000))
     result = spleeter("separate", first, second, "-p", toy_json, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "already holds a stem of" in result.stderr
+    assert "is already taken by" in result.stderr
     assert read(tmp_path / "out/song/vocals.wav").shape == (2, 1000)
     other = write(tmp_path / "out" / "x" / "vocals.wav", tones(3000))
     result = spleeter("separate", write(tmp_path / "x.wav", tones(10)), other, "-p", toy_json, "-o", tmp_path / "out")

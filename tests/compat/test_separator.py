@@ -63,9 +63,9 @@ def test_filename_format(separator, audio, tmp_path):
 
 
 def test_filename_conflict(separator, audio, tmp_path):
-    with pytest.raises(SpleeterError, match="one path"):
+    with pytest.raises(SpleeterError, match="the same path"):
         separator.separate_to_file(audio, tmp_path / "out", filename_format="I wanna be your lover")
-    with pytest.raises(SpleeterError, match="one path"):
+    with pytest.raises(SpleeterError, match="the same path"):
         separator.save_to_file({"a": np.zeros((9, 2)), "b": np.zeros((9, 2))}, "x.wav", tmp_path, "{filename}.wav")
 
 
@@ -152,7 +152,7 @@ def test_wrong_paths_are_refused_before_an_adapter_loads(toy_separator, tmp_path
         def load(self, *arguments, **options):
             raise AssertionError
 
-    with pytest.raises(SpleeterError, match="one path"):
+    with pytest.raises(SpleeterError, match="the same path"):
         toy_separator.separate_to_file("nothing.wav", tmp_path, Never(), filename_format="{filename}.wav")
 
 
@@ -188,7 +188,7 @@ def test_work_that_times_out_can_be_joined_again(toy_separator, gate, audio, tmp
     for number in range(2):
         toy_separator.separate_to_file(audio, tmp_path / f"out{number}", synchronous=False)
     for _ in range(2):
-        with pytest.raises(SpleeterError, match="2 pieces of work are not done") as caught:
+        with pytest.raises(SpleeterError, match="2 separations are not done") as caught:
             toy_separator.join(0.05)
         assert isinstance(caught.value, TimeoutError)
     gate.set()
@@ -250,7 +250,7 @@ def test_a_forked_child_has_workers_of_its_own(toy_separator, gate, audio, tmp_p
         (np.zeros(100, np.float32), r"shape \(samples, channels\), got \(100,\)"),
         (np.zeros((2, 259_332), np.float32), r"shape \(samples, channels\).*\(2, 259332\); transpose it"),
         (np.zeros((100, 9), np.float32), r"shape \(samples, channels\), got \(100, 9\)"),
-        (np.zeros((100, 2), np.int16), "floats in -1 to 1, got int16; divide it by 32768"),
+        (np.zeros((100, 2), np.int16), "floats from -1 to 1, got int16; divide it by 32768"),
         (np.zeros((100, 2), np.int32), "divide it by 2147483648"),
         (np.zeros((100, 2), np.uint8), "got uint8"),
         (np.zeros((100, 2), bool), "got bool"),

@@ -71,5 +71,5 @@ def test_without_a_checkpoint(tmp_path, cache):
     with pytest.raises(ModelError, match="nor a TensorFlow checkpoint"):
         add_model("mine", tmp_path / "empty")
     (tmp_path / "text.tar.gz").write_text("not an archive")
-    with pytest.raises(ModelError, match="not a folder"):
+    with pytest.raises(ModelError, match="not a usable folder"):
         add_model("mine", tmp_path / "text.tar.gz")

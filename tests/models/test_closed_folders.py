@@ -107,7 +107,7 @@ def test_no_place_at_all_is_one_line(closed, tmp_path):
     code = SEPARATE + "\n"
     done = closed("import tempfile; tempfile.tempdir = '/proc'\n" + code, path, UNWEAVE_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 1
-    assert "ModelError: cannot keep the converted network" in done.stderr.splitlines()[-1]
+    assert "ModelError: cannot save the converted network" in done.stderr.splitlines()[-1]
     assert "UNWEAVE_CACHE" in done.stderr.splitlines()[-1]
 
 
@@ -155,7 +155,7 @@ def test_adding_to_a_closed_cache_is_one_line(closed, tmp_path, mode):
     done = closed(COMMAND, *arguments, UNWEAVE_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "cannot keep mine" in line
+    assert "cannot save mine" in line
 
 
 @pytest.mark.parametrize("kind", ["json", "onnx", "checkpoint"])

@@ -137,7 +137,7 @@ def test_a_download_without_end_is_given_up(serve, tmp_path):
             yield bytes(1 << 16)
 
     url, _ = serve(lambda request, start: (200, {}, endless()))
-    with pytest.raises(DownloadError, match="more than the 1000000 bytes"):
+    with pytest.raises(DownloadError, match="more than 1000000 bytes"):
         fetched(url, tmp_path, max_bytes=1_000_000)
     assert not list(tmp_path.iterdir())
 

@@ -108,7 +108,7 @@ def test_a_cascade_is_here_when_the_weights_of_both_are(run, cache):
 def test_an_unknown_name_is_unknown_to_every_command(run, command):
     result = run("models", command, "3stems")
     assert result.exit_code == 1
-    assert "no model is called '3stems'" in result.stderr
+    assert "there is no model called '3stems'" in result.stderr
     with pytest.raises(UnknownModelError, match="4stems"):
         resolve("3stems")
 

@@ -189,7 +189,7 @@ def test_unknown_model():
 def test_no_model_without_weights(toy_json):
     for path in (toy_json.parent / "weights").iterdir():
         path.unlink()
-    with pytest.raises(ModelError, match="holds no checkpoint"):
+    with pytest.raises(ModelError, match="contains no checkpoint"):
         Separator(str(toy_json))
 
 

@@ -47,7 +47,7 @@ def test_a_folder_per_track_with_folders_of_parts(tmp_path):
 
 def test_a_file_of_no_stem_is_an_error(tmp_path):
     write_wav(tmp_path / "music" / "one" / "strings.wav", stems(0, 1.0)["bass"])
-    with pytest.raises(OptionError, match=r"strings\.wav fits no stem"):
+    with pytest.raises(OptionError, match=r"strings\.wav matches no stem"):
         find_training_tracks(SourcePlan(tmp_path / "music"), ("vocals", "bass"))
 
 
@@ -151,7 +151,7 @@ def test_songs_are_drawn_as_often_as_they_are_long(tmp_path):
 
 def test_a_stem_without_files_is_named(tmp_path, tracks):
     shards = prepare_shards(tracks, tmp_path / "cache", RATE)
-    with pytest.raises(OptionError, match="no file of piano"):
+    with pytest.raises(OptionError, match="no files of piano"):
         Sampler(shards, ("vocals", "piano"), segment_samples=100, batch_size=1, plan=PLAIN, seed=0)
 
 

@@ -64,8 +64,8 @@ def test_lists_as_programs_write_them(music, text, encoding):
     [
         (HEAD + GOOD + GOOD.replace("söng/bass", "söng 9/bass"), "line 3, column bass_path", "söng 9/bass.wav"),
         (HEAD + GOOD + GOOD.replace("/bass.wav", ""), "line 3, column bass_path", "is not a file"),
-        (HEAD + "\n\n" + GOOD.replace("söng/vocals.wav", ""), "line 4, column vocals_path", "no value"),
-        (HEAD + GOOD.replace("söng/mix.wav", " "), "line 2, column mix_path", "no value"),
+        (HEAD + "\n\n" + GOOD.replace("söng/vocals.wav", ""), "line 4, column vocals_path", "the value is missing"),
+        (HEAD + GOOD.replace("söng/mix.wav", " "), "line 2, column mix_path", "the value is missing"),
         (HEAD + GOOD.replace("bass.wav", 300 * "x"), "line 2, column bass_path", "too long"),
         (HEAD + GOOD.replace("bass.wav", "ba\0ss.wav"), "line 2", ""),
         (HEAD + "a,b,c,d,e\n", "line 2, column 5", "expected 4 values"),
@@ -101,8 +101,8 @@ def test_lists_in_other_encodings_are_named_with_the_place(music, encoding, deli
         ("track,stem,path,weight\nx,bass,söng/bass.wav,nan\n", "line 2, column weight"),
         ("track,stem,path,weight\nx,bass,söng/bass.wav,-1\n", "line 2, column weight"),
         ("track,stem,path\nx,bass,söng/none.wav\n", r"line 2, column path: .*none\.wav does not exist"),
-        ("track,stem,path\nx,drums,söng/bass.wav\n", "line 2, column stem: drums fits no stem"),
-        ("track,stem,path\n,bass,söng/bass.wav\n", "line 2, column track: there is no value"),
+        ("track,stem,path\nx,drums,söng/bass.wav\n", "line 2, column stem: drums matches none of the stems"),
+        ("track,stem,path\n,bass,söng/bass.wav\n", "line 2, column track: the value is missing"),
     ],
 )  # fmt: skip
 def test_what_else_is_wrong_with_a_list(music, text, message):

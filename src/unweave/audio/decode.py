@@ -280,7 +280,7 @@ class AudioReader:
         if resampler is not None:
             yield resampler.flush(self.n_channels)
         if n_decoded == 0:
-            raise unreadable(self._source, "it holds no audio samples")
+            raise unreadable(self._source, "it contains no audio samples")
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:

@@ -29,7 +29,7 @@ def choose_track(container: av.container.InputContainer, number: int | None, nam
         return _default(tracks, usable)
     if number >= len(tracks):
         count = f"{len(tracks)} audio tracks" if len(tracks) > 1 else "one audio track"
-        raise AudioReadError(f"cannot read {name}: it has {count}, there is no track {number + 1}")
+        raise AudioReadError(f"cannot read {name}: it has {count}, so there is no track {number + 1}")
     if number not in usable:
         raise AudioReadError(f"cannot read {name}: the audio of track {number + 1} has no sample rate or no channels")
     return number

@@ -111,9 +111,7 @@ class _Targets:
             if path in self._inputs:
                 raise OptionError(f"{source}: a stem would replace the input {path}; choose another folder or template")
             if self._owners.get(path, source) != source:
-                raise OptionError(
-                    f"{source}: {path} already holds a stem of {self._owners[path]}; choose another template"
-                )
+                raise OptionError(f"{source}: {path} is already taken by {self._owners[path]}; choose another template")
         self._owners.update(dict.fromkeys(paths, source))
 
 

@@ -115,11 +115,13 @@ def _copy(origin: Path, staged: Path) -> None:
             for member in members(origin, MAX_BYTES):
                 if _is_wanted(member.name):
                     if (staged / member.name).exists():
-                        raise ModelError(f"{origin} holds several files called {member.name}")
+                        raise ModelError(f"{origin} contains several files called {member.name}")
                     with member.open() as stream, (staged / member.name).open("wb") as out:
                         copy_limited(stream, out, member.size)
     if not has_checkpoint(staged) and not (staged / GRAPH).is_file():
-        raise ModelError(f"{origin} holds neither a {GRAPH} nor a TensorFlow checkpoint (an .index and a .data file)")
+        raise ModelError(
+            f"{origin} contains neither a {GRAPH} nor a TensorFlow checkpoint (an .index and a .data file)"
+        )
 
 
 def _is_wanted(name: str) -> bool:
@@ -135,8 +137,8 @@ def _configuration(staged: Path, origin: Path, configuration: Path | None) -> Ma
     if len(found) == 1:
         return read_spleeter_json(found[0])[0]
     if len(found) > 1:
-        raise ModelError(f"{origin} holds several JSON files ({', '.join(p.name for p in found)}); name one")
+        raise ModelError(f"{origin} contains several JSON files ({', '.join(p.name for p in found)}); name one")
     official = specs().get(f"spleeter:{origin.name.split('.')[0]}")
     if isinstance(official, MaskModelSpec):
         return official
-    raise ModelError(f"{origin} holds no JSON configuration; name one with --config")
+    raise ModelError(f"{origin} contains no JSON configuration; name one with --config")

@@ -172,9 +172,9 @@ def read_safetensors_unets(path: Path, spec: MaskModelSpec) -> tuple[UNetWeights
     try:
         unets = unets_from_arrays(safetensors.numpy.load_file(path), spec.stems)
     except KeyError as error:
-        raise CheckpointError(f"{path} does not hold the weights of {spec.name}: {error} is missing") from error
+        raise CheckpointError(f"{path} does not contain the weights of {spec.name}: {error} is missing") from error
     except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} does not hold the weights of {spec.name}: {error}") from error
+        raise CheckpointError(f"{path} does not contain the weights of {spec.name}: {error}") from error
     try:
         check_shapes(unets, spec)
     except CheckpointError as error:
@@ -192,7 +192,7 @@ def _read_onnx(path: Path) -> Any:
     except (DecodeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not an ONNX file, or is damaged: {error}") from error
     if not model.graph.node:
-        raise ModelError(f"{path} is not an ONNX file, or is damaged: it holds no network")
+        raise ModelError(f"{path} is not an ONNX file, or is damaged: it contains no network")
     external = onnx.TensorProto.EXTERNAL
     if any(tensor.data_location == external for tensor in model.graph.initializer):
         raise ModelError(f"{path} keeps its weights in other files; expected them inside the file")
@@ -211,7 +211,7 @@ def _check_graph(model: Any, spec: MaskModelSpec) -> None:
         raise ModelError("expected a network from (segments, channels, frames, bins) to (stems, …) of these")
     n_stems = len(spec.network_stems or spec.stems)
     if shapes[1][0].dim_value != n_stems:
-        raise ModelError(f"the network gives {shapes[1][0].dim_value} stems, its description names {n_stems}")
+        raise ModelError(f"the network separates {shapes[1][0].dim_value} stems, but its description names {n_stems}")
 
 
 def _safetensors_metadata(path: Path) -> dict[str, str]:

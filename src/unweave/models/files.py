@@ -68,7 +68,7 @@ def sealed_or_temporary_folder(folder: Path, fill: Callable[[Path], None]) -> Pa
                 known = _temporary[folder] = sealed_folder(private / folder.name, fill)
                 log.warning(
                     "the cache %s cannot be written (%s): the network is kept in %s until the program ends; "
-                    "set UNWEAVE_CACHE to a folder that can be written",
+                    "set UNWEAVE_CACHE to a writable folder",
                     folder.parent,
                     error.strerror or error,
                     private,

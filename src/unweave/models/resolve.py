@@ -159,7 +159,7 @@ def _configured(path: Path) -> ResolvedModel:
         return _official(dataclasses.replace(spec, weights=model_dir))
     looked = ", ".join(str(place) for place in dict.fromkeys(places))
     raise ModelError(
-        f"{path}: model_dir {model_dir!r} holds no checkpoint and no {GRAPH} or {WEIGHTS} (looked in {looked})"
+        f"{path}: model_dir {model_dir!r} contains no checkpoint and no {GRAPH} or {WEIGHTS} (looked in {looked})"
     )
 
 

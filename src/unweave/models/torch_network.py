@@ -51,10 +51,10 @@ def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
         network.load_state_dict({name: t.float() for name, t in safetensors.torch.load_file(location).items()})
     except RuntimeError as error:  # which PyTorch tells tensor by tensor
         raise CheckpointError(
-            f"{location} does not hold the weights of {spec.name}, but those of another network"
+            f"{location} does not contain the weights of {spec.name}, but those of another network"
         ) from error
     except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{location} does not hold the weights of {spec.name}: {error}") from error
+        raise CheckpointError(f"{location} does not contain the weights of {spec.name}: {error}") from error
     return network.eval()
 
 

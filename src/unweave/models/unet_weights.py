@@ -73,7 +73,7 @@ def read_unets(checkpoint: Mapping[str, npt.NDArray[np.generic]], spec: MaskMode
     unets = tuple(reader.unet(stem, spec) for stem in range(len(spec.stems)))
     surplus = _indexed("conv2d", 7 * len(spec.stems)) + "/kernel"
     if surplus in checkpoint:
-        raise CheckpointError(f"the checkpoint holds more stems than the {len(spec.stems)} of {spec.name}")
+        raise CheckpointError(f"the checkpoint contains more stems than the {len(spec.stems)} of {spec.name}")
     return unets
 
 
@@ -125,7 +125,7 @@ def check_shapes(unets: Sequence[UNetWeights], spec: MaskModelSpec) -> None:
             if array.shape != shape:
                 raise CheckpointError(f"{name} has the shape {array.shape}, the model needs {shape}")
             if not np.isfinite(array).all():
-                raise CheckpointError(f"{name} holds values that are not numbers")
+                raise CheckpointError(f"{name} contains values that are not numbers")
 
 
 def _array_name(stem: str, group: str, index: int, part: str) -> str:
@@ -178,5 +178,5 @@ class _Reader:
         if array.shape != shape:
             raise CheckpointError(f"{name} has the shape {array.shape}, the model needs {shape}")
         if not np.isfinite(array).all():
-            raise CheckpointError(f"{name} holds values that are not numbers")
+            raise CheckpointError(f"{name} contains values that are not numbers")
         return np.asarray(array, dtype=np.float32)

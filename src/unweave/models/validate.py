@@ -197,4 +197,4 @@ def _check_folds(spec: MaskModelSpec) -> None:
     targets = [folds.get(own, own) for own in spec.network_stems]
     unknown = sorted(set(folds) - set(spec.network_stems)) + sorted(set(targets) - set(spec.stems))
     if unknown or set(targets) != set(spec.stems):
-        raise ModelError(f"folds and network_stems do not give {', '.join(spec.stems)}")
+        raise ModelError(f"folds and network_stems do not result in {', '.join(spec.stems)}")

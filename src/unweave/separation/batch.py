@@ -46,7 +46,7 @@ def separate_files(
     then raises KeyboardInterrupt.
     """
     if options.skip_existing and journal is None:
-        raise OptionError("skip_existing needs a journal, which knows what the stems were made from")
+        raise OptionError("skip_existing needs a journal that says what the stems were made from")
     stop = interrupted or threading.Event()
     outcomes: list[Outcome] = []
 

@@ -60,7 +60,7 @@ def checked_mixture(given: Any) -> npt.NDArray[np.floating[Any]]:
     """A whole mixture: `as_samples`, and not empty. Raises `OptionError`, or `AudioReadError` for no samples."""
     array = as_samples(given)
     if array.shape[1] == 0:
-        raise AudioReadError("the array holds no audio samples")
+        raise AudioReadError("the array contains no audio samples")
     return array
 
 

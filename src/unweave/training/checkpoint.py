@@ -62,7 +62,7 @@ def load_checkpoint(folder: Path, description: str) -> TrainingState | None:
     if spec_from_json(known) != spec_from_json(description):
         raise OptionError(f"{path} belongs to another model; choose another output, or start over with --restart")
     if not all_finite(state.tensors):
-        raise CheckpointError(f"{path} holds weights that are not finite numbers; start over with --restart")
+        raise CheckpointError(f"{path} contains weights that are not finite numbers; start over with --restart")
     return state
 
 

@@ -38,7 +38,7 @@ class Row:
         if column not in self.values:
             raise OptionError(f"{self.origin} has no column {column}; it has {', '.join(self.values)}")
         if not self.values[column]:
-            raise self.error(column, "there is no value")
+            raise self.error(column, "the value is missing")
         return self.values[column]
 
     def file(self, column: str, root: Path) -> Path:

@@ -33,7 +33,7 @@ def bands_network_path(spec: MaskModelSpec, location: Path) -> Path:
         try:
             tensors = safetensors.numpy.load_file(weights)
         except safetensors.SafetensorError as error:
-            raise CheckpointError(f"{weights} does not hold the weights of {spec.name}: {error}") from error
+            raise CheckpointError(f"{weights} does not contain the weights of {spec.name}: {error}") from error
         path.write_bytes(build_graph(tensors, spec).SerializeToString())
 
     return kept_network(spec, weights, GRAPH_FIELDS, write, GRAPH_VERSION)

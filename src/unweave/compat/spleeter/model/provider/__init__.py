@@ -45,7 +45,7 @@ class ModelProvider(ABC):
                     (staged / self.MODEL_PROBE_PATH).write_text("OK")
             return str(folder)
         if folder.is_absolute() or folder.name != model_directory:
-            raise SpleeterError(f"{model_directory} holds no checkpoint")
+            raise SpleeterError(f"{model_directory} contains no checkpoint")
         return str(ensure_weights(model_directory))
 
     @classmethod
