@@ -15,14 +15,24 @@ import numpy.typing as npt
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.stft import add_frames, analyse
 from unweave.engines.base import HybridNetwork
+from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
 from unweave.families.base import Loaded, LoadOptions
 from unweave.models.resolve import ResolvedModel
-from unweave.models.spec import WaveformModelSpec
+from unweave.models.spec import ModelSpec, WaveformModelSpec
 from unweave.types import Spectrogram, Waveform
 
 N_DROPPED_FRAMES = 2  # at either end
 NORMALISATION_FLOOR = 1e-5
+
+
+def check(spec: ModelSpec, runtime: Runtime) -> None:
+    """See `unweave.families.load.Family`."""
+    if not runtime.is_float32_on_cpu:
+        raise OptionError(
+            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{runtime.precision}"
+        )
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
@@ -30,11 +40,6 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     spec = resolved.spec
     assert isinstance(spec, WaveformModelSpec)
     runtime = options.runtime
-    if not runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
-            f"{runtime.precision}"
-        )
     from unweave.engines.onnx import OnnxHybridNetwork
 
     network = OnnxHybridNetwork(resolved.locate(options.offline, options.on_download), runtime.n_threads)

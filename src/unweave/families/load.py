@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import Protocol, cast
 
+from unweave.engines.choose import Runtime
 from unweave.families.base import Loaded, LoadOptions
 from unweave.models.consent import require_consent
 from unweave.models.resolve import ResolvedModel, resolve
-from unweave.models.spec import MaskModelSpec, WaveformModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec, WaveformModelSpec
 
 # A family is a module with `load`, imported when one of its models is asked for; a new one is one line here.
 FAMILIES: dict[type, str] = {
@@ -19,6 +20,10 @@ FAMILIES: dict[type, str] = {
 
 class Family(Protocol):
     """What the module of a family has."""
+
+    def check(self, spec: ModelSpec, runtime: Runtime) -> None:
+        """Raise `OptionError` for a device or a precision that the model cannot run in, before anything is fetched."""
+        ...
 
     def load(self, resolved: ResolvedModel, options: LoadOptions) -> Loaded:
         """The model, its weights fetched and verified, its networks ready on the device."""
@@ -32,11 +37,17 @@ def load(model: str, options: LoadOptions) -> Loaded:
     for a device or a precision that it cannot run in.
     """
     resolved = resolve(model)
+    _family(resolved.spec).check(resolved.spec, options.runtime)
     require_consent(resolved.spec, options.accept_licence)
     return load_resolved(resolved.ready(options.offline, options.on_download), options)
 
 
 def load_resolved(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     """A model whose weights are on this machine, ready to separate; its licence is not asked about."""
-    family = cast(Family, importlib.import_module(FAMILIES[type(resolved.spec)]))
+    family = _family(resolved.spec)
+    family.check(resolved.spec, options.runtime)
     return family.load(resolved, options)
+
+
+def _family(spec: ModelSpec) -> Family:
+    return cast(Family, importlib.import_module(FAMILIES[type(spec)]))

@@ -15,11 +15,11 @@ from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
 from unweave.engines.base import Network, SegmentSeparator
 from unweave.engines.cascade import CascadeNetwork
-from unweave.engines.choose import cpu_network, require_torch_device
+from unweave.engines.choose import Runtime, cpu_network, require_torch_device
 from unweave.families.base import Loaded, LoadOptions, MaskingModel
 from unweave.models.network import network_path
 from unweave.models.resolve import ResolvedModel
-from unweave.models.spec import MaskModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.types import Spectrogram, Waveform
 
 # (mixture's spectrum, magnitudes of each stem, indices of the chosen stems) of a few frames → the chosen stems' spectra
@@ -27,6 +27,12 @@ FrameFilter = Callable[[Spectrogram, npt.NDArray[np.float32], Sequence[int]], np
 
 
 Located = tuple[MaskModelSpec, Path]  # a model as it is run, and the place of its weights
+
+
+def check(spec: ModelSpec, runtime: Runtime) -> None:
+    """See `unweave.families.load.Family`."""
+    if runtime.device not in ("auto", "cpu"):
+        require_torch_device(runtime.device)
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
@@ -53,7 +59,6 @@ def _network(spec: MaskModelSpec, location: Path, before: Located | None, option
         first_spec, first_location = before
         first = cpu_network(_graph_path(first_spec, first_location), runtime)
         return CascadeNetwork(first, network, first_spec.mask_exponent)
-    require_torch_device(runtime.device)
     from unweave.engines.torch import TorchSeparator
     from unweave.models.torch_network import load_network
 

@@ -41,7 +41,8 @@ def separate_files(
     """Separate all files; whatever goes wrong with one of them is its outcome, never raised, and the rest go on.
 
     A file that was given by several paths is separated once. ``journal`` notes what is done; with ``skip_existing`` a
-    file is skipped where the journal knows its stems, and `OptionError` is raised where there is no journal. An
+    file is skipped where the journal knows its stems, and `OptionError` is raised where there is no journal, as it is
+    for a template that fits no song. An
     interrupt stops the jobs and is raised again; ``interrupted`` is an event that stops them as well, and then raises
     KeyboardInterrupt.
     """
