@@ -54,7 +54,7 @@ def is_audio_name(name: str) -> bool:
 
 
 def is_doubtful(name: str) -> bool:
-    """Whether the extension of ``name`` has other uses, as ``.ts`` is TypeScript, so that `begins_right` must decide."""
+    """Whether the extension of ``name`` has other uses, as ``.ts`` has, so that `begins_right` must decide."""
     return _extension(name) in DOUBTFUL_EXTENSIONS
 
 
