@@ -104,8 +104,8 @@ def test_a_damaged_cover_does_not_stop_the_writer(tmp_path, extension, damage):
         assert sum(block.shape[1] for block in reader) == 50_000
 
 
-@pytest.mark.parametrize("codec", ["mp3", "flac", "m4a", "stem.mp4", "vdjstems"])
-@pytest.mark.parametrize("damage", ["half a png", "signature of a jpeg", "no size", "noise inside a jpeg"])
+@pytest.mark.parametrize("codec", ["mp3", "flac", "stem.mp4"])
+@pytest.mark.parametrize("damage", ["half a png", "noise inside a jpeg"])
 def test_stems_of_a_song_with_a_damaged_cover(put, toy, tmp_path, codec, damage):
     song = put(DAMAGED[damage])
     for path in toy.separate_file(song, tmp_path / "out", OutputOptions(codec)).values():
@@ -113,7 +113,7 @@ def test_stems_of_a_song_with_a_damaged_cover(put, toy, tmp_path, codec, damage)
             assert sum(block.shape[1] for block in reader) == 50_000
 
 
-@pytest.mark.parametrize("damage", ["half a png", "signature of a jpeg", "no size"])
+@pytest.mark.parametrize("damage", ["half a png", "no size"])
 def test_a_remix_of_a_song_with_a_damaged_cover(put, toy, tmp_path, damage):
     from unweave.separation.remix import Mix
 

@@ -221,8 +221,9 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("what", MESSAGES)
-@pytest.mark.parametrize("extension", ["mp3", "wav", "m4a", "flac", "ogg", "aac", "ts", "bin"])
-@pytest.mark.parametrize("only_audio", [False, True])
+@pytest.mark.parametrize(
+    ("extension", "only_audio"), [("mp3", False), ("wav", True), ("m4a", False), ("ogg", True), ("bin", False)]
+)
 def test_what_a_file_is_instead(what, extension, only_audio, tmp_path):
     raw, message = MESSAGES[what]
     path = tmp_path / f"x.{extension}"

@@ -71,7 +71,7 @@ def test_a_track_that_is_not_there():
         AudioReader(io.BytesIO(encoded(tones(100), "wav", "pcm_s16le")), stream=1)
 
 
-@pytest.mark.parametrize("number", [-1, 1.0, "1", True])
+@pytest.mark.parametrize("number", [-1, 0.5, "1", True, float("nan")])
 def test_what_is_no_number_of_a_track(number):
     with pytest.raises(OptionError, match="number of an audio track"):
         AudioReader(tracks("matroska", (NONE, NONE, NONE)), stream=number)

@@ -201,3 +201,16 @@ def test_the_head_of_a_pipe_is_not_lost():
         read(odd)
     with AudioReader(Pipe(raw)) as reader, pytest.raises(AudioReadError, match="cannot seek"):
         next(reader.again())
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.aiff"])
+def test_a_track_that_is_not_there_is_refused_by_libsndfile_too(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("wav"):
+        path.write_bytes(wav(header(PCM, 32, 4, 24), integers(24, 4)))
+    else:
+        soundfile.write(path, SONG.T, 44100, "PCM_24", "LITTLE", "AIFF")
+    with AudioReader(path, stream=0) as reader:
+        assert sum(block.shape[1] for block in reader) == N_SAMPLES
+    with pytest.raises(AudioReadError, match="there is no track 3"):
+        AudioReader(path, stream=2)

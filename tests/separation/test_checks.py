@@ -1,12 +1,19 @@
 """What callers hand in is checked in one way at every entrance: `separate`, `stream` and `live`."""
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from tests.audio.test_files import write
 from tests.helpers.signals import noise, tones
-from unweave import AudioReadError, OptionError
-from unweave.separation.checks import checked_number
+from unweave import AudioReadError, OptionError, Separator
+from unweave.audio.arguments import checked_number
+from unweave.separation.batch_options import BatchOptions
+from unweave.separation.journal import settings_key, settings_of
+from unweave.separation.output import OutputOptions
 
 
 @pytest.fixture(params=["separate", "push", "live"])
@@ -168,3 +175,79 @@ def test_whole_numbers():
     for wrong in (0, 101, 2.5, None, "2", False):
         with pytest.raises(OptionError, match="shifts to be a whole number from 1 to 100"):
             checked_number(wrong, "shifts", 1, 100)
+
+
+@pytest.mark.parametrize("model", [None, 5, b"spleeter:2stems", ["spleeter:2stems"]])
+def test_a_model_that_is_no_name(model):
+    with pytest.raises(OptionError, match="expected the name or the path of a model"):
+        Separator(model)
+
+
+@pytest.mark.parametrize("stems", [5, [["vocals"]], [{}], True])
+def test_stems_that_are_no_names(toy, stems):
+    with pytest.raises(OptionError, match="expected stems of"):
+        toy.separate(tones(1000), 44100, stems=stems)
+
+
+@pytest.mark.parametrize("number", [None, "1", [1], True, 1j, -0.5, float("nan"), float("inf"), 1e10])
+def test_offsets_that_are_no_seconds(toy, tmp_path, number):
+    path = write(tmp_path / "song.wav", tones(5000))
+    with pytest.raises(OptionError, match="expected an offset"):
+        BatchOptions(offset_seconds=number)
+    with pytest.raises(OptionError, match="expected an offset"):
+        toy.separate_file(path, tmp_path / "out", offset_seconds=number)
+    if number is not None:
+        with pytest.raises(OptionError, match="expected a duration"):
+            BatchOptions(duration_seconds=number)
+        with pytest.raises(OptionError, match="expected a duration"):
+            toy.separate_file(path, tmp_path / "out", duration_seconds=number)
+        with pytest.raises(OptionError, match="number of an audio track"):
+            BatchOptions(track="0")
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_of_any_type_are_the_same_settings():
+    plain = BatchOptions(OutputOptions(bitrate="320k"), offset_seconds=1.0, duration_seconds=2.0, track=0, jobs=2)
+    for kind in (np.float32, np.float64, np.int16, int):
+        output = OutputOptions(bitrate=kind(320))
+        other = BatchOptions(output, offset_seconds=kind(1), duration_seconds=kind(2), track=kind(0), jobs=kind(2))
+        assert settings_key(settings_of(other)) == settings_key(settings_of(plain))
+
+
+@pytest.mark.parametrize("source", [None, 5, b"song.wav", io.BytesIO(b"RIFF")])
+def test_files_and_folders_that_are_no_paths(toy, tmp_path, source):
+    with pytest.raises(OptionError, match="expected the path of an audio file"):
+        toy.separate_file(source, tmp_path)
+    with pytest.raises(OptionError, match="expected the path of an output folder"):
+        toy.separate_file(write(tmp_path / "song.wav", tones(1000)), source)
+    with pytest.raises(OptionError, match="expected OutputOptions"):
+        toy.separate_file(tmp_path / "song.wav", tmp_path, "wav")
+
+
+def test_a_file_opened_as_text_is_named(toy, tmp_path):
+    path = write(tmp_path / "song.wav", tones(1000))
+    with path.open(encoding="latin-1") as file, pytest.raises(AudioReadError, match="opened as text"):
+        toy.separate(file)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"filename_format": None},
+        {"filename_format": 5},
+        {"filename_format": "{filename.foo}"},
+        {"filename_format": "../{instrument}.wav"},
+        {"filename_format": "/tmp/{instrument}.wav"},
+        {"bitrate": "9" * 5000},
+        {"bitrate": None},
+        {"codec": "stem.mp4", "clip": "rescale"},
+    ],
+)
+def test_outputs_that_no_song_can_have_are_refused_at_once(options):
+    with pytest.raises(OptionError) as caught:
+        OutputOptions(**options)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_template_may_be_a_path():
+    assert OutputOptions(filename_format=Path("{instrument}.{codec}")).filename_format == "{instrument}.{codec}"

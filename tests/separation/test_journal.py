@@ -18,6 +18,7 @@ from unweave.errors import AudioReadError, AudioWriteError
 from unweave.separation.batch import BatchOptions, find_tasks, separate_files
 from unweave.separation.journal import FILE, Journal, parse_lines, settings_of
 from unweave.separation.outcome import Outcome
+from unweave.separation.output import OutputOptions
 from unweave.separation.report import append_line, check_lines, check_report, write_report
 
 
@@ -291,3 +292,30 @@ def test_a_report_that_grows_spoils_no_other_file(tmp_path):
         check_lines(report)
         append_line(report, json.dumps({"number": number}))
     assert [json.loads(line)["number"] for line in report.read_text().splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"stems": {"a/vocals.wav": [Infinity, 1]}, "settings": ""}',
+        '{"stems": {"a/vocals.wav": [1]}, "settings": ""}',
+        '{"stems": {"a/vocals.wav": ["x", null]}, "settings": ""}',
+        '{"stems": 5, "settings": ""}',
+        "[" * 100_000,
+        "9" * 10_000,
+        "\udcff\x00",
+    ],
+    ids=range(7),
+)
+def test_damaged_lines_count_as_none(toy, songs, tmp_path, line):
+    out = tmp_path / "out"
+    assert run(toy, songs, out) == ["done"] * 3
+    with (out / FILE).open("ab") as file:
+        file.write(line.encode("utf-8", "surrogateescape") + b"\n")
+    assert run(toy, songs, out) == ["skipped"] * 3
+
+
+def test_a_template_that_fits_no_song_is_refused_once(toy, songs, tmp_path):
+    options = BatchOptions(OutputOptions(filename_format="{filename}.wav"))
+    with pytest.raises(OptionError, match="several stems one path"):
+        separate_files(toy, find_tasks([songs], tmp_path / "out"), options)

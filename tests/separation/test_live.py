@@ -1,6 +1,7 @@
 """Live separation: a constant delay, the same whatever the blocks, and close to what the whole song gives."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -113,3 +114,32 @@ def test_a_card_and_a_file_do_not_mix(toy_json, tmp_path):
     run = subprocess.run(command(toy_json, "-i", path), capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "both" in run.stderr
+
+
+@pytest.mark.parametrize("link", ["hard", "symbolic", "same", "stdin"])
+def test_it_does_not_overwrite_its_input(toy_json, tmp_path, link):
+    path = write(tmp_path / "song.wav", noise(3000))
+    before, target = path.read_bytes(), tmp_path / "other.WAV"
+    if link == "hard":
+        os.link(path, target)
+    elif link == "symbolic":
+        target.symlink_to(path)
+    else:
+        target = path
+    source = "-" if link == "stdin" else str(path)
+    with path.open("rb") as stdin:
+        run = subprocess.run(
+            command(toy_json, "-i", source, "-o", target), stdin=stdin, capture_output=True, text=True, check=False
+        )
+    assert run.returncode == 2
+    assert "is the input itself" in run.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_missing_input_is_named(toy_json, tmp_path):
+    run = subprocess.run(
+        command(toy_json, "-i", tmp_path / "missing.mp3", "-o", tmp_path / "out.wav"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert f"there is no file {tmp_path / 'missing.mp3'}" in run.stderr

@@ -82,7 +82,7 @@ def test_links_to_folders_are_followed_once(song, tmp_path):
     assert task.folder == Path("out/a link")
 
 
-@pytest.mark.parametrize("extension", ["ts", "mts", "dts", "TS"])
+@pytest.mark.parametrize("extension", ["ts", "mts", "dts", "TS", "mpc", "au", "amr", "m2ts", "rm"])
 def test_source_code_is_not_audio(song, extension):
     code = song.parent / f"app.{extension}"
     code.write_text("export const answer: number = 42;\n" * 100)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import logging
-import math
 from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
 
+from unweave.audio.arguments import checked_duration, checked_offset, checked_track
 from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.decoder import Decoder, Piece
 from unweave.audio.ffmpeg import FFmpegDecoder
@@ -22,7 +22,7 @@ from unweave.audio.sources import AudioSource as AudioSource
 from unweave.audio.sources import Source
 from unweave.audio.tags import Tags
 from unweave.audio.wav_header import read_wav_header
-from unweave.errors import AudioReadError, OptionError
+from unweave.errors import AudioReadError
 from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ BLOCK_SAMPLES = 1 << 16
 
 # AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first.
 UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.")
-
-LONGEST_SECONDS = 1e9  # thirty years
 
 # No recording reaches 80 dB above full scale: such samples are bytes that mean something else.
 LOUDEST = 1e4
@@ -64,10 +62,11 @@ class AudioReader:
         stream: int | None = None,
         only_audio: bool = False,
     ) -> None:
-        _check_part(offset_seconds, duration_seconds)
+        offset_seconds, duration_seconds = checked_offset(offset_seconds), checked_duration(duration_seconds)
+        stream = checked_track(stream)
         self._given = source
         self._seconds = (offset_seconds, duration_seconds)
-        self._only_audio = only_audio
+        self._only_audio, self._stream = only_audio, stream
         self._source = Source(source)
         self.name = self._source.name
         try:
@@ -169,7 +168,7 @@ class AudioReader:
                 f"{self._seconds[0]:g} s on"
             )
 
-    def _open(self, link: Link, stream: int | None = None) -> Decoder:
+    def _open(self, link: Link, stream: int | None) -> Decoder:
         """The decoder that reads a link of the file right; most files are one link."""
         seekable = self._source.is_seekable
         header = read_wav_header(
@@ -185,13 +184,13 @@ class AudioReader:
                 raise AudioReadError(
                     f"cannot read {self.name}: this kind of WAV can only be read from a file, not a pipe"
                 )
-            return SoundFileDecoder(self._source, link)
+            return SoundFileDecoder(self._source, link, stream=stream)
         try:
             return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
         except AudioReadError:
             if self._only_audio or not seekable or not self._source.head.startswith(UNKNOWN_TO_FFMPEG):
                 raise
-            return SoundFileDecoder(self._source, link)
+            return SoundFileDecoder(self._source, link, stream=stream)
 
     def _whole_seconds(self) -> float | None:
         if len(self._links) == 1:
@@ -199,7 +198,7 @@ class AudioReader:
         total = 0.0
         for link in self._links:
             try:
-                decoder = self._open(link)
+                decoder = self._open(link, self._stream)
             except AudioReadError:
                 continue
             total += decoder.seconds or 0.0
@@ -224,7 +223,7 @@ class AudioReader:
             n_channels = max(n_channels, self._decoder.n_channels)
         for link in self._links[1:]:
             try:
-                decoder = self._open(link)
+                decoder = self._open(link, self._stream)
             except AudioReadError:
                 continue
             n_channels = max(n_channels, decoder.n_channels)
@@ -237,7 +236,7 @@ class AudioReader:
         for link in self._links[1:]:
             self._decoder.close()
             try:
-                self._decoder = self._open(link)
+                self._decoder = self._open(link, self._stream)
             except AudioReadError as error:
                 log.warning("%s: part of it was left out: %s", self.name, error)
                 continue
@@ -308,13 +307,3 @@ class AudioReader:
             return waveform
         stereo = to_stereo(waveform, speakers)
         return stereo if self.n_channels == 2 else to_mono(stereo)
-
-
-def _check_part(offset_seconds: float, duration_seconds: float | None) -> None:
-    """Raise `OptionError` for a part that cannot be."""
-    if not (math.isfinite(offset_seconds) and offset_seconds >= 0):
-        raise OptionError(f"expected an offset of at least 0 s, got {offset_seconds:g}")
-    if duration_seconds is not None and not (math.isfinite(duration_seconds) and duration_seconds > 0):
-        raise OptionError(f"expected a duration above 0 s, got {duration_seconds:g}")
-    if offset_seconds > LONGEST_SECONDS or (duration_seconds or 0) > LONGEST_SECONDS:
-        raise OptionError(f"expected an offset and a duration of at most {LONGEST_SECONDS:g} s")

@@ -130,5 +130,5 @@ def parse_bitrate(text: str) -> int:
     except (ValueError, OverflowError):  # no number; infinity
         bitrate = 0
     if not 1_000 <= bitrate <= 10_000_000:
-        raise OptionError(f"expected a bitrate like 128k, or lossless, got {text!r}")
+        raise OptionError(f"expected a bitrate like 128k, or lossless, got {text[:50]!r}")
     return bitrate

@@ -12,6 +12,7 @@ from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import unreadable
 from unweave.audio.sources import Source
 from unweave.audio.tags import Tags, kept_texts
+from unweave.audio.tracks import no_such_track
 
 BLOCK_SAMPLES = 1 << 14
 # libsndfile's names of tags → FFmpeg's.
@@ -19,11 +20,13 @@ TAG_NAMES = {"tracknumber": "track"}
 
 
 class SoundFileDecoder:
-    """The bytes of ``link``, one stream. Raises `AudioReadError` for what libsndfile cannot read."""
+    """The bytes of ``link``, one stream. Raises `AudioReadError` for what libsndfile cannot read, and another track."""
 
-    def __init__(self, source: Source, link: Link = WHOLE) -> None:
+    def __init__(self, source: Source, link: Link = WHOLE, *, stream: int | None = None) -> None:
         import soundfile
 
+        if stream:
+            raise no_such_track(source.name, 1, stream)
         self._source = source
         try:
             self._file: Any = soundfile.SoundFile(source.file(link.start, link.stop))

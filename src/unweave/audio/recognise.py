@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from unweave.audio.atoms import read_atoms
@@ -34,6 +33,7 @@ FRAGMENTS = (b"moov", b"moof")  # an MP4 file needs one of them
 DOUBTFUL_EXTENSIONS = frozenset(
     {"ts", "mts", "m2ts", "m2t", "dts", "mpc", "amr", "au", "snd", "spx", "ra", "rm", "voc"}
 )
+START_BYTES = 4096
 TRANSPORT_PACKETS = (188, 192, 204)  # bytes, each beginning with 0x47; 192 has a time stamp of 4 bytes in front
 STARTS = {
     "dts": (b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\x00", b"\xff\x1f\x00\xe8", b"DTSHDHDR", b"RIFF"),
@@ -48,25 +48,36 @@ STARTS = {
 }
 
 
-def is_audio_file(path: str | os.PathLike[str]) -> bool:
+def is_audio_name(name: str) -> bool:
+    """Whether a file called ``name`` counts as audio when a folder is searched."""
+    return not name.startswith(".") and _extension(name) in READABLE_EXTENSIONS
+
+
+def is_doubtful(name: str) -> bool:
+    """Whether the extension of ``name`` has other uses, as ``.ts`` has, so that `begins_right` must decide."""
+    return _extension(name) in DOUBTFUL_EXTENSIONS
+
+
+def begins_right(name: str, head: bytes) -> bool:
+    """Whether ``head``, the first `START_BYTES` of a file with a doubtful extension, is the beginning of audio."""
+    starts = STARTS.get(_extension(name))
+    return _is_transport_stream(head) if starts is None else head.startswith(starts)
+
+
+def is_audio_file(path: Path) -> bool:
     """Whether a file found in a folder is worth trying: its extension is one of audio, and its beginning fits.
 
-    The file is opened only where its extension is used for other things as well, as ``.ts`` is for TypeScript; one
-    that cannot be opened then is not worth trying.
+    The file is opened only where its extension is doubtful; one that cannot be opened then is not worth trying.
     """
-    extension = Path(path).suffix[1:].lower()
-    if extension not in READABLE_EXTENSIONS:
+    if not is_audio_name(path.name):
         return False
-    if extension not in DOUBTFUL_EXTENSIONS:
+    if not is_doubtful(path.name):
         return True
     try:
-        with Path(path).open("rb") as file:
-            head = file.read(4096)
+        with path.open("rb") as file:
+            return begins_right(path.name, file.read(START_BYTES))
     except OSError:
         return False
-    if extension in STARTS:
-        return head.startswith(STARTS[extension])
-    return _is_transport_stream(head)
 
 
 def describe(source: Source) -> str | None:
@@ -92,6 +103,10 @@ def describe(source: Source) -> str | None:
 def unreadable(source: Source, why: str) -> AudioReadError:
     """The error for a file that cannot be read: what it is, if that is plain to see, or else ``why``."""
     return AudioReadError(f"cannot read {source.name}: {describe(source) or why}")
+
+
+def _extension(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def _lacks_index(source: Source) -> bool:

@@ -180,6 +180,8 @@ def _read(file: IO[bytes], size: int) -> bytes:
     """``size`` bytes, or all there are: a pipe gives what it has."""
     parts: list[bytes] = []
     while size > 0 and (raw := file.read(size)):
+        if not isinstance(raw, bytes):
+            raise ValueError("it was opened as text; open it with mode 'rb'")
         parts.append(raw)
         size -= len(raw)
     return b"".join(parts)

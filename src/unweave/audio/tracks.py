@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import av
 from av.stream import Disposition
 
-from unweave.errors import AudioReadError, OptionError
+from unweave.errors import AudioReadError
 
 # Tracks for some listeners only, which a player does not choose by itself.
 SPECIAL = Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.clean_effects
@@ -18,21 +18,23 @@ def choose_track(container: av.container.InputContainer, number: int | None, nam
 
     At least one of them must be usable (see `is_usable`). The default track is the first that is marked as the default;
     without such a mark it is the first that is not a commentary or a description. Tracks that cannot be decoded are
-    passed over. Raises `AudioReadError` for a track that is not there or cannot be decoded, `OptionError` for what is
-    no number of a track.
+    passed over. Raises `AudioReadError` for a track that is not there or cannot be decoded.
     """
-    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
-        raise OptionError(f"expected the number of an audio track, got {number!r}")
     tracks = container.streams.audio
     usable = [place for place, track in enumerate(tracks) if is_usable(track)]
     if number is None:
         return _default(tracks, usable)
     if number >= len(tracks):
-        count = f"{len(tracks)} audio tracks" if len(tracks) > 1 else "one audio track"
-        raise AudioReadError(f"cannot read {name}: it has {count}, so there is no track {number + 1}")
+        raise no_such_track(name, len(tracks), number)
     if number not in usable:
         raise AudioReadError(f"cannot read {name}: the audio of track {number + 1} has no sample rate or no channels")
     return number
+
+
+def no_such_track(name: str, n_tracks: int, number: int) -> AudioReadError:
+    """The error for a file with ``n_tracks`` that was asked for track ``number`` (from 0)."""
+    count = f"{n_tracks} audio tracks" if n_tracks > 1 else "one audio track"
+    return AudioReadError(f"cannot read {name}: it has {count}, there is no track {number + 1}")
 
 
 def is_usable(track: av.AudioStream) -> bool:

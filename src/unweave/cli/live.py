@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unweave.cli.failures import failures_shown, interrupted, interrupts_deferred
+from unweave.cli.options import DEFAULT_MODEL, Model, Precision, Verbose, names_in
 
 if TYPE_CHECKING:
     from unweave.separation.live import LiveStream
@@ -25,39 +27,53 @@ def live(
         str, typer.Option("-i", "--input", help="A sound card (name or number), a file, or - for WAV from stdin.")
     ] = "default",
     target: Annotated[
-        str, typer.Option("-o", "--output", help="A sound card, a .wav file, or - for WAV to stdout.")
+        str, typer.Option("-o", "--output", help="A sound card (name or number), a .wav file, or - for WAV to stdout.")
     ] = "default",
-    model: Annotated[
-        str, typer.Option("-p", "--params_filename", "--model", help="Model to use; 'unweave models list' shows them.")
-    ] = "spleeter:2stems",
-    stems: Annotated[str, typer.Option("--stems", help="The stems to play, separated by commas.")] = "accompaniment",
+    model: Model = DEFAULT_MODEL,
+    stems: Annotated[str, typer.Option("--stems", help="Stems to play, separated by commas.")] = "accompaniment",
     latency: Annotated[
-        float, typer.Option("--latency", help="Delay in milliseconds. A longer delay sounds better.")
+        float, typer.Option("--latency", help="Delay in milliseconds; a longer one sounds better.")
     ] = 300.0,
     step: Annotated[
-        int, typer.Option("--step", min=1, max=32, help="Frames of 23 ms to compute at once. More need less CPU time.")
+        int,
+        typer.Option("--step", min=1, max=32, help="Frames of 23 ms to compute at once. More need less CPU time."),
     ] = 2,
-    precision: Annotated[str, typer.Option("--precision", help="float32, bfloat16 or auto.")] = "auto",
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+    precision: Precision = "auto",
+    verbose: Verbose = False,
 ) -> None:
     """Separate music while it plays, with a short, constant delay."""
     with failures_shown(verbose):
-        from unweave.errors import OptionError
         from unweave.separation.separator import Separator
 
+        is_file = _are_files(source, target)
         separator = Separator(model, precision=precision)
-        chosen = [name.strip() for name in stems.split(",")]
+        chosen = names_in(stems) or ()
         stream = separator.live(latency_seconds=latency / 1000, step_frames=step, stems=chosen)
         rate = separator.spec.sample_rate
         print(f"latency {1000 * stream.latency_samples / rate:.0f} ms, {', '.join(chosen)}", file=sys.stderr)
-        is_file = source == "-" or Path(source).is_file()
-        if is_file != (target == "-" or target.endswith(".wav")):
-            raise OptionError("input and output must both be sound cards, or both files or pipes")
         with interrupts_deferred():
             if is_file:
                 _through_files(stream, source, target, rate)
             else:
                 _through_cards(stream, source, target, rate)
+
+
+def _are_files(source: str, target: str) -> bool:
+    """Whether music goes from a file or pipe to another, and not from a sound card to another.
+
+    Raises `OptionError` for one of each, and where the output would overwrite the input.
+    """
+    from unweave.errors import OptionError
+    from unweave.separation.remix import check_target
+
+    reads_file = source == "-" or os.path.exists(source)
+    writes_file = target == "-" or target.lower().endswith(".wav")
+    if reads_file != writes_file:
+        said = "" if reads_file or "." not in source else f"; there is no file {source}"
+        raise OptionError(f"input and output must both be sound cards, or both files or pipes{said}")
+    if writes_file and target != "-":
+        check_target(Path(target), Path("/dev/stdin" if source == "-" else source))
+    return reads_file
 
 
 def _through_files(stream: LiveStream, source: str, target: str, rate: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import fsspec
 
-from unweave.audio.decode import AudioReader
+from unweave.audio.recognise import START_BYTES, begins_right
 from unweave.audio.sources import reason
 from unweave.errors import AudioReadError, AudioWriteError, OptionError
 from unweave.separation.identity import are_one_name
@@ -106,17 +106,14 @@ class Place:
         """The same, where the store has told bytes and time already."""
         return {"file": posixpath.join(self.address, name), "bytes": stamp[0], "changed_ns": stamp[1]}
 
-    def holds_audio(self, name: str) -> bool:
-        """Whether the file ``name`` can be opened and has an audio stream."""
+    def begins_right(self, name: str) -> bool:
+        """Whether the file ``name``, which has a doubtful extension, begins like audio."""
         system, root = self._filesystem
         try:
             with system.open(posixpath.join(root, name), "rb") as file:
-                AudioReader(file).close()
-        except AudioReadError:
-            return False
+                return begins_right(name, file.read(START_BYTES))
         except OSError:  # whoever separates it says what is wrong
             return True
-        return True
 
     def read(self, name: str) -> bytes:
         """The file ``name``; nothing where it cannot be read."""

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from unweave.audio.recognise import is_audio_name, is_doubtful
 from unweave.cluster.places import Place, Stamp
 from unweave.errors import AudioReadError, OptionError, UnweaveError
 from unweave.separation.journal import FILE, parse_lines
 from unweave.separation.outcome import Task
 from unweave.separation.output import OutputOptions, file_label, relative_stem_paths
 from unweave.separation.plan import Planner
-from unweave.separation.search import AMBIGUOUS_EXTENSIONS, find_tasks, is_audio_name
+from unweave.separation.search import find_tasks
 from unweave.separation.templates import HERE
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def _audio_names(source: Place, target: Place) -> dict[str, Stamp]:
         if is_audio_name(posixpath.basename(name))
         and name not in ours
         and not (inside and name.startswith(f"{inside}/"))
-        and (name.rpartition(".")[2].lower() not in AMBIGUOUS_EXTENSIONS or source.holds_audio(name))
+        and (not is_doubtful(name) or source.begins_right(name))
     }
 
 

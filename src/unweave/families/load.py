@@ -38,14 +38,16 @@ def load(model: str, options: LoadOptions) -> Loaded:
     for a device or a precision that it cannot run in.
     """
     resolved = resolve(model)
-    require_consent(resolved.spec, options.accept_licence)
     _family(resolved.spec).check(resolved.spec, options.runtime)
+    require_consent(resolved.spec, options.accept_licence)
     return load_resolved(resolved.ready(options.offline, options.on_download), options)
 
 
 def load_resolved(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     """A model whose weights are on this machine, ready to separate; its licence is not asked about."""
-    return _family(resolved.spec).load(resolved, options)
+    family = _family(resolved.spec)
+    family.check(resolved.spec, options.runtime)
+    return family.load(resolved, options)
 
 
 def _family(spec: ModelSpec) -> Family:

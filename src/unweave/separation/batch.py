@@ -42,7 +42,7 @@ def separate_files(
 
     A file that was given under several paths is separated once. ``journal`` records what has been done. With
     ``skip_existing``, a file is skipped if the journal says that its stems are there; `OptionError` is raised if there
-    is no journal. An interrupt stops the jobs and is raised again. ``interrupted`` is an event that stops them too, and
+    is no journal, and for a template that fits no song. An interrupt stops the jobs and is raised again. ``interrupted`` is an event that stops them too, and
     then raises KeyboardInterrupt.
     """
     if options.skip_existing and journal is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
-from unweave.errors import OptionError
+from unweave.audio.arguments import checked_duration, checked_number, checked_offset, checked_track
 from unweave.separation.output import OutputOptions
+
+MOST_JOBS = 1024
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,8 @@ class BatchOptions:
     jobs: int = 1  # files at a time
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.offset_seconds) and self.offset_seconds >= 0):
-            raise OptionError(f"expected an offset of 0 seconds or more, got {self.offset_seconds:g}")
-        duration = self.duration_seconds
-        if duration is not None and not (math.isfinite(duration) and duration > 0):
-            raise OptionError(f"expected a duration of more than 0 seconds, got {duration:g}")
-        if self.track is not None and self.track < 0:
-            raise OptionError(f"expected an audio track of 1 or more, got {self.track + 1}")
-        if self.jobs < 1:
-            raise OptionError(f"expected at least one job, got {self.jobs}")
+        # As plain numbers, so that a journal knows 1 and 1.0 for the same settings.
+        object.__setattr__(self, "offset_seconds", checked_offset(self.offset_seconds))
+        object.__setattr__(self, "duration_seconds", checked_duration(self.duration_seconds))
+        object.__setattr__(self, "track", checked_track(self.track))
+        object.__setattr__(self, "jobs", checked_number(self.jobs, "jobs", 1, MOST_JOBS))

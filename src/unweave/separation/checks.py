@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
-import numbers
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unweave.audio.arguments import checked_number
 from unweave.errors import AudioReadError, OptionError
 from unweave.types import Waveform
 
@@ -19,17 +20,16 @@ MOST_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz
 
 
-def checked_number(value: Any, what: str, lowest: int, highest: int) -> int:
-    """``value`` as an int: any real number without a fraction, NumPy's too. Raises `OptionError`."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-    if not is_number or not math.isfinite(value) or int(value) != value or not lowest <= value <= highest:
-        raise OptionError(f"expected {what} to be a whole number from {lowest} to {highest}, got {value!r}")
-    return int(value)
-
-
 def checked_rate(value: Any, what: str = "sample_rate") -> int:
     """A sample rate in Hz. Raises `OptionError`."""
     return checked_number(value, what, LOWEST_RATE, HIGHEST_RATE)
+
+
+def checked_path(given: Any, what: str) -> Path:
+    """A path. Raises `OptionError` for anything else, such as an open file or bytes."""
+    if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
+        raise OptionError(f"expected the path of {what}, got {given!r}")
+    return Path(given)
 
 
 def as_samples(given: Any) -> npt.NDArray[np.floating[Any]]:

@@ -160,13 +160,13 @@ def read_journal(folder: Path) -> Iterator[Entry]:
 
 
 def parse_lines(raw: bytes) -> Iterator[Entry]:
-    """The entries of a journal. Lines that were cut off or written by another version are left out."""
+    """The entries of a journal; lines that were cut off or damaged, or that another version wrote, are left out."""
     for line in raw.decode("utf-8", "replace").splitlines():
         try:
             fields = json.loads(line)
             stems = {str(name): (int(n_bytes), int(time)) for name, (n_bytes, time) in fields.pop("stems").items()}
             yield Entry(source=fields, settings=fields.pop("settings"), stems=stems)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
 
 

@@ -7,16 +7,16 @@ is the window of the transform, plus the look-ahead, plus the frames that are ga
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from unweave.audio.arguments import checked_number, is_number
 from unweave.dsp.masks import extend_masks, ratio_masks
 from unweave.dsp.stft import add_frames, analyse
 from unweave.errors import OptionError
 from unweave.families.base import MaskingModel
-from unweave.separation.checks import checked_block, checked_number
+from unweave.separation.checks import checked_block
 from unweave.types import Stems, Waveform
 
 CONTEXT_FRAMES = 64  # 1.5 s: the smallest input of networks that take any length
@@ -42,7 +42,7 @@ class LiveStream:
         self._spec, self._network = spec, masking.network
         self._context = self._network.n_frames or CONTEXT_FRAMES
         self._step = step_frames = checked_number(step_frames, "step_frames", 1, self._context)
-        if not (isinstance(latency_seconds, (int, float)) and math.isfinite(latency_seconds)):
+        if not is_number(latency_seconds):
             raise OptionError(f"expected a latency in seconds, got {latency_seconds!r}")
         shortest = (spec.n_fft + (step_frames - 1) * spec.hop_length) / spec.sample_rate
         self._lookahead = int((latency_seconds - shortest) * spec.sample_rate / spec.hop_length + 1e-6)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from unweave.audio.arguments import checked_number, is_number
 from unweave.audio.decode import AudioReader
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import BIT_DEPTHS, LOSSLESS, OutputFormat, find_format, parse_bitrate
 from unweave.audio.stem_files import MIXTURE
 from unweave.audio.tags import Tags
 from unweave.errors import OptionError
+from unweave.separation.checks import checked_rate
 from unweave.separation.commit import commit_together
 from unweave.separation.identity import check_target, identity
 from unweave.separation.templates import DEFAULT_TEMPLATE, DEFAULT_TEMPLATE_OF_ONE, HERE, Flavour, relative_path
@@ -46,17 +47,20 @@ class OutputOptions:
         for field in ("codec", "bit_depth", "clip"):
             object.__setattr__(self, field, str(getattr(self, field)).strip().lower())
         object.__setattr__(self, "bitrate", _bitrate(self.bitrate))
-        object.__setattr__(self, "sample_rate", _whole("a sample rate", self.sample_rate))
-        object.__setattr__(self, "n_channels", _whole("a number of channels", self.n_channels))
+        object.__setattr__(self, "filename_format", _template(self.filename_format))
+        if self.sample_rate is not None:
+            object.__setattr__(self, "sample_rate", checked_rate(self.sample_rate))
+        if self.n_channels is not None:
+            object.__setattr__(self, "n_channels", checked_number(self.n_channels, "n_channels", 1, 2))
         if self.bit_depth not in BIT_DEPTHS:
             raise OptionError(f"expected a bit depth of {', '.join(BIT_DEPTHS)}, got {self.bit_depth!r}")
         if self.clip not in ("clamp", "rescale"):
             raise OptionError(f"expected clip to be clamp or rescale, got {self.clip!r}")
-        if self.sample_rate is not None and not 1000 <= self.sample_rate <= 768_000:
-            raise OptionError(f"expected a sample rate of 1000 to 768000 Hz, got {self.sample_rate}")
-        if self.n_channels not in (None, 1, 2):
-            raise OptionError(f"expected one or two channels, got {self.n_channels}")
         self.format.encoder(self.bit_depth)
+        if self.format.layout is not None and self.clip == "rescale":
+            raise OptionError(f"{self.codec} files cannot be rescaled; use clip=clamp")
+        # A template that no song could be written by is refused before any is read.
+        relative_stem_paths("song", "folder", ("stem",), self)
 
     @property
     def format(self) -> OutputFormat:
@@ -150,8 +154,6 @@ class StemSet:
         self._is_deferred = options.clip == "rescale" and options.bit_depth != "32f"
         self._writers: dict[str, AudioWriter] = {}
         self._layout = options.format.layout
-        if self._layout is not None and self._is_deferred:
-            raise OptionError(f"{options.codec} files cannot be rescaled; use clip=clamp")
         try:
             if self._layout is not None:
                 path = next(iter(paths.values()))
@@ -245,24 +247,20 @@ class StemSet:
             self._writers[name] = writer
 
 
-def _bitrate(given: object) -> str:
+def _bitrate(given: Any) -> str:
     """A bitrate as `parse_bitrate` takes it; a number too small for bits means kilobits: 320 is 320k."""
-    text = str(given).strip().lower()
-    if text.isdecimal() and int(text) < 1000:
-        text += "k"
+    text = f"{float(given):g}" if is_number(given) and given < 1000 else str(given).strip().lower()
     try:
-        parse_bitrate(text)
-    except OverflowError as error:
-        raise OptionError(f"expected a bitrate like 128k, or lossless, got {given!r}") from error
+        if float(text) < 1000:
+            text += "k"
+    except ValueError:  # with a unit, or no number at all
+        pass
+    parse_bitrate(text)
     return text
 
 
-def _whole(what: str, number: object) -> int | None:
-    """``number`` as an int, where it is a whole one of any type: 44100, 44100.0, NumPy's."""
-    if number is None:
-        return None
-    if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
-        raise OptionError(f"expected {what} as a number, got {number!r}")
-    if not math.isfinite(number) or number != int(number):
-        raise OptionError(f"expected {what} as a whole number, got {number}")
-    return int(number)
+def _template(given: object) -> str:
+    text = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(text, str):
+        raise OptionError(f"expected a template such as {DEFAULT_TEMPLATE}, got {given!r}")
+    return text

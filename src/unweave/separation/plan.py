@@ -9,16 +9,18 @@ from pathlib import Path
 from unweave.errors import OptionError
 from unweave.separation.identity import FileIdentity, are_one_name, identity, key_of
 from unweave.separation.outcome import Task
-from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.output import OutputOptions, relative_stem_paths, stem_paths
 
 
 class Planner:
     """Gives each task the paths of its stems, and each path to one task only.
 
-    ``sources`` are all inputs of the run, which no stem may overwrite, by whatever name it would reach them.
+    ``sources`` are all inputs of the run, which no stem may overwrite, by whatever name it would reach them. Raises
+    `OptionError` for a template that fits no song.
     """
 
     def __init__(self, sources: Iterable[Path], stems: Sequence[str], options: OutputOptions) -> None:
+        relative_stem_paths("song", "folder", stems, options)
         self._inputs: dict[FileIdentity, Path] = {}
         for source in sources:
             found = identity(source)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from unweave.audio.decode import AudioReader
-from unweave.audio.formats import READABLE_EXTENSIONS
+from unweave.audio.recognise import is_audio_file, is_audio_name
 from unweave.audio.sources import reason
 from unweave.errors import AudioReadError
 from unweave.separation.identity import identity
 from unweave.separation.journal import FILE, read_journal
 from unweave.separation.outcome import Task
-
-log = logging.getLogger(__name__)
-
-# Extensions that TypeScript and device trees have too: these files are audio only if an audio stream is found in them.
-AMBIGUOUS_EXTENSIONS = frozenset({"ts", "mts", "dts"})
 
 
 def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool = False) -> list[Task]:
@@ -40,11 +33,6 @@ def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool 
     if len(tasks) == 1 and tasks[0].error is not None:
         raise tasks[0].error
     return tasks
-
-
-def is_audio_name(name: str) -> bool:
-    """Whether a file called ``name`` counts as audio when a folder is searched."""
-    return not name.startswith(".") and _extension(name) in READABLE_EXTENSIONS
 
 
 class _Ours:
@@ -92,7 +80,7 @@ def _search(folder: Path, output_folder: Path, ours: _Ours, recursive: bool) -> 
         waiting += reversed([entry for entry in folders if not entry.is_symlink()])
         links += reversed([entry for entry in folders if entry.is_symlink()])
         for entry in entries:
-            if is_audio_name(entry.name) and _is_file(entry) and not ours.has(entry) and _holds_audio(entry):
+            if is_audio_name(entry.name) and _is_file(entry) and not ours.has(entry) and is_audio_file(entry):
                 yield Task(entry, output_folder / here.relative_to(folder))
 
 
@@ -108,21 +96,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # a name that is too long, or a folder around it that is closed: its reader says so
         return False
-
-
-def _holds_audio(path: Path) -> bool:
-    if _extension(path.name) not in AMBIGUOUS_EXTENSIONS:
-        return True
-    try:
-        AudioReader(path).close()
-    except AudioReadError as error:
-        log.debug("left out: %s", error)
-        return False
-    return True
-
-
-def _extension(name: str) -> str:
-    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def _nothing_found(folder: Path, ours: _Ours, recursive: bool) -> AudioReadError:

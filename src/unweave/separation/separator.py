@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from unweave.audio.arguments import checked_number
 from unweave.audio.decode import AudioReader, AudioSource
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
@@ -18,7 +19,7 @@ from unweave.families.quality import DEFAULT_QUALITY, find_quality
 from unweave.models.catalog import DEFAULT_MODEL
 from unweave.models.fetch import DownloadProgress
 from unweave.models.spec import ModelSpec
-from unweave.separation.checks import MOST_CHANNELS, checked_number, checked_rate
+from unweave.separation.checks import MOST_CHANNELS, checked_path, checked_rate
 from unweave.separation.ensemble import parse_ensemble
 from unweave.separation.live import LiveStream
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
@@ -32,7 +33,7 @@ from unweave.separation.pipeline import (
     segment_wiener,
 )
 from unweave.separation.progress import Meter, OnProgress
-from unweave.separation.remix import Mix, write_mix
+from unweave.separation.remix import Mix, check_target, write_mix
 from unweave.separation.residual import RESIDUAL_STEM, Completion
 from unweave.separation.sources import MixtureSource, open_source
 from unweave.separation.stream import SeparationStream, StreamFormat, concatenated
@@ -101,7 +102,9 @@ class Separator:
             on_download=on_download,
         )
         self._is_closed = False
-        self.name = os.fspath(model)
+        if not isinstance(model, (str, os.PathLike)):
+            raise OptionError(f"expected the name or the path of a model, got {model!r}")
+        self.name = str(os.fspath(model))
         # What the stems depend on, so that figures and files can tell what made them.
         self.settings: dict[str, object] = {
             "model": self.name, "quality": quality, "residual": residual, "shifts": n_shifts, "wiener": wiener,
@@ -193,7 +196,10 @@ class Separator:
         `AudioWriteError` or `OptionError`.
         """
         options = options or OutputOptions()
-        paths = stem_paths(Path(source), Path(output_folder), self.stem_names(stems), options)
+        source, output_folder = checked_path(source, "an audio file"), checked_path(output_folder, "an output folder")
+        if not isinstance(options, OutputOptions):
+            raise OptionError(f"expected OutputOptions, got {options!r}")
+        paths = stem_paths(source, output_folder, self.stem_names(stems), options)
         with AudioReader(
             source, offset_seconds=offset_seconds, duration_seconds=duration_seconds, stream=track
         ) as reader:
@@ -218,7 +224,7 @@ class Separator:
     def remix_file(
         self,
         source: str | os.PathLike[str],
-        target: Path,
+        target: str | os.PathLike[str],
         mix: Mix,
         options: OutputOptions,
         *,
@@ -226,13 +232,13 @@ class Separator:
     ) -> None:
         """Write the song ``source`` to ``target`` with its stems at other levels; the file is complete or not there."""
         mix.check(self.stems)
-        if Path(target).exists() and Path(target).samefile(source):
-            raise OptionError(f"{target} is the input itself; choose another name")
+        source, target = checked_path(source, "an audio file"), checked_path(target, "a file to write")
+        check_target(target, source)
         with AudioReader(source) as reader:
             write_mix(
                 self.parts(reader, on_progress=on_progress),
                 mix,
-                Path(target),
+                target,
                 options,
                 sample_rate=reader.sample_rate,
                 n_channels=reader.n_channels,
@@ -319,7 +325,10 @@ class Separator:
         if self._is_closed:
             raise OptionError("this separator has been closed")
         given: Sequence[Any] = self.stems if stems is None else [stems] if isinstance(stems, str) else stems
-        names = tuple(dict.fromkeys(given))
+        try:
+            names = tuple(dict.fromkeys(given))
+        except TypeError as error:  # no sequence, or one of no names
+            raise OptionError(f"expected stems of {self.name} ({', '.join(self.stems)}), got {stems!r}") from error
         unknown = [str(name) for name in names if name not in self.stems]
         if unknown or not names:
             wrong = ", ".join(unknown) or "none"
