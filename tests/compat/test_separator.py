@@ -328,3 +328,43 @@ def test_no_model_no_stems(toy_json):
         path.unlink()
     with pytest.raises(SpleeterError, match="no checkpoint"):
         Separator(str(toy_json))
+
+
+class Foreign:
+    """As a tensor with a gradient, or in a type that NumPy has not."""
+
+    def __array__(self, *args, **options):
+        raise RuntimeError("cannot be read")
+
+
+@pytest.mark.parametrize("waveform", [[[1.0, 2.0], [3.0]], Foreign(), None])
+def test_what_is_no_array_is_one_clear_error(tmp_path, cache, waveform):
+    with pytest.raises(SpleeterError, match=r"expected a waveform of shape \(samples, channels\)"):
+        Separator(str(write_toy(tmp_path, TOY))).separate(waveform)
+
+
+def test_arguments_of_wrong_types_are_one_clear_error(tmp_path, cache):
+    toy = Separator(str(write_toy(tmp_path, TOY)))
+    path, samples = write(tmp_path / "song.wav", tones(3000)), np.zeros((100, 2), np.float32)
+    out = tmp_path / "out"
+    for wrong in (None, 3, b"song.wav"):
+        for source, target in ((wrong, out), (path, wrong)):
+            with pytest.raises(SpleeterError, match="expected a path"):
+                toy.separate_to_file(source, target)
+            with pytest.raises(SpleeterError, match="expected a path"):
+                toy.save_to_file({"vocals": samples}, source, target)
+        with pytest.raises(SpleeterError, match="filename_format"):
+            toy.separate_to_file(path, out, filename_format=wrong)
+        with pytest.raises(SpleeterError, match="expected a path"):
+            AudioAdapter.default().load(wrong)
+        with pytest.raises(SpleeterError, match="expected a path"):
+            AudioAdapter.default().save(wrong, samples, 44100)
+        with pytest.raises(SpleeterError, match="dotted path"):
+            AudioAdapter.get(wrong)
+    for adapter in ("adapter", 3, AudioAdapter.get):
+        with pytest.raises(SpleeterError, match="methods load and save"):
+            toy.separate_to_file(path, out, adapter)
+    for sources in (None, [samples], {1: samples}):
+        with pytest.raises(SpleeterError, match="names of their stems"):
+            toy.save_to_file(sources, path, out)
+    assert not out.exists()

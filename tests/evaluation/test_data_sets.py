@@ -190,3 +190,29 @@ def test_command_reports_what_it_cannot_score(toy_json, tmp_path, monkeypatch):
     assert "| vocals | – |" in result.stdout
     (folder,) = (tmp_path / "evaluation").iterdir()
     assert {path.name for path in folder.iterdir()} == {"a.json", "scores.csv", "scores.png"}
+
+
+def test_hidden_files_are_no_stems(tmp_path):
+    """macOS leaves such beside every file on foreign disks."""
+    for name in ("vocals", "other"):
+        write(tmp_path / "song" / f"{name}.wav", noise(N), RATE)
+        (tmp_path / "song" / f"._{name}.wav").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "._song.stem.mp4").write_bytes(b"\0\5\x16\7")
+    (track,) = find_tracks(tmp_path)
+    assert sorted(track.read().references) == ["other", "vocals"]
+
+
+def test_references_that_tell_more_stems_apart_than_the_model_does():
+    """A model of four stems has its piano and guitar in the other stem."""
+    names = ("vocals", "drums", "bass", "other", "piano", "guitar")
+    references = {name: noise(500, seed=number) for number, name in enumerate(names)}
+    whole = {name: references[name] for name in names[:3]}
+    whole["other"] = references["other"] + references["piano"] + references["guitar"]
+    for name, (reference, _) in matched(whole, references).items():
+        np.testing.assert_allclose(reference, whole[name], atol=1e-6)
+    five = {**whole, "piano": references["piano"]}
+    np.testing.assert_allclose(
+        matched(five, references)["other"][0], references["other"] + references["guitar"], atol=1e-6
+    )
+    two = {"vocals": references["vocals"], "accompaniment": np.sum([*references.values()][1:], axis=0)}
+    np.testing.assert_allclose(matched(two, references)["accompaniment"][0], two["accompaniment"], atol=1e-6)

@@ -241,7 +241,10 @@ def test_a_description_of_other_stems_than_the_network_gives(exported, cache, ki
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", ["two outputs", "two inputs", "other axes", "no nodes", "weights elsewhere"])
+@pytest.mark.parametrize("damage", [
+    "two outputs", "two inputs", "other axes", "no nodes", "weights elsewhere", "constant elsewhere",
+    "branch elsewhere", "sparse elsewhere", "function elsewhere",
+])  # fmt: skip
 def test_graphs_that_are_no_masking_network(exported, damage):
     path = exported / "x.onnx"
     model = onnx.load(path)
@@ -254,6 +257,20 @@ def test_graphs_that_are_no_masking_network(exported, damage):
         del graph.output[0].type.tensor_type.shape.dim[4]
     elif damage == "no nodes":
         del graph.node[:]
+    elif damage != "weights elsewhere":
+        elsewhere = onnx.TensorProto(name="x", data_type=onnx.TensorProto.FLOAT, dims=[1])
+        elsewhere.data_location = onnx.TensorProto.EXTERNAL
+        elsewhere.external_data.add(key="location", value="/etc/passwd")
+        constant = onnx.helper.make_node("Constant", [], ["x"], value=elsewhere)
+        if damage == "constant elsewhere":
+            graph.node.append(constant)
+        elif damage == "branch elsewhere":
+            branch = onnx.helper.make_graph([constant], "branch", [], [])
+            graph.node.append(onnx.helper.make_node("If", ["y"], ["z"], then_branch=branch, else_branch=branch))
+        elif damage == "sparse elsewhere":
+            graph.sparse_initializer.append(onnx.SparseTensorProto(values=elsewhere, dims=[1]))
+        else:
+            model.functions.append(onnx.FunctionProto(name="f", domain="d", node=[constant]))
     else:
         graph.initializer[0].ClearField("raw_data")
         graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
@@ -326,3 +343,9 @@ def test_stems_with_evil_names_write_nothing(tmp_path, cache):
     path = edit_json(write_toy(tmp_path), instrument_list=["../../evil", "b"])
     with pytest.raises(ModelError, match="instrument_list"):
         Separator(str(path))
+
+
+@pytest.mark.parametrize("stem", ["CONIN$", "conout$", "CONOUT$.x"])
+def test_consoles_of_windows_are_no_stems(stem):
+    with pytest.raises(ModelError, match="Windows reserves it"):
+        check_stems([stem], "stems")

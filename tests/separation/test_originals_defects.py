@@ -50,7 +50,8 @@ def test_memory_does_not_grow_with_the_length(slow_toy, tmp_path):
         path = write(tmp_path / f"{minutes}.wav", noise(8000 * 60 * minutes, 1), 8000)
         command = [sys.executable, "-c", PEAK, str(slow_toy), str(path), str(tmp_path / "out")]
         peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    assert peaks[2] < 1.1 * peaks[1]
+    # In kilobytes; the 18 minutes more are 69 MB for the song alone, and as much for each stem.
+    assert peaks[2] < peaks[1] + 40_000
 
 
 def test_weights_are_loaded_once_for_many_files(toy_json, tmp_path, monkeypatch):

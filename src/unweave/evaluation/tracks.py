@@ -14,6 +14,7 @@ import numpy as np
 from unweave.audio.decode import AudioReader
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError
+from unweave.models.spec import rest_of
 from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,10 @@ class Track:
             if name in parts:
                 raise AudioReadError(f"{self.path} has several files for {name}")
             with AudioReader(source) if stream is None else AudioReader(source, stream=stream) as reader:
-                parts[name] = np.concatenate(list(reader), axis=1)
+                blocks = list(reader)
+                if not blocks:
+                    raise AudioReadError(f"{source} holds no audio samples")
+                parts[name] = np.concatenate(blocks, axis=1)
                 rates.add(reader.sample_rate)
         if not set(parts) - set(MIXTURE_NAMES):
             raise AudioReadError(f"{self.path} contains no stems besides the mixture")
@@ -145,17 +149,18 @@ def matched(
     """Pairs (reference, estimate) by stem, for the stems that have a reference.
 
     An accompaniment is compared with the sum of all references but the vocals; a piano goes into the other stem where
-    the references have none.
+    the references have none. Where the references tell more stems apart than the estimates do, the other stem is
+    compared with the sum of its own reference and of those that no estimate is for.
     """
     references = dict(references)
+    comparable = _comparable(estimates, references)
+    if "other" in comparable and "other" in references:
+        finer = [part for name, part in references.items() if name not in comparable and rest_of((name,)) is None]
+        references["other"] = np.sum([references["other"], *finer], axis=0)
     others = [reference for name, reference in references.items() if name != "vocals"]
     if "accompaniment" in estimates and "accompaniment" not in references and others:
         references["accompaniment"] = np.sum(others, axis=0)
-    return {
-        name: (references[name], estimate)
-        for name, estimate in _comparable(estimates, references).items()
-        if name in references
-    }
+    return {name: (references[name], estimate) for name, estimate in comparable.items() if name in references}
 
 
 def without_reference(estimates: Mapping[str, Waveform], references: Mapping[str, Waveform]) -> tuple[str, ...]:
@@ -185,7 +190,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    # Hidden files are no music: macOS leaves a ._vocals.wav beside each vocals.wav on foreign disks and in archives.
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
 
 
 def _is_stem_file(path: Path) -> bool:

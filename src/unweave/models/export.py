@@ -193,10 +193,24 @@ def _read_onnx(path: Path) -> Any:
         raise ModelError(f"{path} is not an ONNX file, or is damaged: {error}") from error
     if not model.graph.node:
         raise ModelError(f"{path} is not an ONNX file, or is damaged: it contains no network")
-    external = onnx.TensorProto.EXTERNAL
-    if any(tensor.data_location == external for tensor in model.graph.initializer):
+    if any(_has_external_data(part) for part in (model.graph, *model.functions)):
         raise ModelError(f"{path} keeps its weights in other files; expected them inside the file")
     return model
+
+
+def _has_external_data(part: Any) -> bool:
+    """Whether a graph or function, or a graph inside one of its nodes, names another file as the place of its data."""
+    import onnx
+
+    attributes = [attribute for node in part.node for attribute in node.attribute]
+    tensors = [*getattr(part, "initializer", ())]
+    tensors += [tensor for each in attributes for tensor in (each.t, *each.tensors)]
+    sparse = [*getattr(part, "sparse_initializer", ())]
+    sparse += [tensor for each in attributes for tensor in (each.sparse_tensor, *each.sparse_tensors)]
+    tensors += [half for tensor in sparse for half in (tensor.values, tensor.indices)]
+    graphs = [graph for each in attributes for graph in (each.g, *each.graphs)]
+    external = onnx.TensorProto.EXTERNAL
+    return any(tensor.data_location == external for tensor in tensors) or any(map(_has_external_data, graphs))
 
 
 def _check_graph(model: Any, spec: MaskModelSpec) -> None:

@@ -30,7 +30,7 @@ UNET_LEVELS = 6
 UNET_GRID = 64  # six halvings: frames and bins must be multiples of it
 
 # Windows cannot use these as names of files, in any case and with any extension.
-RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
 FORBIDDEN = frozenset('/\\:*?"<>|')
 
 

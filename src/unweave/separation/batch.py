@@ -41,9 +41,9 @@ def separate_files(
     """Separate all files. What goes wrong with one of them is reported in its outcome; the rest are still separated.
 
     A file that was given under several paths is separated once. ``journal`` records what has been done. With
-    ``skip_existing``, a file is skipped if the journal says that its stems are there; `OptionError` is raised if there
-    is no journal, and for a template that fits no song. An interrupt stops the jobs and is raised again. ``interrupted`` is an event that stops them too, and
-    then raises KeyboardInterrupt.
+    ``skip_existing``, a file is skipped if the journal says that its stems are there. `OptionError` is raised if there
+    is no journal then, and for a template that fits no song. An interrupt stops the jobs and is raised again.
+    ``interrupted`` is an event that stops them too, and then raises KeyboardInterrupt.
     """
     if options.skip_existing and journal is None:
         raise OptionError("skip_existing needs a journal that says what the stems were made from")

@@ -129,16 +129,27 @@ class Learner:
             "network": self._plain.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "optimizer_kind": self._plan.training.optimizer,
             "scaler": None if scaler is None else scaler.state_dict(),
         }
 
     def load(self, tensors: dict[str, Any]) -> None:
-        """Go on from the `tensors` of a checkpoint."""
+        """Go on from the `tensors` of a checkpoint, with the plan's settings. Raises ValueError if they do not fit."""
+        kind, known = self._plan.training.optimizer, tensors.get("optimizer_kind")
+        if known not in (None, kind):
+            raise ValueError(f"the optimizer was {known}, and the plan says {kind}")
         self._plain.load_state_dict(tensors["network"])
         self._average.load_state_dict(tensors["average"])
+        settings = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
         self._optimizer.load_state_dict(tensors["optimizer"])
+        for group, chosen in zip(self._groups(), settings, strict=True):
+            group.update(chosen)  # PyTorch would keep the old plan's
         if self._accelerator.scaler is not None and tensors["scaler"] is not None:
             self._accelerator.scaler.load_state_dict(tensors["scaler"])
+
+    def _groups(self) -> list[dict[str, Any]]:
+        groups: list[dict[str, Any]] = self._optimizer.param_groups
+        return groups
 
 
 def without(magnitudes: Tensor, mixture: Tensor, taken: Tensor) -> Tensor:

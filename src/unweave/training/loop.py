@@ -67,8 +67,14 @@ class Loop:
         """Go on from the checkpoint in the output, if there is one. Raises `CheckpointError` and `OptionError`."""
         state = load_checkpoint(self._plan.output, self._description)
         if state is not None:
+            try:
+                self._learner.load(state.tensors)
+            except (ValueError, KeyError, RuntimeError) as error:  # as PyTorch says that something does not fit
+                raise OptionError(
+                    f"the checkpoint in {self._plan.output} was made with another optimizer or other settings "
+                    f"({' '.join(str(error).split())[:120]}); restore them, or start over with --restart"
+                ) from error
             self.state, self._saved_step = state, state.step
-            self._learner.load(state.tensors)
 
     def best_network(self) -> nn.Module:
         """The averaged weights of the best validation, or the last ones where there was none."""

@@ -39,7 +39,7 @@ def spleeter_plan(configuration: Path, data: Path) -> Plan:
         parameters = json.loads(configuration.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OptionError(f"cannot read {configuration}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(f"{configuration} is not JSON: {error}") from error
     spec, model_dir = parse_spleeter_json(parameters, configuration.stem)
     loss = parameters.get("loss_type", "L1_mask")

@@ -57,14 +57,16 @@ def find_training_tracks(source: SourcePlan, stems: Sequence[str]) -> list[Train
 
 
 def _in_folder(source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTrack]:
-    for path in sorted(source.path.rglob("*.stem.mp4")):
+    for path in sorted(path for path in source.path.rglob("*.stem.mp4") if not path.name.startswith(".")):
         streams: list[LabelledFile] = [(name, path, stream) for stream, name in enumerate(MUSDB_STREAMS)]
         yield _track(path.name.removesuffix(".stem.mp4"), streams, source, stems)
     for folder in sorted(path for path in source.path.iterdir() if path.is_dir()):
         files: list[LabelledFile] = [
             (path.relative_to(folder).with_suffix("").as_posix(), path, None)
             for path in sorted(folder.rglob("*"))
-            if path.suffix[1:].lower() in READABLE_EXTENSIONS and not path.name.endswith(".stem.mp4")
+            if path.suffix[1:].lower() in READABLE_EXTENSIONS
+            and not path.name.endswith(".stem.mp4")
+            and not path.name.startswith(".")  # macOS leaves a ._vocals.wav beside each vocals.wav on foreign disks
         ]
         if files:
             yield _track(folder.name, files, source, stems)

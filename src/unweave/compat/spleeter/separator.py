@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
 from pathlib import Path
@@ -23,8 +23,11 @@ from unweave.compat.spleeter.audio.arguments import (
     to_duration,
     to_extension,
     to_offset,
+    to_path,
     to_signal,
+    to_template,
 )
+from unweave.errors import OptionError
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.separator import Separator as OurSeparator
 from unweave.separation.workers import Workers
@@ -89,20 +92,21 @@ class Separator:
         """
         options = _options(codec, bitrate, filename_format, self._sample_rate)
         start, seconds = to_offset(offset), to_duration(duration)
-        adapter = audio_adapter or AudioAdapter.default()
+        adapter, source = _adapter(audio_adapter), to_path(audio_descriptor, "audio_descriptor")
+        folder = to_path(destination, "destination")
         if _is_plain(adapter, "load") and _is_plain(adapter, "save"):
             self._do(
                 synchronous,
                 self._separator.separate_file,
-                audio_descriptor,
-                destination,
+                source,
+                folder,
                 options,
                 offset_seconds=start,
                 duration_seconds=seconds,
             )
             return
         # Before the work: whatever is wrong with the paths.
-        stem_paths(Path(audio_descriptor), Path(destination), list(self._separator.stems), options)
+        stem_paths(source, folder, list(self._separator.stems), options)
         waveform, rate = adapter.load(audio_descriptor, offset=start, duration=seconds, sample_rate=self._sample_rate)
         if rate is not None and rate != self._sample_rate:
             raise SpleeterError(
@@ -123,10 +127,13 @@ class Separator:
         synchronous: bool = True,
     ) -> None:
         """Write stems (samples, channels) of floats under ``destination``; two stems on one path are an error."""
-        adapter = audio_adapter or AudioAdapter.default()
+        adapter = _adapter(audio_adapter)
+        if not isinstance(sources, Mapping) or not all(isinstance(name, str) for name in sources):
+            raise OptionError(f"expected signals by the names of their stems, got {type(sources).__name__}")
         options = _options(codec, bitrate, filename_format, self._sample_rate)
-        paths = stem_paths(Path(audio_descriptor), Path(destination), list(sources), options)
-        signals = {name: to_signal(source, f"signal of {name}") for name, source in sources.items()}
+        source = to_path(audio_descriptor, "audio_descriptor")
+        paths = stem_paths(source, to_path(destination, "destination"), list(sources), options)
+        signals = {name: to_signal(samples, f"signal of {name}") for name, samples in sources.items()}
         for path in paths.values():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +206,14 @@ class Separator:
         return list(self._tasks)
 
 
+def _adapter(given: AudioAdapter | None) -> AudioAdapter:
+    """``given``, or the default one. Raises `OptionError` for what cannot load and save."""
+    adapter = AudioAdapter.default() if given is None else given
+    if not all(callable(getattr(adapter, method, None)) for method in PLAIN_METHODS):
+        raise OptionError(f"expected an audio adapter with the methods load and save, got {given!r}")
+    return adapter
+
+
 def _is_plain(adapter: AudioAdapter, method: str) -> bool:
     """Whether ``method`` of ``adapter`` is unweave's own, which reads and writes in blocks while it separates."""
     return getattr(getattr(adapter, method), "__func__", None) is PLAIN_METHODS[method]
@@ -209,7 +224,7 @@ def _options(codec: Codec | str, bitrate: str, filename_format: str, sample_rate
     return OutputOptions(
         codec=name,
         bitrate=to_bitrate(bitrate),
-        filename_format=filename_format,
+        filename_format=to_template(filename_format),
         sample_rate=find_format(name).sample_rate(sample_rate),
         n_channels=2,
     )

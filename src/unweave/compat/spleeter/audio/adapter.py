@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from unweave.compat.spleeter.audio.arguments import (
     to_duration,
     to_extension,
     to_offset,
+    to_path,
     to_rate,
     to_signal,
 )
@@ -70,6 +70,8 @@ class AudioAdapter(ABC):
     @classmethod
     def get(cls, descriptor: str) -> AudioAdapter:
         """An adapter from the dotted path of its class; the original's own path means the default."""
+        if not isinstance(descriptor, str):
+            raise SpleeterError(f"expected the dotted path of an audio adapter, got {descriptor!r}")
         if descriptor.startswith(ORIGINAL_PACKAGE):
             descriptor = f"unweave.compat.{descriptor}"
         module, _, name = descriptor.rpartition(".")
@@ -106,7 +108,9 @@ class LibraryAudioAdapter(AudioAdapter):
             raise OptionError(f"expected a floating-point type, for samples from -1 to 1, got {wanted}")
         start, seconds = to_offset(offset), to_duration(duration)
         rate = None if sample_rate is None else to_rate(sample_rate)
-        with AudioReader(audio_descriptor, offset_seconds=start, duration_seconds=seconds) as reader:
+        is_open = hasattr(audio_descriptor, "read")
+        source = audio_descriptor if is_open else to_path(audio_descriptor, "audio_descriptor")
+        with AudioReader(source, offset_seconds=start, duration_seconds=seconds) as reader:
             rate = rate or reader.sample_rate
             resampler = Resampler(reader.sample_rate, rate, reader.n_channels)
             parts = [resampler.push(block) for block in reader]
@@ -129,7 +133,7 @@ class LibraryAudioAdapter(AudioAdapter):
         n_channels = samples.shape[1]
         if n_channels > 2:
             raise OptionError(f"expected a signal of shape (samples, 1 or 2 channels), got {samples.shape}")
-        target, rate = Path(path), to_rate(sample_rate)
+        target, rate = to_path(path, "path"), to_rate(sample_rate)
         target_format = find_format(target.suffix[1:] if codec is None else to_extension(codec))
         options = {"sample_rate": target_format.sample_rate(rate), "n_channels": n_channels}
         resampler = Resampler(rate, options["sample_rate"], n_channels)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,12 @@ HIGHEST_RATE = 768_000
 
 def to_signal(samples: Any, what: str = "waveform") -> Signal:
     """``samples`` as float32 (samples, channels). Raises `OptionError` for other shapes and for integers."""
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except Exception as error:  # whatever a foreign type raises: a ragged list, a tensor with a gradient
+        raise OptionError(
+            f"expected a {what} of shape (samples, channels), got {type(samples).__name__}: {error}"
+        ) from error
     if array.ndim == 2 and 1 <= array.shape[0] <= MOST_CHANNELS < array.shape[1]:
         raise OptionError(
             f"expected a {what} of shape (samples, channels), got (channels, samples): {array.shape}; transpose it"
@@ -33,6 +40,21 @@ def to_signal(samples: Any, what: str = "waveform") -> Signal:
         advice = f"; divide it by {-np.iinfo(array.dtype).min}" if np.issubdtype(array.dtype, np.signedinteger) else ""
         raise OptionError(f"expected a {what} of floats from -1 to 1, got {array.dtype}{advice}")
     return array.astype(np.float32, copy=False)
+
+
+def to_path(path: Any, what: str) -> Path:
+    """A path, given as text or as an object that stands for one. Raises `OptionError`."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise OptionError(f"expected a path as {what}, got {path!r}")
+    return Path(text)
+
+
+def to_template(template: Any) -> str:
+    """A template of file names. Raises `OptionError`."""
+    if not isinstance(template, str):
+        raise OptionError(f"expected a template of file names as filename_format, got {template!r}")
+    return template
 
 
 def to_rate(rate: Any) -> int:
