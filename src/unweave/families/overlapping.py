@@ -8,7 +8,8 @@ tenth of it at either end, and the weighted mean where segments overlap.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,12 @@ import numpy.typing as npt
 from unweave.dsp.fades import shares
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
+from unweave.engines.choose import Runtime
+from unweave.errors import OptionError
 from unweave.types import Waveform
+
+if TYPE_CHECKING:
+    from unweave.engines.onnx import OnnxSession
 
 FADES_PER_SEGMENT = 10  # a fade is so many times shorter than a segment
 SMALLEST_DEVIATION = 1e-8  # of a track; softer ones are silent, and not brought to one level
@@ -57,6 +63,26 @@ class SegmentNetwork(Protocol):
     def waveforms(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
         """The network's stems with the given indices: (channels, length) → (stems, channels, length)."""
         ...
+
+
+class Session(Protocol):
+    """A network as it was written to a file, loaded."""
+
+    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """All outputs for the inputs."""
+        ...
+
+
+def open_session(name: str, path: Path, runtime: Runtime) -> OnnxSession:
+    """The network in the ONNX file ``path``. Raises `OptionError` for anything but float32 on the CPU."""
+    if not runtime.is_float32_on_cpu:
+        raise OptionError(
+            f"{name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{runtime.precision}"
+        )
+    from unweave.engines.onnx import OnnxSession
+
+    return OnnxSession(path, runtime.n_threads)
 
 
 class TrackSeparator(Protocol):
