@@ -170,7 +170,7 @@ def separate_track(separator: TrackSeparator, mixture: Waveform) -> npt.NDArray[
         window = fading_window(length, is_first=start == 0, is_last=start + hop >= n_samples)[:n_part]
         summed[..., start : start + n_part] += separator.estimate(filled, network_stems)[..., :n_part] * window
         weights[start : start + n_part] += window
-    summed /= weights
+    summed /= np.where(weights > 0, weights, 1)  # without an overlap the ends of segments have no weight, and no sound
     stems = summed[..., n_border : n_samples - n_border] * np.float32(deviation) + np.float32(mean)
     if not spec.complement:
         return stems

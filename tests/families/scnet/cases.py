@@ -61,7 +61,7 @@ def random_weights(shapes, seed=0):
             values = 1 + 0.3 * values
         elif len(shape) == 1:
             values *= 0.3
-        elif name.endswith("weight"):
+        elif name != "pos_embed_f":
             values *= 1.2 / np.sqrt(np.prod(shape[1:]))
         weights[name] = values.astype(np.float32)
     return weights
