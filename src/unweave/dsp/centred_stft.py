@@ -6,6 +6,7 @@ The inverse adds the windowed frames up and divides by the sum of the squared wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -18,32 +19,36 @@ from unweave.types import Spectrogram, Waveform
 SMALLEST_SUM = 1e-11
 
 
-def centred_stft(samples: Waveform, n_fft: int, hop_length: int) -> Spectrogram:
+def centred_stft(
+    samples: Waveform, n_fft: int, hop_length: int, window: Callable[[int], Waveform] = hann
+) -> Spectrogram:
     """(…, samples) → (…, 1 + samples // hop, n_fft // 2 + 1). Needs more than ``n_fft // 2`` samples."""
     half = n_fft // 2
     padding = [(0, 0)] * (samples.ndim - 1) + [(half, half)]
-    return analyse(np.pad(samples, padding, mode="reflect"), n_fft, hop_length)
+    return analyse(np.pad(samples, padding, mode="reflect"), n_fft, hop_length, window_shape=window)
 
 
-def centred_istft(spectrum: Spectrogram, n_samples: int, n_fft: int, hop_length: int) -> Waveform:
+def centred_istft(
+    spectrum: Spectrogram, n_samples: int, n_fft: int, hop_length: int, window: Callable[[int], Waveform] = hann
+) -> Waveform:
     """The inverse: (…, frames, bins) → (…, n_samples). What no frame reaches is zero."""
     *lead, n_frames, _ = spectrum.shape
-    half, window = n_fft // 2, hann(n_fft)
+    half = n_fft // 2
     summed = np.zeros((*lead, max((n_frames - 1) * hop_length + n_fft, half + n_samples)), np.float32)
     for start in range(0, n_frames, FRAMES_AT_ONCE):
         frames = scipy.fft.irfft(spectrum[..., start : start + FRAMES_AT_ONCE, :], n=n_fft)
-        frames *= window
+        frames *= window(n_fft)
         for k in range(frames.shape[-2]):
             place = (start + k) * hop_length
             summed[..., place : place + n_fft] += frames[..., k, :]
-    summed *= _gains(n_frames, summed.shape[-1], n_fft, hop_length)
+    summed *= _gains(n_frames, summed.shape[-1], n_fft, hop_length, window)
     return summed[..., half : half + n_samples]
 
 
 @lru_cache(maxsize=8)
-def _gains(n_frames: int, n_samples: int, n_fft: int, hop_length: int) -> Waveform:
+def _gains(n_frames: int, n_samples: int, n_fft: int, hop_length: int, window: Callable[[int], Waveform]) -> Waveform:
     """One over the sum of the squared windows, zero where there is none."""
-    squared = hann(n_fft).astype(np.float64) ** 2
+    squared = window(n_fft).astype(np.float64) ** 2
     total = np.zeros(n_samples)
     for frame in range(n_frames):
         total[frame * hop_length : frame * hop_length + n_fft] += squared

@@ -12,6 +12,7 @@ one-shot result (`unweave.dsp.segments` does so).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +29,14 @@ def hann(n_fft: int) -> Waveform:
     """The periodic Hann window of ``n_fft`` samples."""
     phase = 2 * np.pi * np.arange(n_fft) / n_fft
     window: Waveform = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+    window.setflags(write=False)
+    return window
+
+
+@lru_cache(maxsize=8)
+def rectangle(n_fft: int) -> Waveform:
+    """No window at all: ones."""
+    window = np.ones(n_fft, np.float32)
     window.setflags(write=False)
     return window
 
@@ -53,7 +62,12 @@ def frame_count(n_samples: int, n_fft: int, hop_length: int) -> int:
 
 
 def analyse(
-    samples: Waveform, n_fft: int, hop_length: int, n_bins: int | None = None, out: Spectrogram | None = None
+    samples: Waveform,
+    n_fft: int,
+    hop_length: int,
+    n_bins: int | None = None,
+    out: Spectrogram | None = None,
+    window_shape: Callable[[int], Waveform] = hann,
 ) -> Spectrogram:
     """Spectra of all whole frames in ``samples``: (…, samples) → (…, frames, n_fft // 2 + 1).
 
@@ -66,7 +80,7 @@ def analyse(
     n_kept = n_fft // 2 + 1 if n_bins is None else n_bins
     shape = (*samples.shape[:-1], n_frames, n_kept)
     spectrum = out if out is not None and out.shape == shape else np.empty(shape, np.complex64)
-    window = hann(n_fft)
+    window = window_shape(n_fft)
     for start in range(0, n_frames, FRAMES_AT_ONCE):
         part = slice(start, start + FRAMES_AT_ONCE)
         spectrum[..., part, :] = scipy.fft.rfft(frames[..., part, :] * window, overwrite_x=True)[..., :n_kept]

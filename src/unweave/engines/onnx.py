@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from unweave.errors import ModelError
+from unweave.forks import after_fork
 from unweave.models.cache import graphs_folder
 from unweave.models.files import sealed_folder
 from unweave.types import Magnitude
@@ -75,8 +76,7 @@ class OnnxSession:
         self._path, self._n_threads, self._n_at_once = path, n_threads, n_at_once
         self._stale: list[onnxruntime.InferenceSession] = []
         self._open()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_locks)
+        after_fork(self._renew_locks)
 
     def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
         """All outputs, in the order of the file, for all inputs in theirs."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.errors import ModelError, OptionError
+from unweave.forks import after_fork
 from unweave.types import Magnitude
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -40,8 +41,7 @@ class OpenVinoNetwork:
         }
         self._turn = threading.Lock()
         self._open()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
+        after_fork(self._renew_lock)
 
     def _open(self) -> None:
         self._core = self._openvino.Core()

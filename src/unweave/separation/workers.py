@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from unweave.forks import after_fork
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -25,8 +27,7 @@ class Workers:
         self._process: int | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = False
-        if hasattr(os, "register_at_fork"):  # a lock held by another thread at the fork stays locked in the child
-            os.register_at_fork(after_in_child=self._renew)
+        after_fork(self._renew)  # a lock held by another thread at the fork stays locked in the child
 
     def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have ``work`` done by one of the threads. Raises RuntimeError after `close`."""

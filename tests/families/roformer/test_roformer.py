@@ -13,10 +13,11 @@ from tests.families.roformer.cases import CASES, EVERY, SEGMENT, mixture, mixtur
 from unweave.dsp.centred_stft import centred_istft, centred_stft
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.errors import ModelError
+from unweave.families.overlapping import separate_track
 from unweave.families.roformer import graph
 from unweave.families.roformer.bands import mel_bands
 from unweave.families.roformer.graph import NETWORK, WEIGHTS, write_graph
-from unweave.families.roformer.recipe import RoformerSeparator, as_numbers, from_numbers, separate_track
+from unweave.families.roformer.recipe import RoformerSeparator, as_numbers, from_numbers
 from unweave.families.roformer.recognise import recognise
 from unweave.families.roformer.spec import RoformerSpec, from_description, to_description
 from unweave.models.checkpoints import read_tensors

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
+from unweave.families.configuration import Settings
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
 from unweave.models.checkpoints import Tensors
 
@@ -24,7 +25,6 @@ VARIANTS = (
     (re.compile(r"mamba|A_log|dt_proj"), "Mamba layers"),
     (re.compile(r"layers\.\d+\.2\."), "linear attention, a third transformer in each layer"),
 )
-STEM = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f][^/\\:*?\"<>|\x00-\x1f]{0,60}")
 
 
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> RoformerSpec | None:
@@ -44,58 +44,13 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         raise CheckpointError(
             f"{name} is a RoFormer, whose weights do not say its hop, segments and stems: its YAML file is needed"
         )
-    spec = _spec(tensors, _Settings(configuration, name), name)
-    _check_settings(spec, _Settings(configuration, name))
+    spec = _spec(tensors, Settings(configuration, name), name)
+    _check_settings(spec, Settings(configuration, name))
     _check(spec, tensors, names, name)
     return spec
 
 
-class _Settings:
-    """Typed access to the sections of a configuration."""
-
-    def __init__(self, configuration: Mapping[str, Any], name: str) -> None:
-        self._sections = configuration
-        self._name = name
-
-    def get(self, section: str, key: str) -> Any:
-        """The value, or None where it is not given."""
-        found = self._sections.get(section)
-        return found.get(key) if isinstance(found, Mapping) else None
-
-    def integer(self, section: str, key: str, default: int | None = None) -> int:
-        """A positive integer."""
-        value = self.get(section, key)
-        value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 31:
-            raise CheckpointError(
-                f"the configuration of {self._name} needs a positive number as {section}.{key}, got {value!r:.80}"
-            )
-        return value
-
-    def flag(self, section: str, key: str, default: bool) -> bool:
-        """True or false."""
-        value = self.get(section, key)
-        value = default if value is None else value
-        if not isinstance(value, bool):
-            raise CheckpointError(
-                f"the configuration of {self._name} needs true or false as {section}.{key}, got {value!r:.80}"
-            )
-        return value
-
-    def stems(self) -> tuple[str, ...]:
-        """The names of the stems, fit to be names of files."""
-        names = self.get("training", "instruments")
-        if not isinstance(names, list | tuple) or not names:
-            raise CheckpointError(f"the configuration of {self._name} does not name its stems (training.instruments)")
-        for stem in names:
-            if not isinstance(stem, str) or not STEM.fullmatch(stem) or stem.endswith((" ", ".")):
-                raise CheckpointError(f"the configuration of {self._name} names a stem {stem!r:.80}")
-        if len({stem.casefold() for stem in names}) < len(names):
-            raise CheckpointError(f"the configuration of {self._name} names a stem twice")
-        return tuple(names)
-
-
-def _spec(tensors: Tensors, settings: _Settings, name: str) -> RoformerSpec:
+def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
     try:
         dim = tensors.shape(FIRST_BAND)[0]
         n_heads = tensors.shape("layers.0.0.layers.0.0.to_gates.weight")[0]
@@ -104,7 +59,7 @@ def _spec(tensors: Tensors, settings: _Settings, name: str) -> RoformerSpec:
     except (KeyError, IndexError) as error:
         raise CheckpointError(f"{name} looks like a RoFormer, but has no {error.args[0]}") from None
     n_estimators = _count(tensors, "mask_estimators.")
-    stems, complement = _stems(settings, n_estimators, name)
+    stems, complement = settings.network_stems(n_estimators, "mask estimators")
     sizes = tuple(
         tensors.shape(f"band_split.to_features.{band}.1.weight")[-1] // NUMBERS_PER_BIN
         for band in range(_count(tensors, "band_split.to_features."))
@@ -134,7 +89,7 @@ def _spec(tensors: Tensors, settings: _Settings, name: str) -> RoformerSpec:
         sample_rate=settings.integer("model", "sample_rate", settings.integer("audio", "sample_rate", 44100)),
         n_fft=n_fft,
         hop_length=hop,
-        segment_samples=_segment(settings, hop),
+        segment_samples=settings.segment_samples(hop),
         n_overlaps=settings.integer("inference", "num_overlap", 2),
         normalised=settings.flag("inference", "normalize", default=False),
     )
@@ -146,38 +101,11 @@ def _count(tensors: Tensors, prefix: str) -> int:
     return len([number for number in found if number.isdigit()])
 
 
-def _segment(settings: _Settings, hop: int) -> int:
-    for section in ("inference", "audio"):
-        if settings.get(section, "chunk_size") is not None:
-            return settings.integer(section, "chunk_size")
-    return hop * (settings.integer("inference", "dim_t") - 1)
-
-
 def _mask_widths(tensors: Tensors) -> tuple[int, ...]:
     prefix = "mask_estimators.0.to_freqs.0.0."
     n_layers = _count(tensors, prefix)
     keys = [f"{prefix}{2 * step}.weight" for step in range(n_layers - 1)]
     return tuple(tensors.shape(key)[0] for key in keys if key in tensors)
-
-
-def _stems(settings: _Settings, n_estimators: int, name: str) -> tuple[tuple[str, ...], str]:
-    """The names of what the network gives, and of the complement of a single stem."""
-    stems = settings.stems()
-    target = settings.get("training", "target_instrument")
-    if target is not None:
-        if target not in stems or n_estimators != 1:
-            raise CheckpointError(
-                f"{name} has {n_estimators} mask estimators, its configuration names the target {target!r:.80} "
-                f"among {', '.join(stems)}"
-            )
-        others = [stem for stem in stems if stem != target]
-        usual = "instrumental" if target.casefold() == "vocals" else "other"
-        return (target,), others[0] if len(others) == 1 else usual
-    if len(stems) != n_estimators:
-        raise CheckpointError(
-            f"{name} has {n_estimators} mask estimators, its configuration names {len(stems)} stems: {', '.join(stems)}"
-        )
-    return stems, ""
 
 
 def _check(spec: RoformerSpec, tensors: Tensors, names: list[str], name: str) -> None:
@@ -206,7 +134,7 @@ def _check(spec: RoformerSpec, tensors: Tensors, names: list[str], name: str) ->
         raise CheckpointError(f"{name} has {spec.n_overlaps} overlapping segments")
 
 
-def _check_settings(spec: RoformerSpec, settings: _Settings) -> None:
+def _check_settings(spec: RoformerSpec, settings: Settings) -> None:
     """Refuse a configuration that was written for another network."""
     stated: dict[str, int] = {
         "dim": spec.dim,
