@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -62,19 +63,22 @@ class OnnxNetwork:
         return buffer
 
 
-class OnnxHybridNetwork:
-    """A hybrid waveform network in an ONNX file, run on ``n_threads`` of the CPU, one segment at a time.
+class OnnxSession:
+    """Any network in an ONNX file, run on ``n_threads`` of the CPU, one call at a time.
 
-    Its attention takes 2 GB per segment: two at once take twice as much and are slower than one on all cores, and an
-    arena would keep the most that ever was.
+    For networks so large that one segment on all cores is faster than several side by side, and takes less memory. No
+    arena is kept: it would hold the most that was ever needed. It may be called from several threads, and in a child
+    after a fork. Raises `ModelError` for a file that ONNX Runtime does not take.
     """
 
     def __init__(self, path: Path, n_threads: int) -> None:
         self._path, self._n_threads = path, n_threads
         self._stale: list[onnxruntime.InferenceSession] = []
+        self._turn = threading.Lock()
         self._open()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
+            forget = weakref.WeakMethod(self._forget)  # what is registered stays for good; the network must not
+            os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def _open(self) -> None:
         options = _options()
@@ -84,23 +88,36 @@ class OnnxHybridNetwork:
             self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load {self._path}: {error}") from error
-        self._mixture, self._spectrum = (entry.name for entry in self._session.get_inputs())
-        self._turn = threading.Lock()
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
         self._process = os.getpid()
 
     def _forget(self) -> None:
         """In a child after a fork, the session's threads are gone and the lock may be held by one of them."""
         self._turn = threading.Lock()
 
-    def run(
-        self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """See `unweave.engines.base.HybridNetwork`."""
+    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """All outputs for the inputs, both in the order of the file."""
         with self._turn:
             if self._process != os.getpid():
                 self._stale.append(self._session)  # kept: its end would wait for threads that are not there
                 self._open()
-            spectra, waveforms = self._session.run(None, {self._mixture: mixture[None], self._spectrum: spectrum[None]})
+            outputs: list[npt.NDArray[np.float32]] = self._session.run(
+                None, dict(zip(self._inputs, arrays, strict=True))
+            )
+        return outputs
+
+
+class OnnxHybridNetwork:
+    """A hybrid waveform network in an ONNX file: its attention takes 2 GB per segment."""
+
+    def __init__(self, path: Path, n_threads: int) -> None:
+        self._session = OnnxSession(path, n_threads)
+
+    def run(
+        self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """See `unweave.engines.base.HybridNetwork`."""
+        spectra, waveforms = self._session.run(mixture[None], spectrum[None])
         return spectra[0], waveforms[0]
 
 

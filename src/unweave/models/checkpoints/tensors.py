@@ -79,6 +79,11 @@ class Tensors(Mapping[str, Array]):
         except DAMAGE as error:
             raise CheckpointError(f"{self._path}: the data of {shown(name)} are damaged ({_brief(error)})") from error
 
+    @property
+    def path(self) -> Path:
+        """The file that the arrays are read from."""
+        return self._path
+
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array, without reading it."""
         return self._entries[name].shape

@@ -1,0 +1,34 @@
+"""MDX-Net: the ONNX files that Ultimate Vocal Remover made known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unweave.engines.choose import Runtime
+from unweave.errors import OptionError
+from unweave.families.mdx.graph import NETWORK, write_graph
+from unweave.families.mdx.recipe import MdxSeparator, separate_track
+from unweave.families.mdx.recognise import recognise
+from unweave.families.mdx.spec import FORMAT_VERSION, MdxSpec
+from unweave.models.checkpoints import Tensors
+
+Spec = MdxSpec
+
+__all__ = ["FORMAT_VERSION", "MdxSpec", "Spec", "open_separator", "recognise", "separate_track", "write_network"]
+
+
+def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:
+    """Write ``network.onnx`` in ``folder``: the file that ``tensors`` were read from, with fixed shapes."""
+    write_graph(spec, tensors.path, folder)
+
+
+def open_separator(spec: MdxSpec, folder: Path, runtime: Runtime) -> MdxSeparator:
+    """The network that `write_network` left in ``folder``, ready to separate segments."""
+    if not runtime.is_float32_on_cpu:
+        raise OptionError(
+            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{runtime.precision}"
+        )
+    from unweave.engines.onnx import OnnxSession
+
+    return MdxSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
