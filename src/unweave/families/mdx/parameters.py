@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unweave.errors import CheckpointError
+from unweave.families.complements import complement_of
 
 HASHED_BYTES = 10_240_000  # at the end of a file
 MAX_N_FFT = 1 << 16
@@ -23,9 +24,6 @@ MAX_COMPENSATION = 10.0
 # Names in configurations, which are those of UVR's table.
 N_FFT, N_BINS, LOG_FRAMES = "mdx_n_fft_scale_set", "mdx_dim_f_set", "mdx_dim_t_set"
 STEM, COMPENSATION = "primary_stem", "compensate"
-
-PAIRS = {"vocals": "instrumental", "lead_vocals": "backing_vocals"}
-WITHOUT = "no_"
 
 
 @dataclass(frozen=True)
@@ -86,10 +84,7 @@ def stem_names(primary: str) -> tuple[str, str]:
     (('vocals', 'instrumental'), ('no_crowd', 'crowd'), ('bass', 'no_bass'))
     """
     stem = primary.strip().casefold().replace(" ", "_")
-    for one, other in PAIRS.items():
-        if stem in (one, other):
-            return stem, other if stem == one else one
-    return stem, stem.removeprefix(WITHOUT) if stem.startswith(WITHOUT) else f"{WITHOUT}{stem}"
+    return stem, complement_of(stem)
 
 
 def _configured(settings: Mapping[str, Any], name: str) -> Parameters:

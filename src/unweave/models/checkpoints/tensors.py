@@ -97,6 +97,12 @@ class Tensors(Mapping[str, Array]):
         """How many numbers all arrays hold together."""
         return sum(math.prod(entry.shape) for entry in self._entries.values())
 
+    @classmethod
+    def joined(cls, parts: Mapping[str, Tensors], path: Path) -> Tensors:
+        """The arrays of several files under one roof: {prefix of their names: arrays}."""
+        entries = {f"{prefix}{name}": entry for prefix, part in parts.items() for name, entry in part._entries.items()}
+        return cls(entries, path)
+
     def renamed(self, names: Mapping[str, str]) -> Tensors:
         """The arrays ``names`` lists, under new names: {old: new}."""
         return Tensors({new: self._entries[old] for old, new in names.items()}, self._path)
