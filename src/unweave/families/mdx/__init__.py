@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unweave.engines.choose import Runtime
+from unweave.engines.choose import Runtime, require_torch_device
 from unweave.errors import OptionError
 from unweave.families.mdx.graph import NETWORK, write_graph
 from unweave.families.mdx.recipe import MdxSeparator, separate_track
@@ -23,12 +23,24 @@ def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:
 
 
 def open_separator(spec: MdxSpec, folder: Path, runtime: Runtime) -> MdxSeparator:
-    """The network that `write_network` left in ``folder``, ready to separate segments."""
-    if not runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
-            f"{runtime.precision}"
-        )
-    from unweave.engines.onnx import OnnxSession
+    """The network that `write_network` left in ``folder``, ready to separate segments.
 
-    return MdxSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
+    On a graphics processor it runs in float32 unless another precision is asked for: products of its levels may become
+    larger than float16 can hold. Raises `OptionError` where the device or the precision is not to be had.
+    """
+    runtime = runtime.on_best_device()
+    if runtime.device == "cpu":
+        if not runtime.is_float32_on_cpu:
+            raise OptionError(f"{spec.name} runs on the CPU in float32 only, not in {runtime.precision}")
+        from unweave.engines.onnx import OnnxSession
+
+        return MdxSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
+    require_torch_device(runtime.device)
+    import onnx
+
+    from unweave.engines.torch_session import TorchSession
+    from unweave.families.mdx.network import GraphNetwork
+
+    network = GraphNetwork(onnx.load_model(folder / NETWORK))
+    precision = "float32" if runtime.precision == "auto" else runtime.precision
+    return MdxSeparator(spec, TorchSession(network, runtime.device, precision))
