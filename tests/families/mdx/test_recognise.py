@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from tests.families.mdx.cases import Size, model
 from unweave.errors import CheckpointError
 from unweave.families.mdx import recognise, write_network
-from unweave.families.mdx.parameters import HASHED_BYTES, Parameters, checksum, published, stem_names
+from unweave.families.mdx.parameters import Parameters, published
+from unweave.families.uvr import HASHED_BYTES, checksum, stem_names
 from unweave.models.checkpoints import read_tensors
 
 SMALL = Size(512)

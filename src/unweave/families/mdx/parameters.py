@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -16,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.complements import complement_of
+from unweave.families.uvr import checksum, is_stem
 
-HASHED_BYTES = 10_240_000  # at the end of a file
 MAX_N_FFT = 1 << 16
 MAX_COMPENSATION = 10.0
 # Names in configurations, which are those of UVR's table.
@@ -36,16 +34,6 @@ class Parameters:
     n_frames: int | None = None
     compensation: float = 1.0
     denoise: bool = False
-
-
-def checksum(path: Path) -> str:
-    """The MD5 by which UVR tells its files: of the last 10 240 000 bytes, or of all where there are fewer."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - HASHED_BYTES))
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def parameters_of(path: Path, configuration: Mapping[str, Any] | None, name: str) -> Parameters:
@@ -77,19 +65,9 @@ def published() -> dict[str, Parameters]:
     return {digest: Parameters(**row) for digest, row in table["rows"].items()}
 
 
-def stem_names(primary: str) -> tuple[str, str]:
-    """The names of a stem and of what remains of the mixture, from the stem's name in UVR's table.
-
-    >>> stem_names("Vocals"), stem_names("No Crowd"), stem_names("Bass")
-    (('vocals', 'instrumental'), ('no_crowd', 'crowd'), ('bass', 'no_bass'))
-    """
-    stem = primary.strip().casefold().replace(" ", "_")
-    return stem, complement_of(stem)
-
-
 def _configured(settings: Mapping[str, Any], name: str) -> Parameters:
     stem = settings.get(STEM)
-    if not isinstance(stem, str) or not _is_stem(stem):
+    if not isinstance(stem, str) or not is_stem(stem):
         raise CheckpointError(f"the configuration of {name} needs the name of a stem as {STEM}, got {stem!r:.80}")
     compensation = settings.get(COMPENSATION, 1.0)
     if not _is_number(compensation) or not 0 < compensation <= MAX_COMPENSATION:
@@ -122,8 +100,3 @@ def _integer(settings: Mapping[str, Any], key: str, name: str, highest: int) -> 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_stem(stem: str) -> bool:
-    """Whether ``stem`` is fit to be the name of a file: letters, digits, spaces, hyphens and underscores."""
-    return 0 < len(stem.strip()) <= 60 and all(c.isalnum() or c in " -_" for c in stem)

@@ -7,8 +7,9 @@ from typing import Any
 
 from unweave.errors import CheckpointError
 from unweave.families.mdx.graph import Interface, check_operators, interface_of, read_graph, with_fixed_shapes
-from unweave.families.mdx.parameters import N_BINS, Parameters, parameters_of, stem_names
+from unweave.families.mdx.parameters import N_BINS, Parameters, parameters_of
 from unweave.families.mdx.spec import MdxSpec
+from unweave.families.uvr import stem_names
 from unweave.models.checkpoints import Tensors
 
 DEFAULT_FRAMES = 256
