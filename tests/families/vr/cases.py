@@ -69,7 +69,7 @@ PUBLISHED = [
 
 
 def random_weights(shapes, seed=0):
-    """Every array random, of a size that lets each part matter; what two names share is the same."""
+    """Every array random, of a size that lets each part matter."""
     chance = np.random.RandomState(seed)
     weights = {}
     for name in sorted(shapes):
@@ -81,7 +81,7 @@ def random_weights(shapes, seed=0):
         else:
             values *= 0.2
         weights[name] = values.astype(np.float32)
-    return {name: weights[name.replace(".conv7.", ".conv6.")] for name in weights}
+    return weights
 
 
 def mixture(n_samples, seed=1):

@@ -119,9 +119,16 @@ class _Builder:
 
     def _pyramid_5(self, x: _Map, name: str) -> _Map:
         parts = [self._pooled(x, f"{name}.conv1.1"), self._conv(x, f"{name}.conv2", kernel=1)]
-        for place, dilation in ((3, 4), (4, 8), (5, 16), (6, 16), (7, 16)):
-            if place <= 5 or f"{name}.conv{place}.conv.0.weight" in self._tensors:
-                parts.append(self._separable(x, f"{name}.conv{place}", dilation))
+        parts += [self._separable(x, f"{name}.conv{place}", dilation) for place, dilation in ((3, 4), (4, 8), (5, 16))]
+        if f"{name}.conv7.conv.0.weight" in self._tensors:
+            # Files hold weights for both, but in every program that plays them the two are one layer, whose weights
+            # are loaded twice: those of the seventh stay.
+            last = self._separable(x, f"{name}.conv7", 16)
+            for key in [key for key in self.shapes if key.startswith(f"{name}.conv7.")]:
+                self._expect(key.replace(".conv7.", ".conv6."), self.shapes[key])
+            parts += [last, last]
+        elif f"{name}.conv6.conv.0.weight" in self._tensors:
+            parts.append(self._separable(x, f"{name}.conv6", 16))
         return self._conv(self._joined(parts), f"{name}.bottleneck.0", kernel=1)
 
     def _pyramid_51(self, x: _Map, name: str) -> _Map:

@@ -93,7 +93,7 @@ def _spec(spectrum: Mapping[str, Any], version: str, primary: str, name: str) ->
     if not all(isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < 10 for side in sides):
         raise CheckpointError(f"the configuration of {name} has an impossible aggr_correction")
     left, right = (float(side or 0.0) for side in sides)
-    start = _integer(spectrum, "pre_filter_start", 0, n_bins, name)
+    start = max(0, _integer(spectrum, "pre_filter_start", -1, n_bins, name))  # -1: none
     stem, complement = stem_names(primary)
     spec = VrSpec(
         name=name,
