@@ -1,8 +1,5 @@
 """Any network by ONNX Runtime."""
 
-import gc
-import weakref
-
 import numpy as np
 import onnx
 import pytest
@@ -27,14 +24,6 @@ def test_inputs_and_outputs_are_in_the_order_of_the_file(path):
     total, difference = OnnxSession(path, 2).run(np.array([5, 6], np.float32), np.array([1, 2], np.float32))
     np.testing.assert_array_equal(total, [6, 8])
     np.testing.assert_array_equal(difference, [4, 4])
-
-
-def test_a_session_that_nobody_has_is_freed(path):
-    session = OnnxSession(path, 1)
-    network = weakref.ref(session)
-    del session
-    gc.collect()
-    assert network() is None
 
 
 def test_too_few_inputs_are_an_error(path):

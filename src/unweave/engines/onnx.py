@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import threading
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._session = _session(_optimised(path))
+            self._session = _session(_optimised(path), _options())
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
         (self._input,) = self._session.get_inputs()
@@ -64,54 +63,56 @@ class OnnxNetwork:
 
 
 class OnnxSession:
-    """Any network in an ONNX file, run on ``n_threads`` of the CPU, one call at a time.
+    """A network in an ONNX file on the CPU: float32 arrays in, arrays out. It spreads operations over ``n_threads``.
 
-    For networks so large that one segment on all cores is faster than several side by side, and takes less memory. No
-    arena is kept: it would hold the most that was ever needed. It may be called from several threads, and in a child
-    after a fork. Raises `ModelError` for a file that ONNX Runtime does not take.
+    ``n_at_once`` calls may run at the same time, each on that many threads; further ones wait. Large networks take
+    gigabytes per call, so that more is seldom better. Buffers are given back after each operation that needs them,
+    not kept for later ones of the same size, which took three times as much. Raises `ModelError` for a file that ONNX
+    Runtime does not take.
     """
 
-    def __init__(self, path: Path, n_threads: int) -> None:
-        self._path, self._n_threads = path, n_threads
+    def __init__(self, path: Path, n_threads: int, n_at_once: int = 1) -> None:
+        self._path, self._n_threads, self._n_at_once = path, n_threads, n_at_once
         self._stale: list[onnxruntime.InferenceSession] = []
-        self._turn = threading.Lock()
         self._open()
         if hasattr(os, "register_at_fork"):
-            forget = weakref.WeakMethod(self._forget)  # what is registered stays for good; the network must not
-            os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
-
-    def _open(self) -> None:
-        options = _options()
-        options.intra_op_num_threads = self._n_threads
-        options.enable_cpu_mem_arena = False
-        try:
-            self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot load {self._path}: {error}") from error
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self._process = os.getpid()
-
-    def _forget(self) -> None:
-        """In a child after a fork, the session's threads are gone and the lock may be held by one of them."""
-        self._turn = threading.Lock()
+            os.register_at_fork(after_in_child=self._renew_locks)
 
     def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """All outputs for the inputs, both in the order of the file."""
+        """All outputs, in the order of the file, for all inputs in theirs."""
         with self._turn:
             if self._process != os.getpid():
                 self._stale.append(self._session)  # kept: its end would wait for threads that are not there
                 self._open()
+        with self._turns:
             outputs: list[npt.NDArray[np.float32]] = self._session.run(
-                None, dict(zip(self._inputs, arrays, strict=True))
+                None, {name: np.ascontiguousarray(array) for name, array in zip(self._inputs, arrays, strict=True)}
             )
-        return outputs
+            return outputs
+
+    def _open(self) -> None:
+        options = _options()
+        options.intra_op_num_threads = self._n_threads
+        options.enable_mem_reuse = False
+        try:
+            self._session = _session(_optimised(self._path), options)
+        except Exception as error:
+            raise ModelError(f"ONNX Runtime cannot load {self._path}: {error}") from error
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        self._process = os.getpid()
+        self._renew_locks()
+
+    def _renew_locks(self) -> None:
+        """In a child after a fork, a lock may be held by a thread that is not there."""
+        self._turn = threading.RLock()
+        self._turns = threading.Semaphore(self._n_at_once)
 
 
 class OnnxHybridNetwork:
-    """A hybrid waveform network in an ONNX file: its attention takes 2 GB per segment."""
+    """A hybrid waveform network in an ONNX file: see `OnnxSession`."""
 
-    def __init__(self, path: Path, n_threads: int) -> None:
-        self._session = OnnxSession(path, n_threads)
+    def __init__(self, path: Path, n_threads: int, n_at_once: int = 1) -> None:
+        self._session = OnnxSession(path, n_threads, n_at_once)
 
     def run(
         self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
@@ -130,8 +131,7 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    options = _options()
+def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     if path.name == OPTIMISED:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,5 +1,6 @@
 """Which files are taken for MDX-Nets, where their parameters come from, and what is refused."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -219,3 +220,12 @@ def test_the_configuration_may_lie_beside_the_file(tmp_path):
     tensors = saved(tmp_path, model(SMALL, 8))
     (tmp_path / "net.json").write_text(json.dumps(SETTINGS))
     assert recognise(tensors, read_tensors(tensors.path).configuration, "x").n_fft == 2048
+
+
+def test_the_graph_is_kept_without_its_weights(tmp_path):
+    tensors = saved(tmp_path, model(SMALL, 8))
+    spec = recognise(tensors, SETTINGS, "x")
+    assert len(spec.graph) < 4000 < 4 * tensors.n_values
+    for damaged in ("", "%%%", spec.graph[:100], "AAAA"):
+        with pytest.raises(CheckpointError, match="description of x is damaged|not an MDX-Net"):
+            write_network(dataclasses.replace(spec, graph=damaged), tensors, tmp_path)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from unweave.engines.choose import Runtime, require_torch_device
 from unweave.errors import OptionError
-from unweave.families.mdx.graph import NETWORK, write_graph
 from unweave.families.mdx.recipe import MdxSeparator, separate_track
 from unweave.families.mdx.recognise import recognise
-from unweave.families.mdx.spec import FORMAT_VERSION, MdxSpec
+from unweave.families.mdx.spec import FORMAT_VERSION, NETWORK, MdxSpec
 from unweave.models.checkpoints import Tensors
 
 Spec = MdxSpec
@@ -18,8 +17,10 @@ __all__ = ["FORMAT_VERSION", "MdxSpec", "Spec", "open_separator", "recognise", "
 
 
 def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:
-    """Write ``network.onnx`` in ``folder``: the file that ``tensors`` were read from, with fixed shapes."""
-    write_graph(spec, tensors.path, folder)
+    """Write ``network.onnx`` in ``folder``: the file that was recognised, with fixed shapes."""
+    from unweave.families.mdx.graph import write_graph  # `onnx` takes 0.14 s to import
+
+    write_graph(spec, tensors, folder)
 
 
 def open_separator(spec: MdxSpec, folder: Path, runtime: Runtime) -> MdxSeparator:

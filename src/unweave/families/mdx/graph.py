@@ -1,4 +1,7 @@
-"""The graph of an MDX-Net, which is the published file itself: looked over, and given fixed shapes.
+"""The graph of an MDX-Net, which is that of the published file: looked over, and given fixed shapes.
+
+Weights are kept by themselves; the rest of the file, which is a few kilobytes when compressed, is text in the
+description of the model, from which the file is put together again.
 
 Published files leave the number of segments per call open. With all shapes fixed ONNX Runtime plans its memory ahead,
 and a graph that does not fit its parameters is found out when it is added instead of in the middle of a song.
@@ -6,16 +9,22 @@ and a graph that does not fit its parameters is found out when it is added inste
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from google.protobuf.message import DecodeError
+from onnx import numpy_helper
 
 from unweave.errors import CheckpointError
-from unweave.families.mdx.spec import N_PARTS, MdxSpec
+from unweave.families.mdx.spec import N_PARTS, NETWORK, MdxSpec
 
-NETWORK = "network.onnx"
 # What TFC-TDF networks are made of, with what PyTorch's exporters put around it.
 OPERATORS = {
     "Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "MatMul", "Gemm", "Relu", "LeakyRelu",
@@ -24,6 +33,8 @@ OPERATORS = {
     "ConstantOfShape", "Cast", "Shape", "Gather",
 }  # fmt: skip
 MAX_DIMENSION = 1 << 16
+MAX_FRAME_BYTES = 1 << 22  # of a graph without its weights; published ones have 30 000
+FIRST_WITH_HIDDEN_WEIGHTS = 4  # version of ONNX's format from which on weights need not be inputs too
 
 
 @dataclass(frozen=True)
@@ -98,14 +109,43 @@ def with_fixed_shapes(model: onnx.ModelProto, spec: MdxSpec) -> onnx.ModelProto:
     return fixed
 
 
-def write_graph(spec: MdxSpec, path: Path, folder: Path) -> Path:
-    """Write the graph in ``path`` with fixed shapes as ``network.onnx`` in ``folder``; returns its path."""
-    model = read_graph(path)
-    if model is None:
-        raise CheckpointError(f"{path}: the network of {spec.name} is its ONNX file, and this is none")
-    written = folder / NETWORK
-    written.write_bytes(with_fixed_shapes(model, spec).SerializeToString())
-    return written
+def without_weights(model: onnx.ModelProto, name: str) -> str:
+    """The graph without its weights, as text. Raises `CheckpointError` where that is larger than any MDX-Net's."""
+    frame = onnx.ModelProto()
+    frame.CopyFrom(model)
+    constants = {array.name for array in frame.graph.initializer}
+    inputs = [entry for entry in frame.graph.input if entry.name not in constants]
+    del frame.graph.initializer[:], frame.graph.input[:], frame.graph.value_info[:], frame.metadata_props[:]
+    frame.graph.input.extend(inputs)
+    frame.ir_version = max(frame.ir_version, FIRST_WITH_HIDDEN_WEIGHTS)
+    for node in frame.graph.node:
+        node.ClearField("doc_string")  # PyTorch writes its calls there
+    raw = frame.SerializeToString()
+    if len(raw) > MAX_FRAME_BYTES:
+        raise CheckpointError(f"{name} looks like an MDX-Net, but its graph takes {len(raw)} bytes without weights")
+    return base64.b64encode(zlib.compress(raw, 9)).decode("ascii")
+
+
+def with_weights(spec: MdxSpec, tensors: Mapping[str, npt.NDArray[np.generic]]) -> onnx.ModelProto:
+    """The inverse of `without_weights`. Raises `CheckpointError` for a description that was damaged."""
+    model = onnx.ModelProto()
+    try:
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(spec.graph, validate=True), MAX_FRAME_BYTES)
+        model.ParseFromString(unpacked)
+    except (binascii.Error, zlib.error, DecodeError, ValueError) as error:
+        raise CheckpointError(f"the description of {spec.name} is damaged") from error
+    for name in spec.shapes:
+        model.graph.initializer.append(
+            numpy_helper.from_array(np.ascontiguousarray(tensors[name]).reshape(spec.shapes[name]), name)
+        )
+    return model
+
+
+def write_graph(spec: MdxSpec, tensors: Mapping[str, npt.NDArray[np.generic]], folder: Path) -> Path:
+    """Write the network with fixed shapes as ``network.onnx`` in ``folder``; returns its path."""
+    path = folder / NETWORK
+    path.write_bytes(with_fixed_shapes(with_weights(spec, tensors), spec).SerializeToString())
+    return path
 
 
 def _sizes(entry: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:

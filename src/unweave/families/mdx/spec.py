@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FORMAT_VERSION = 1  # of this description when it is written to a file
+NETWORK = "network.onnx"
 N_CHANNELS = 2
 N_PARTS = 2 * N_CHANNELS  # real and imaginary part of either channel
 
@@ -28,6 +29,7 @@ class MdxSpec:
     hop_length: int = 1024  # samples
     sample_rate: int = 44100  # Hz
     weights: tuple[tuple[str, tuple[int, ...]], ...] = ()  # names and shapes of the arrays in the file
+    graph: str = ""  # of the file, without the weights; see `unweave.families.mdx.graph.without_weights`
     licence: str = "unknown"
 
     def __post_init__(self) -> None:

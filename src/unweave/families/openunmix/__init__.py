@@ -6,10 +6,9 @@ from pathlib import Path
 
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
-from unweave.families.openunmix.graph import NETWORK, write_graph
 from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
 from unweave.families.openunmix.recognise import recognise
-from unweave.families.openunmix.spec import FORMAT_VERSION, OpenUnmixSpec
+from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
 from unweave.families.openunmix.targets import read_targets
 from unweave.models.checkpoints import Tensors
 
@@ -29,6 +28,8 @@ __all__ = [
 
 def write_network(spec: OpenUnmixSpec, tensors: Tensors, folder: Path) -> None:
     """Write the networks of all stems as ``network.onnx`` and ``network.bin`` in ``folder``."""
+    from unweave.families.openunmix.graph import write_graph  # `onnx` takes 0.14 s to import
+
     write_graph(spec, tensors, folder)
 
 

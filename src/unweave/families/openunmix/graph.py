@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unweave.families.openunmix.spec import OpenUnmixSpec
+from unweave.families.openunmix.spec import NETWORK, OpenUnmixSpec
 from unweave.families.roformer.writer import GraphWriter
 
 INPUT = "magnitudes"  # (frames, channels, bins), of the mixture
 OUTPUT = "estimates"  # (stems, frames, channels, bins)
-NETWORK, WEIGHTS = "network.onnx", "network.bin"
+WEIGHTS = "network.bin"
 NORM_EPSILON = 1e-5  # PyTorch's
 # PyTorch's gates are input, forget, cell, output; ONNX's input, output, forget, cell.
 GATES = (0, 3, 1, 2)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
-from unweave.families.vr.graph import NETWORK, write_graph
 from unweave.families.vr.recipe import VrSeparator, separate_track
 from unweave.families.vr.recognise import recognise
-from unweave.families.vr.spec import FORMAT_VERSION, VrSpec
+from unweave.families.vr.spec import FORMAT_VERSION, NETWORK, VrSpec
 from unweave.models.checkpoints import Tensors
 
 Spec = VrSpec
@@ -19,6 +18,8 @@ __all__ = ["FORMAT_VERSION", "Spec", "VrSpec", "open_separator", "recognise", "s
 
 def write_network(spec: VrSpec, tensors: Tensors, folder: Path) -> None:
     """Write the network as ``network.onnx`` and ``network.bin`` in ``folder``."""
+    from unweave.families.vr.graph import write_graph  # `onnx` takes 0.14 s to import
+
     write_graph(spec, tensors, folder)
 
 

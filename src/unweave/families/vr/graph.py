@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from unweave.errors import CheckpointError
 from unweave.families.roformer.writer import GraphWriter
-from unweave.families.vr.spec import N_CHANNELS, VrSpec
+from unweave.families.vr.spec import N_CHANNELS, NETWORK, VrSpec
 from unweave.models.checkpoints import Tensors
 
 INPUT = "magnitudes"  # (1, 2, bins, frames), of the mixture
 OUTPUT = "masks"  # (1, 2, bins, frames); the frames at either end are of no use
-NETWORK, WEIGHTS = "network.onnx", "network.bin"
+WEIGHTS = "network.bin"
 NORM_EPSILON = 1e-5  # PyTorch's
 LEAK = 0.01
 # PyTorch's gates are input, forget, cell, output; ONNX's input, output, forget, cell.

@@ -12,7 +12,6 @@ from typing import Any
 
 from unweave.errors import CheckpointError
 from unweave.families.uvr import checksum, is_stem, stem_names
-from unweave.families.vr.graph import check_network
 from unweave.families.vr.spec import Band, VrSpec
 from unweave.models.checkpoints import Tensors
 
@@ -40,6 +39,8 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         return None
     stem, spectrum = _parameters(tensors, configuration or {}, name)
     spec = _spec(spectrum, version, stem, name)
+    from unweave.families.vr.graph import check_network  # `onnx` takes 0.14 s to import
+
     shapes = check_network(spec, tensors)
     unknown = next((key for key in tensors if key not in shapes and not UNUSED.fullmatch(key)), None)
     if unknown:
