@@ -227,5 +227,5 @@ def test_the_graph_is_kept_without_its_weights(tmp_path):
     spec = recognise(tensors, SETTINGS, "x")
     assert len(spec.graph) < 4000 < 4 * tensors.n_values
     for damaged in ("", "%%%", spec.graph[:100], "AAAA"):
-        with pytest.raises(CheckpointError, match="description of x is damaged|not an MDX-Net"):
+        with pytest.raises(CheckpointError, match=r"description of x is damaged|not an MDX-Net"):
             write_network(dataclasses.replace(spec, graph=damaged), tensors, tmp_path)
