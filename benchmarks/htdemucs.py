@@ -23,8 +23,9 @@ import onnxruntime
 
 from benchmarks.measure import median
 from unweave.audio.decode import AudioReader
+from unweave.dsp.real_parts import as_channels
 from unweave.families.htdemucs.graph import MIXTURE, SPECTRUM, build_graph
-from unweave.families.htdemucs.recipe import as_channels, segment_level, spectrum_of
+from unweave.families.htdemucs.recipe import segment_level, spectrum_of
 from unweave.families.htdemucs.recover import is_half_precision, recover_state
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.hub import ensure_weights

@@ -7,11 +7,10 @@ import pytest
 
 from tests.helpers.signals import error_db, noise, tones
 from unweave import ConsentError, OptionError, Separator
+from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.families.base import Loaded
 from unweave.families.htdemucs.recipe import (
     HTDemucsSeparator,
-    as_channels,
-    from_channels,
     spectrum_of,
     triangle_weights,
     waveform_of,

@@ -19,7 +19,7 @@ def shares(window: npt.NDArray[np.floating], hop: int, *, is_first: bool = False
     wide = window.astype(np.float64)
     total = wide.copy()
     for shift in range(hop, len(window), hop):
-        total[shift:] += 0 if is_first else wide[:-shift]
-        total[:-shift] += wide[shift:]
+        total[shift:] += wide[:-shift]  # of segments that come later
+        total[:-shift] += 0 if is_first else wide[shift:]
     audible = total > 0
     return np.where(audible, wide / np.where(audible, total, 1), 1).astype(np.float32)

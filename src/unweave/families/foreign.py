@@ -29,7 +29,7 @@ from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
 from unweave.models.validate import check_stems
 
-FAMILIES = ("htdemucs", "roformer")
+FAMILIES = ("htdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
 # Part of the name of every network that is kept: raise it when a family builds another one from the same weights.
 GRAPH_VERSION = 1
 
@@ -113,7 +113,12 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     network = _network_folder(family, spec, description, folder)
     separator = family.open_separator(description, network, options.runtime)
     n_parallel = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
-    return Loaded(spec, separator, n_parallel=n_parallel, sums_to_mixture=bool(spec.complement))
+    return Loaded(
+        spec,
+        separator,
+        n_parallel=n_parallel,
+        sums_to_mixture=bool(spec.complement) and getattr(description, "compensation", 1) == 1,
+    )
 
 
 def _recognised(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> tuple[str, Description]:

@@ -8,7 +8,8 @@ import pytest
 from tests.families.htdemucs.small import random_weights, signal
 from tests.families.htdemucs.test_network import Graph
 from tests.helpers.signals import error_db
-from unweave.families.htdemucs.recipe import as_channels, spectrum_of
+from unweave.dsp.real_parts import as_channels
+from unweave.families.htdemucs.recipe import spectrum_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
 FOUR = HTDemucsSpec()

@@ -9,9 +9,10 @@ import pytest
 
 from tests.families.htdemucs.small import EVERY, KINDS, SPECS, random_weights, signal, track
 from tests.helpers.signals import error_db
+from unweave.dsp.real_parts import as_channels
 from unweave.errors import CheckpointError
 from unweave.families.htdemucs.graph import MIXTURE, SPECTRUM, build_graph
-from unweave.families.htdemucs.recipe import as_channels, separate_track, spectrum_of
+from unweave.families.htdemucs.recipe import separate_track, spectrum_of
 
 REFERENCES = Path(__file__).with_name("references.npz")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from unweave.families.hybrid import as_channels, from_channels
 
 from tests.families.scnet.cases import CASES, EVERY, SEGMENT, random_weights
 from tests.families.segments import decibels, mixture, mixtures, streamed
 from unweave.dsp.centred_stft import centred_istft, centred_stft
+from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.stft import hann, rectangle
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError

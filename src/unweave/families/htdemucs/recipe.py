@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.memory import large_zeros
+from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.segments import Segmentation
 from unweave.dsp.stft import add_frames, analyse
 from unweave.engines.base import HybridNetwork
@@ -225,24 +226,6 @@ def waveform_of(spectrum: Spectrogram, spec: HTDemucsSpec) -> Waveform:
     add_frames(samples, 0, framed, n_fft, hop)
     start = n_fft // 2 + hop // 2 * 3
     return samples[:, start : start + spec.segment_samples]
-
-
-def as_channels(spectrum: Spectrogram) -> npt.NDArray[np.float32]:
-    """(channels, frames, bins) complex → (2 · channels, bins, frames): real and imaginary parts in turn."""
-    n_channels, n_frames, n_bins = spectrum.shape
-    channels = np.empty((n_channels, 2, n_bins, n_frames), np.float32)
-    channels[:, 0] = spectrum.real.transpose(0, 2, 1)
-    channels[:, 1] = spectrum.imag.transpose(0, 2, 1)
-    return channels.reshape(-1, n_bins, n_frames)
-
-
-def from_channels(channels: npt.NDArray[np.float32]) -> Spectrogram:
-    """The inverse of `as_channels`."""
-    parts = channels.reshape(-1, 2, *channels.shape[1:]).transpose(0, 1, 3, 2)
-    spectrum = np.empty((len(parts), *parts.shape[2:]), np.complex64)
-    spectrum.real = parts[:, 0]
-    spectrum.imag = parts[:, 1]
-    return spectrum
 
 
 def triangle_weights(length: int, hop: int) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 INLINE_BYTES = 1024  # smaller arrays stay in the graph, where shapes are inferred from them
 ALIGNMENT = 4096  # a page, so that each array can be mapped
 
-_Shapes = Mapping[str, Sequence[int]]
+_Shapes = Mapping[str, Sequence[int | str]]  # sizes, or names of those that are left open
 
 
 class GraphWriter:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.centred_stft import centred_istft, centred_stft
+from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.stft import hann, rectangle
 from unweave.engines.choose import Runtime
-from unweave.families.hybrid import as_channels, from_channels
 from unweave.families.overlapping import OverlappingSeparator, Session, open_session
 from unweave.families.scnet.graph import NETWORK
 from unweave.families.scnet.spec import PARTS, ScnetSpec

@@ -79,6 +79,11 @@ class Tensors(Mapping[str, Array]):
         except DAMAGE as error:
             raise CheckpointError(f"{self._path}: the data of {shown(name)} are damaged ({_brief(error)})") from error
 
+    @property
+    def path(self) -> Path:
+        """The file that the arrays are read from."""
+        return self._path
+
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array, without reading it."""
         return self._entries[name].shape
@@ -91,6 +96,12 @@ class Tensors(Mapping[str, Array]):
     def n_values(self) -> int:
         """How many numbers all arrays hold together."""
         return sum(math.prod(entry.shape) for entry in self._entries.values())
+
+    @classmethod
+    def joined(cls, parts: Mapping[str, Tensors], path: Path) -> Tensors:
+        """The arrays of several files under one roof: {prefix of their names: arrays}."""
+        entries = {f"{prefix}{name}": entry for prefix, part in parts.items() for name, entry in part._entries.items()}
+        return cls(entries, path)
 
     def renamed(self, names: Mapping[str, str]) -> Tensors:
         """The arrays ``names`` lists, under new names: {old: new}."""

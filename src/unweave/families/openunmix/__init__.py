@@ -1,0 +1,48 @@
+"""Open-Unmix: one recurrent network for each stem, and a Wiener filter over all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unweave.engines.choose import Runtime
+from unweave.errors import OptionError
+from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
+from unweave.families.openunmix.recognise import recognise
+from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
+from unweave.families.openunmix.targets import read_targets
+from unweave.models.checkpoints import Tensors
+
+Spec = OpenUnmixSpec
+
+__all__ = [
+    "FORMAT_VERSION",
+    "OpenUnmixSpec",
+    "Spec",
+    "open_separator",
+    "read_targets",
+    "recognise",
+    "separate_track",
+    "write_network",
+]
+
+
+def write_network(spec: OpenUnmixSpec, tensors: Tensors, folder: Path) -> None:
+    """Write the networks of all stems as ``network.onnx`` and ``network.bin`` in ``folder``."""
+    from unweave.families.openunmix.graph import write_graph  # `onnx` takes 0.14 s to import
+
+    write_graph(spec, tensors, folder)
+
+
+def open_separator(spec: OpenUnmixSpec, folder: Path, runtime: Runtime) -> OpenUnmixSeparator:
+    """The networks that `write_network` left in ``folder``, ready to separate segments.
+
+    They run on the CPU alone: most of their time is spent in recurrent layers, which a graphics processor cannot split.
+    """
+    if not runtime.is_float32_on_cpu:
+        raise OptionError(
+            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{runtime.precision}"
+        )
+    from unweave.engines.onnx import OnnxSession
+
+    return OpenUnmixSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
