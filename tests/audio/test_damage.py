@@ -55,3 +55,21 @@ def test_files_that_are_cut_off(container, codec):
     for share in (0.01, 0.1, 0.5, 0.9, 0.99):
         with suppress(AudioReadError), AudioReader(io.BytesIO(raw[: int(share * len(raw))])) as reader:
             assert sum(block.shape[1] for block in reader) <= 26_000
+
+
+def test_a_stream_that_begins_midway_does_not_end_the_reading():
+    """PyAV raises IndexError for a packet of a stream that was not there when the file was opened."""
+    from unweave.audio.ffmpeg import FFmpegDecoder
+
+    rest = [["first"], ["second", "third"]]
+
+    class Container:
+        def demux(self, stream):
+            yield from rest.pop(0)
+            if rest:
+                raise IndexError("list index out of range")
+
+    decoder = FFmpegDecoder.__new__(FFmpegDecoder)
+    decoder._container, decoder._stream = Container(), None
+    decoder._source = type("Named", (), {"name": "song.ts"})()
+    assert list(decoder._demuxed()) == ["first", "second", "third"]

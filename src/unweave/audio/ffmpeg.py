@@ -129,7 +129,7 @@ class FFmpegDecoder:
     def _packets(self) -> Iterator[tuple[av.Packet[av.AudioStream], list[av.AudioFrame] | None]]:
         """Packets and what is decoded from them; None for damaged ones."""
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._demuxed():
                 try:
                     frames = packet.decode()
                     for frame in frames if self.is_headless else ():
@@ -150,6 +150,16 @@ class FFmpegDecoder:
         tracks = self._container.streams.audio
         if any(is_usable(track) for track in tracks[self._n_tracks :]):
             log.warning("%s: another audio track starts midway; it was not read", self._source.name)
+
+    def _demuxed(self) -> Iterator[av.Packet[av.AudioStream]]:
+        """The track's packets; those of streams that begin midway, which PyAV does not know, are passed over."""
+        is_at_end = False
+        while not is_at_end:
+            try:
+                yield from self._container.demux(self._stream)
+                is_at_end = True
+            except IndexError as error:  # the packet was taken from the file: the next call goes on behind it
+                log.debug("%s: a stream begins midway: %s", self._source.name, error)
 
     def _check_width(self, packet: av.Packet[av.AudioStream], frames: list[av.AudioFrame]) -> None:
         """Core Audio and QuickTime files may keep 24 bits in 32, as WAV files do; FFmpeg makes noise of them."""
