@@ -156,7 +156,7 @@ def test_the_shares_of_overlapping_segments_sum_to_one(made):
         def waveforms(self, segment, stems):
             return np.stack([segment for _ in stems])
 
-    separator = OverlappingSeparator(dataclasses.replace(spec, complement=""), Whole())
+    separator = OverlappingSeparator(dataclasses.replace(spec, complement="", normalised=False), Whole())
     for length in (500, SEGMENT, 3 * SEGMENT + 77):
         samples = mixture(length)
         for stem in streamed(separator, samples, 999):
