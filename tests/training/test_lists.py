@@ -158,3 +158,14 @@ def test_a_missing_file_for_validation_is_found_before_training(tmp_path, monkey
         file.write("song 9/mix.wav,song 9/vocals.wav,song 9/bass.wav,8.0\n")
     with pytest.raises(OptionError, match=r"validation\.csv, line 3, column vocals_path"):
         train(spleeter_plan(configuration, tmp_path / "data"))
+
+
+def test_hidden_files_are_not_trained_on(tmp_path):
+    """macOS leaves such beside every file on foreign disks; with the pattern * they would be a stem's."""
+    for stem, waveform in stems(0, 1.0).items():
+        write_wav(tmp_path / "song" / f"{stem}.wav", waveform)
+        (tmp_path / "song" / f"._{stem}.wav").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "._song.stem.mp4").write_bytes(b"\0\5\x16\7")
+    (track,) = find_training_tracks(SourcePlan(tmp_path), [*stems(0, 1.0)])
+    assert not [file.path for file in track.files if file.path.name.startswith(".")]
+    assert len(track.files) == len(stems(0, 1.0))

@@ -174,3 +174,24 @@ def test_the_original_configuration_gone_wrong(tmp_path, monkeypatch, changes, m
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnweaveError, match=message):
         spleeter_plan(spleeter_files(tmp_path, **changes), tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "is not JSON"),
+        ('{"instrument_list": ["a", "b"], "batch_size": 1, "batch_size": 2}', "batch_size.*given twice"),
+        ("\x00", "is not JSON"),
+    ],
+)
+def test_a_configuration_is_read_as_the_other_commands_read_it(tmp_path, text, message):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(UnweaveError, match=rf"c\.json.*{message}") as caught:
+        spleeter_plan(tmp_path / "c.json", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plan_that_nests_too_deeply(tmp_path):
+    (tmp_path / "plan.toml").write_text("a = " + "[" * 100_000)
+    with pytest.raises(OptionError, match="is not TOML"):
+        read_plan(tmp_path / "plan.toml")

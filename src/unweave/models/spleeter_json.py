@@ -53,6 +53,15 @@ CACHES = frozenset({"training_cache", "validation_cache"})  # a folder, or null
 
 def read_spleeter_json(path: Path) -> tuple[MaskModelSpec, str]:
     """The model that the file at ``path`` describes, and its ``model_dir``. Raises `ModelError`."""
+    parameters = read_parameters(path)
+    try:
+        return parse_spleeter_json(parameters, name=path.stem)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def read_parameters(path: Path) -> Any:
+    """The parsed JSON in the file at ``path``; no key is given twice. Raises `ModelError`."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -62,13 +71,9 @@ def read_spleeter_json(path: Path) -> tuple[MaskModelSpec, str]:
         raise ModelError(f"{path} is too large for a configuration: more than {MAX_BYTES} bytes")
     try:
         # Windows' editors put a mark before UTF-8.
-        parameters = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-    try:
-        return parse_spleeter_json(parameters, name=path.stem)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 

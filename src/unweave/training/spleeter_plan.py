@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from unweave.errors import OptionError
 from unweave.models.spec import MaskModelSpec
-from unweave.models.spleeter_json import parse_spleeter_json
+from unweave.models.spleeter_json import parse_spleeter_json, read_parameters
 from unweave.training.plan import (
     AugmentationPlan,
     DataPlan,
@@ -35,12 +34,7 @@ def spleeter_plan(configuration: Path, data: Path) -> Plan:
     Lists are looked for where the original does, in the working folder, and beside the configuration; their paths start
     at ``data``. The mixture is the sum of the stems, not the file in the list. ``model_dir`` receives the result.
     """
-    try:
-        parameters = json.loads(configuration.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise OptionError(f"cannot read {configuration}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise OptionError(f"{configuration} is not JSON: {error}") from error
+    parameters = read_parameters(configuration)
     spec, model_dir = parse_spleeter_json(parameters, configuration.stem)
     loss = parameters.get("loss_type", "L1_mask")
     optimizer = parameters.get("optimizer", "Adam")
