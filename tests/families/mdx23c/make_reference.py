@@ -26,7 +26,8 @@ def built(configuration):
     }
     weights = {name: torch.from_numpy(array) for name, array in random_weights(shapes).items()}
     missing = network.load_state_dict(weights, strict=False)
-    assert not missing.unexpected_keys and all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
+    assert not missing.unexpected_keys
+    assert all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
     return network.eval(), shapes
 
 

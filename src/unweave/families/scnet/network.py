@@ -67,7 +67,7 @@ class EncoderLevel(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(segments, channels, rows, frames) → what goes on down, and what the decoder gets."""
-        bands = zip(self.conv_modules, self.SDlayer(x.split(self.sizes, dim=2)), strict=True)
+        bands = zip(self.conv_modules, self.SDlayer(torch.split(x, self.sizes, dim=2)), strict=True)
         skip = torch.cat([functional.gelu(modules(band)) for modules, band in bands], dim=2)
         return self.globalconv(skip), skip
 
@@ -113,7 +113,7 @@ class ResidualModules(nn.Module):
         rows = x.transpose(1, 2).flatten(0, 1)
         for layer in self.layers:
             rows = rows + layer(rows)
-        return rows.unflatten(0, (n_segments, -1)).transpose(1, 2)
+        return torch.unflatten(rows, 0, (n_segments, -1)).transpose(1, 2)
 
 
 class SeparationNet(nn.Module):
@@ -188,7 +188,7 @@ class Upsampling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(segments, channels, compressed rows, frames) → (segments, fewer channels, rows, frames)."""
         expanded = []
-        for conv, band, part in zip(self.convtrs, self.bands, x.split(self.sizes, dim=2), strict=True):
+        for conv, band, part in zip(self.convtrs, self.bands, torch.split(x, self.sizes, dim=2), strict=True):
             wide = conv(part)
             expanded.append(wide.narrow(2, (wide.shape[2] - band.n_rows) // 2, band.n_rows))
         return torch.cat(expanded, dim=2)
