@@ -317,5 +317,5 @@ def test_damaged_lines_count_as_none(toy, songs, tmp_path, line):
 
 def test_a_template_that_fits_no_song_is_refused_once(toy, songs, tmp_path):
     options = BatchOptions(OutputOptions(filename_format="{filename}.wav"))
-    with pytest.raises(OptionError, match="several stems one path"):
+    with pytest.raises(OptionError, match="several stems the same path"):
         separate_files(toy, find_tasks([songs], tmp_path / "out"), options)

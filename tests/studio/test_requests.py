@@ -10,7 +10,7 @@ from tests.helpers.asgi import call
 from tests.studio.conftest import names_below
 from tests.studio.test_limits import done_job, encoded, upload
 from unweave.models.cache import added_folder
-from unweave.studio import choices, samples
+from unweave.studio import samples
 from unweave.studio.app import make_app
 from unweave.studio.export import FORMATS
 from unweave.studio.refusals import REFUSALS
@@ -190,10 +190,10 @@ def test_a_broken_added_model_hides_no_other(app, toy_model, job):
 
 
 def test_added_models_that_cannot_be_listed_hide_no_other(app, monkeypatch):
-    def closed():
+    def closed(folder):
         raise PermissionError(13, "permission denied")
 
-    monkeypatch.setattr(choices, "added_names", closed)
+    monkeypatch.setattr("unweave.models.added.os.listdir", closed)
     assert "unweave:4stems" in {model["name"] for model in call(app, "GET", "/api/models").json()}
 
 
@@ -214,7 +214,7 @@ def test_what_people_want_comes_first_and_needs_no_download_where_that_can_be(ap
 
     four, five, best = ("four", "unweave:4stems"), ("five", "unweave:5stems"), ("best", "htdemucs")
     assert purposes() == [("voice", "spleeter:2stems"), four, five, best]
-    monkeypatch.setattr(choices, "is_present", lambda weights: True)
+    monkeypatch.setattr("unweave.models.listing.is_present", lambda weights: True)
     cascades = [("four", "unweave:4stems-cascade"), ("five", "unweave:5stems-cascade")]
     assert purposes() == [("voice", "spleeter:2stems"), *cascades, best]  # 2 dB better, once its first model is here
 

@@ -324,7 +324,7 @@ def test_weights_that_a_finite_loss_broke_are_never_saved(tmp_path, tracks, monk
         return loss
 
     monkeypatch.setattr(learner.Learner, "learn", breaking)
-    with pytest.raises(OptionError, match="not finite"):
+    with pytest.raises(OptionError, match="no longer finite"):
         train(small_plan(tmp_path, tracks, steps=1))
     assert not (tmp_path / "trained" / "checkpoint.pt").exists()
 

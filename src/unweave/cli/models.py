@@ -185,8 +185,9 @@ def export(
     with failures_shown():
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
+        from unweave.families.masking import graph_path
         from unweave.models.export import export_graph, export_onnx, export_safetensors
-        from unweave.models.network import load_unets, network_path
+        from unweave.models.network import load_unets
         from unweave.models.resolve import resolve
         from unweave.models.spec import MaskModelSpec
 
@@ -205,7 +206,7 @@ def export(
         if location.suffix == ".onnx":
             if to is not ExportFormat.onnx:
                 raise OptionError(f"the weights of {name} are in {location.with_suffix('.safetensors')} already")
-            export_graph(network_path(model.spec, location), model.spec, path)
+            export_graph(graph_path(model.spec, location), model.spec, path)
         else:
             writer = export_onnx if to is ExportFormat.onnx else export_safetensors
             writer(load_unets(model.spec, location), model.spec, path)

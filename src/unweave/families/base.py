@@ -27,7 +27,7 @@ def require_plain_cpu(name: str, runtime: Runtime) -> None:
     """Raise `OptionError` for anything but the CPU in float32, where the model ``name`` runs in nothing else."""
     if not runtime.is_float32_on_cpu:
         raise OptionError(
-            f"{name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
+            f"{name} only runs on the CPU in float32, not with device {runtime.device} and precision "
             f"{runtime.precision}"
         )
 

@@ -53,11 +53,11 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
 def _network(spec: MaskModelSpec, location: Path, before: Located | None, options: LoadOptions) -> Network:
     runtime = options.runtime.on_best_device()
     if runtime.device == "cpu":
-        network = cpu_network(_graph_path(spec, location), runtime)
+        network = cpu_network(graph_path(spec, location), runtime)
         if before is None:
             return network
         first_spec, first_location = before
-        first = cpu_network(_graph_path(first_spec, first_location), runtime)
+        first = cpu_network(graph_path(first_spec, first_location), runtime)
         return CascadeNetwork(first, network, first_spec.mask_exponent)
     from unweave.engines.torch import TorchSeparator
     from unweave.models.torch_network import load_network
@@ -71,7 +71,8 @@ def _network(spec: MaskModelSpec, location: Path, before: Located | None, option
     return TorchSeparator(spec, module, runtime.device, precision)
 
 
-def _graph_path(spec: MaskModelSpec, location: Path) -> Path:
+def graph_path(spec: MaskModelSpec, location: Path) -> Path:
+    """The ONNX file that runs ``spec`` with the weights at ``location``, made if it was not yet."""
     if spec.network == "bands":
         from unweave.families.bands.path import bands_network_path
 

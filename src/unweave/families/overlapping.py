@@ -18,7 +18,7 @@ from unweave.dsp.fades import shares
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
 from unweave.engines.choose import Runtime
-from unweave.errors import OptionError
+from unweave.families.base import require_plain_cpu
 from unweave.types import Waveform
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ class Session(Protocol):
 
 def open_session(name: str, path: Path, runtime: Runtime) -> OnnxSession:
     """The network in the ONNX file ``path``. Raises `OptionError` for anything but float32 on the CPU."""
-    if not runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
-            f"{runtime.precision}"
-        )
+    require_plain_cpu(name, runtime)
     from unweave.engines.onnx import OnnxSession
 
     return OnnxSession(path, runtime.n_threads)

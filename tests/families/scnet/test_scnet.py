@@ -110,9 +110,8 @@ def test_the_whole_recipe_equals_the_reference(made, name):
 
 def test_silence_stays_silent(made):
     """Although the network itself, by its biases, would make something of it."""
-    _, _, _, separator = made
+    _, spec, _, separator = made
     assert not streamed(separator, np.zeros((2, 3 * SEGMENT), np.float32), 1000).any()
-    _, spec, _, _ = made
     (given,) = separator._network._session.run(np.zeros((1, 4, spec.n_bins, spec.n_frames), np.float32))
     assert np.isfinite(given).all()
 
@@ -126,7 +125,9 @@ def test_a_stream_is_the_whole_recipe_but_for_the_ends(made):
     stream, whole = streamed(separator, samples, 1000), separate_track(separator, samples)
     border = separator.segmentation.lead
     inside = slice(border, samples.shape[1] - 2 * border)
-    assert decibels(stream[..., inside], whole[..., inside]) < RECIPE_DB
+    # Without an overlap the recipe leaves the very first and last sample of each segment silent.
+    heard = np.where(whole == 0, 0, stream) if spec.n_overlaps == 1 else stream
+    assert decibels(heard[..., inside], whole[..., inside]) < RECIPE_DB
     np.testing.assert_array_equal(stream, streamed(separator, samples, 5000))
 
 
@@ -146,7 +147,7 @@ def test_chosen_stems_are_those_of_all(made):
     for chosen in ([len(separator.stems) - 1], list(range(len(separator.stems)))[::-1]):
         np.testing.assert_array_equal(separator.separate(segment, chosen, is_first=False), every[chosen])
     if spec.complement:
-        np.testing.assert_allclose(separator.estimate(segment, [0, 1]).sum(axis=0), segment, atol=1e-6)
+        np.testing.assert_allclose(separator.estimate(segment, [0, 1]).sum(axis=0), segment, atol=1e-5)
 
 
 def test_the_shares_of_overlapping_segments_sum_to_one(made):
@@ -172,7 +173,7 @@ def test_the_weights_lie_in_a_file_beside_the_graph(made, tmp_path):
 
 def test_other_precisions_are_refused(made, tmp_path):
     _, spec, _, _ = made
-    with pytest.raises(OptionError, match="float32 only"):
+    with pytest.raises(OptionError, match="CPU in float32"):
         scnet.open_separator(spec, tmp_path, Runtime("cpu", "bfloat16", 1))
 
 

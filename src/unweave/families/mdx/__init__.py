@@ -32,7 +32,7 @@ def open_separator(spec: MdxSpec, folder: Path, runtime: Runtime) -> MdxSeparato
     runtime = runtime.on_best_device()
     if runtime.device == "cpu":
         if not runtime.is_float32_on_cpu:
-            raise OptionError(f"{spec.name} runs on the CPU in float32 only, not in {runtime.precision}")
+            raise OptionError(f"{spec.name} only runs on the CPU in float32, not in {runtime.precision}")
         from unweave.engines.onnx import OnnxSession
 
         return MdxSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,8 +68,9 @@ class _Builder:
         weight = self._array(f"{name}.weight")
         reach = 0 if strides else weight.shape[2] // 2
         inputs = [x, self._graph.constant(weight)]
-        options: dict[str, Any] = {"kernel_shape": weight.shape[2:], "strides": strides or [1, 1], "pads": [reach] * 4}
-        return self._graph.add("Conv", inputs, **options)
+        return self._graph.add(
+            "Conv", inputs, kernel_shape=weight.shape[2:], strides=strides or [1, 1], pads=[reach] * 4
+        )
 
     def _blocks(self, x: str, name: str, image: tuple[int, int]) -> str:
         """Convolutions, with a detour through linear maps along the bins."""

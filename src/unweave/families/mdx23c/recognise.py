@@ -20,7 +20,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     """The description of the MDX23C in ``tensors``, or None where they are of another family.
 
     Raises `CheckpointError` for a variant that cannot be computed, naming it, for weights that do not fit their
-    configuration, and where the configuration is missing: only it has the transform, segments and names of the stems.
+    configuration, and where the configuration is missing: transform, segments and stems are only there.
     """
     if FIRST_BLOCK not in tensors or "first_conv.weight" not in tensors:
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
+from unweave.families.base import require_plain_cpu
 from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
 from unweave.families.openunmix.recognise import recognise
 from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
@@ -38,11 +39,7 @@ def open_separator(spec: OpenUnmixSpec, folder: Path, runtime: Runtime) -> OpenU
 
     They run on the CPU alone: most of their time is spent in recurrent layers, which a graphics processor cannot split.
     """
-    if not runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
-            f"{runtime.precision}"
-        )
+    require_plain_cpu(spec.name, runtime)
     from unweave.engines.onnx import OnnxSession
 
     return OpenUnmixSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))

@@ -77,11 +77,9 @@ class _Builder:
     def _weights(self, name: str) -> tuple[Array, Array]:
         return self._array(f"{name}.weight"), self._array(f"{name}.bias")
 
-    def _convolution(
-        self, x: str, weight: Array, bias: Array | None, pads: list[int], group: int = 1, **more: Any
-    ) -> str:
+    def _convolution(self, x: str, weight: Array, bias: Array | None, pads: list[int], **more: Any) -> str:
         inputs = [x, self._graph.constant(weight)] + ([] if bias is None else [self._graph.constant(bias)])
-        return self._graph.add("Conv", inputs, kernel_shape=weight.shape[2:], pads=pads, group=group, **more)
+        return self._graph.add("Conv", inputs, kernel_shape=weight.shape[2:], pads=pads, **more)
 
     def _convolved(self, x: str, name: str, pads: list[int] | None = None, **more: Any) -> str:
         weight, bias = self._weights(name)

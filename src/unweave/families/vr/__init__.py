@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
+from unweave.families.base import require_plain_cpu
 from unweave.families.vr.recipe import VrSeparator, separate_track
 from unweave.families.vr.recognise import recognise
 from unweave.families.vr.spec import FORMAT_VERSION, NETWORK, VrSpec
@@ -25,11 +26,7 @@ def write_network(spec: VrSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: VrSpec, folder: Path, runtime: Runtime) -> VrSeparator:
     """The network that `write_network` left in ``folder``, ready to separate segments, on the CPU."""
-    if not runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{spec.name} runs on the CPU in float32 only, not with device {runtime.device} and precision "
-            f"{runtime.precision}"
-        )
+    require_plain_cpu(spec.name, runtime)
     from unweave.engines.onnx import OnnxSession
 
     return VrSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
