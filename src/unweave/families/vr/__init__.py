@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from unweave.engines.choose import Runtime
-from unweave.errors import OptionError
 from unweave.families.base import require_plain_cpu
 from unweave.families.vr.recipe import VrSeparator, separate_track
 from unweave.families.vr.recognise import recognise
