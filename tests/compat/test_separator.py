@@ -266,6 +266,12 @@ def test_waveforms_that_are_none(toy_separator, tmp_path, waveform, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("timeout", ["3", -1, float("nan")])
+def test_timeouts_that_are_none(toy_separator, timeout):
+    with pytest.raises(SpleeterError, match="timeout"):
+        toy_separator.join(timeout)
+
+
 def test_lists_and_other_floats_are_waveforms(toy_separator):
     waveform = tones(2000).T
     expected = toy_separator.separate(waveform)["vocals"]

@@ -216,3 +216,15 @@ def test_references_that_tell_more_stems_apart_than_the_model_does():
     )
     two = {"vocals": references["vocals"], "accompaniment": np.sum([*references.values()][1:], axis=0)}
     np.testing.assert_allclose(matched(two, references)["accompaniment"][0], two["accompaniment"], atol=1e-6)
+
+
+def test_without_a_mixture_no_stem_counts_twice(tmp_path):
+    folder = tmp_path / "data" / "song"
+    stems = {name: noise(N, seed=number) / 8 for number, name in enumerate(("vocals", "drums", "bass"))}
+    for name, stem in {**stems, "accompaniment": stems["drums"] + stems["bass"]}.items():
+        write(folder / f"{name}.wav", stem, RATE, bit_depth="32f")
+    (track,) = find_tracks(tmp_path / "data")
+    np.testing.assert_allclose(track.read().mixture, sum(stems.values()), atol=1e-6)
+    for name in ("drums", "bass"):
+        (folder / f"{name}.wav").unlink()
+    np.testing.assert_allclose(track.read().mixture, sum(stems.values()), atol=1e-6)

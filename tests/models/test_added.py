@@ -1,6 +1,7 @@
 import shutil
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,26 @@ def test_without_a_checkpoint(tmp_path, cache):
     (tmp_path / "text.tar.gz").write_text("not an archive")
     with pytest.raises(ModelError, match="not a usable folder"):
         add_model("mine", tmp_path / "text.tar.gz")
+
+
+def test_the_old_model_stays_where_the_new_one_cannot_take_its_place(brought, monkeypatch):
+    add_model("mine", brought)
+    rename = Path.rename
+
+    def failing(self, target):
+        if self.name == "model":
+            raise OSError(28, "no space left on device")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", failing)
+        with pytest.raises(ModelError, match="no space"):
+            add_model("mine", brought)
+    assert Separator("mine").stems == TOY.stems
+
+
+def test_added_again(brought):
+    add_model("mine", brought)
+    add_model("mine", brought)
+    assert added_names() == ["mine"]
+    assert Separator("mine").stems == TOY.stems

@@ -241,6 +241,23 @@ def test_a_description_of_other_stems_than_the_network_gives(exported, cache, ki
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["float32", "float16", "inside a constant"])
+def test_weights_of_a_graph_that_are_no_numbers(exported, kind, value):
+    path = exported / "x.onnx"
+    model = onnx.load(path)
+    array = np.array([1, value, 2], "float16" if kind == "float16" else "float32")
+    tensor = onnx.numpy_helper.from_array(array, "more")
+    if kind == "inside a constant":
+        model.graph.node.append(onnx.helper.make_node("Constant", [], ["more"], value=tensor))
+    else:
+        model.graph.initializer.append(tensor)
+    del model.metadata_props[1:]  # the checksum that only our own files have
+    onnx.save(model, path)
+    with pytest.raises(ModelError):
+        read_exported_spec(path)
+
+
 @pytest.mark.parametrize("damage", [
     "two outputs", "two inputs", "other axes", "no nodes", "weights elsewhere", "constant elsewhere",
     "branch elsewhere", "sparse elsewhere", "function elsewhere",

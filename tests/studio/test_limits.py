@@ -214,7 +214,8 @@ def test_a_disk_that_fails_is_said_so(make, monkeypatch, number):
 @pytest.mark.parametrize(
     "values",
     [{"max_seconds": float("nan")}, {"max_seconds": -1}, {"keep_days": float("inf")}, {"workers": 0},
-     {"max_disk_bytes": 0}, {"max_queued": 0}, {"port": 65536}, {"token": ""}],
+     {"max_disk_bytes": 0}, {"max_queued": 0}, {"port": 65536}, {"token": ""},
+     {"host": "0.0.0.0"}, {"host": "::"}],
 )  # fmt: skip
 def test_settings_that_make_no_sense(values):
     with pytest.raises(OptionError):

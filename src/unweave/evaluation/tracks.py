@@ -20,6 +20,7 @@ from unweave.types import Waveform
 log = logging.getLogger(__name__)
 
 MIXTURE_NAMES = ("mixture", "mix")
+SUMS = ("accompaniment", "instrumental", "no_vocals")  # of all stems but the vocals
 # The order of the streams in a MUSDB18 file (Native Instruments' stem format).
 MUSDB_STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 STEM_FILE = ".stem.mp4"
@@ -79,7 +80,10 @@ class Track:
         references = {name: part for name, part in fitted.items() if name not in MIXTURE_NAMES}
         mixture = next((fitted[name] for name in MIXTURE_NAMES if name in fitted), None)
         if mixture is None:
-            mixture = np.sum(list(references.values()), axis=0)
+            # The accompaniment would count twice where the stems that it is made of are there.
+            single = [name for name in references if name not in SUMS]
+            counted = single if set(single) - {"vocals"} else list(references)
+            mixture = np.sum([references[name] for name in counted], axis=0)
         spread = (max(lengths) - min(lengths)) / sample_rate
         notes = (f"its files differ in length by {spread:.1f} s",) if spread > SAME_LENGTH_SECONDS else ()
         return Recording(mixture, references, sample_rate, notes)

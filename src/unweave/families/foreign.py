@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import importlib
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,7 @@ from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
 from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
 from unweave.models.checkpoints import Tensors, read_tensors
-from unweave.models.files import file_crc32c, seal, sealed_or_temporary_folder
+from unweave.models.files import file_crc32c, replace_folder, seal, sealed_or_temporary_folder
 from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
@@ -91,8 +90,7 @@ def add_checkpoint(name: str, path: Path, configuration: Path | None = None) -> 
             staged.mkdir()
             write_foreign(spec, checkpoint.tensors, staged)
             seal(staged)
-            shutil.rmtree(target, ignore_errors=True)
-            staged.rename(target)
+            replace_folder(staged, target)
     except OSError as error:
         raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
     return spec

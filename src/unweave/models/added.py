@@ -14,7 +14,7 @@ from unweave.models.archives import ArchiveError, copy_limited, damage_told, mem
 from unweave.models.cache import added_folder
 from unweave.models.catalog import SHORT_NAMES, specs, weights_names
 from unweave.models.export import read_exported_spec
-from unweave.models.files import SEAL, seal
+from unweave.models.files import SEAL, replace_folder, seal
 from unweave.models.foreign import DESCRIPTION
 from unweave.models.network import has_checkpoint, load_unets, network_path
 from unweave.models.spec import MaskModelSpec
@@ -74,8 +74,7 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
                 _seal_trained(staged) if (staged / GRAPH).is_file() else _seal_checkpoint(staged, origin, configuration)
             )
             seal(staged)
-            shutil.rmtree(target, ignore_errors=True)
-            staged.rename(target)
+            replace_folder(staged, target)
     except ArchiveError as error:
         raise ModelError(f"{origin} is not a usable folder, .tar.gz or .zip: {error}") from error
     except OSError as error:

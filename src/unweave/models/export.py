@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import google_crc32c
 import numpy as np
 
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet_weights import UNetWeights, check_shapes, unets_from_arrays, unets_to_arrays
 from unweave.models.validate import check_spec, check_text, shown
@@ -193,24 +193,39 @@ def _read_onnx(path: Path) -> Any:
         raise ModelError(f"{path} is not an ONNX file, or is damaged: {error}") from error
     if not model.graph.node:
         raise ModelError(f"{path} is not an ONNX file, or is damaged: it contains no network")
-    if any(_has_external_data(part) for part in (model.graph, *model.functions)):
+    tensors = [tensor for part in (model.graph, *model.functions) for tensor in _tensors(part)]
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
         raise ModelError(f"{path} keeps its weights in other files; expected them inside the file")
+    try:
+        damaged = next((tensor.name for tensor in tensors if _has_non_finite_values(tensor)), None)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path} is not an ONNX file, or is damaged: {error}") from error
+    if damaged is not None:
+        raise ModelError(f"{path} is damaged: its weights are not finite numbers ({damaged})")
     return model
 
 
-def _has_external_data(part: Any) -> bool:
-    """Whether a graph or function, or a graph inside one of its nodes, names another file as the place of its data."""
-    import onnx
-
+def _tensors(part: Any) -> Iterator[Any]:
+    """All tensors of a graph or function, those in its nodes and in the graphs inside of them included."""
     attributes = [attribute for node in part.node for attribute in node.attribute]
-    tensors = [*getattr(part, "initializer", ())]
-    tensors += [tensor for each in attributes for tensor in (each.t, *each.tensors)]
+    yield from getattr(part, "initializer", ())
+    for attribute in attributes:
+        yield from (attribute.t, *attribute.tensors)
     sparse = [*getattr(part, "sparse_initializer", ())]
     sparse += [tensor for each in attributes for tensor in (each.sparse_tensor, *each.sparse_tensors)]
-    tensors += [half for tensor in sparse for half in (tensor.values, tensor.indices)]
-    graphs = [graph for each in attributes for graph in (each.g, *each.graphs)]
-    external = onnx.TensorProto.EXTERNAL
-    return any(tensor.data_location == external for tensor in tensors) or any(map(_has_external_data, graphs))
+    for tensor in sparse:
+        yield from (tensor.values, tensor.indices)
+    for attribute in attributes:
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _tensors(graph)
+
+
+def _has_non_finite_values(tensor: Any) -> bool:
+    """Whether a tensor of floats holds NaN or infinite values, which would make every stem of a song NaN."""
+    from onnx import TensorProto, numpy_helper
+
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+    return tensor.data_type in floats and not np.isfinite(numpy_helper.to_array(tensor).astype(np.float32)).all()
 
 
 def _check_graph(model: Any, spec: MaskModelSpec) -> None:

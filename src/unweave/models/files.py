@@ -24,6 +24,20 @@ _temporary: dict[Path, Path] = {}  # the folder that was wanted → the one that
 _turn = threading.Lock()
 
 
+def replace_folder(staged: Path, target: Path) -> None:
+    """Give the folder ``staged`` the name ``target``. An older folder of that name goes only once that is done."""
+    old = staged.with_name(f"{staged.name}-old")
+    if target.exists():
+        target.rename(old)
+    try:
+        staged.rename(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     """``folder``, filled by ``fill`` if it is not there yet or is not as it was sealed.
 

@@ -43,6 +43,8 @@ class Settings:
                 raise OptionError(f"expected {name} to be a number above 0, got {value}")
         if not 0 <= self.port <= 65535:
             raise OptionError(f"expected a port from 0 to 65535, got {self.port}")
+        if not self.is_local and self.token is None:
+            raise OptionError(f"anyone who can reach {self.host} could get in: give an access token")
         if self.token is not None and not self.token.strip():
             raise OptionError("the access token is empty, so anyone could get in; choose another one, or leave it out")
 

@@ -148,6 +148,8 @@ class Separator:
         Waits as long as it takes, or ``timeout`` seconds in all: then it raises `JoinTimeoutError`, which is also a
         TimeoutError, the work goes on, and `join` may be called again. Further errors are logged.
         """
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
+            raise SpleeterError(f"expected a timeout of 0 seconds or more, got {timeout!r}")
         deadline = None if timeout is None else time.monotonic() + timeout
         errors: list[BaseException] = []
         for task in self._own_tasks():
