@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from unweave.evaluation.scores import METRICS, NAN, Scores
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 
 
 def medians(scores: Sequence[Scores]) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from unweave.evaluation.metrics import BSS_METRICS, bss_eval, is_silent, sdr, si_sdr
 from unweave.evaluation.origin import Origin
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.types import Waveform
 
 WHOLE_METRICS = ("uSDR", "SI-SDR")

@@ -61,7 +61,7 @@ class Track:
         for name, source, stream in self._sources():
             if name in parts:
                 raise AudioReadError(f"{self.path} has several files for {name}")
-            with AudioReader(source) if stream is None else AudioReader(source, stream=stream) as reader:
+            with AudioReader(source, stream=stream) as reader:
                 blocks = list(reader)
                 if not blocks:
                     raise AudioReadError(f"{source} holds no audio samples")

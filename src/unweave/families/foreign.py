@@ -22,7 +22,7 @@ from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
 from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
 from unweave.models.checkpoints import Tensors, read_tensors
-from unweave.models.files import file_crc32c, replace_folder, seal, sealed_or_temporary_folder
+from unweave.models.files import file_crc32c, kept_network_folder, replace_folder, seal
 from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
@@ -154,12 +154,4 @@ def _network_folder(family: ForeignFamily, spec: ForeignModelSpec, description: 
     """The folder of the network, made from the weights if it was not yet."""
     told = f"{spec.family} {GRAPH_VERSION} {spec.settings} {file_crc32c(weights / ARRAYS)}"
     folder = graphs_folder() / f"{spec.family}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-    try:
-        return sealed_or_temporary_folder(
-            folder, lambda staged: family.write_network(description, read_arrays(weights), staged)
-        )
-    except OSError as error:
-        raise ModelError(
-            f"cannot keep the network in {folder.parent}: {error.strerror}. Set UNWEAVE_CACHE to a folder that can be "
-            "written"
-        ) from error
+    return kept_network_folder(folder, lambda staged: family.write_network(description, read_arrays(weights), staged))

@@ -44,10 +44,8 @@ def load(model: str, options: LoadOptions) -> Loaded:
 
 
 def load_resolved(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
-    """A model whose weights are on this machine, ready to separate; its licence is not asked about."""
-    family = _family(resolved.spec)
-    family.check(resolved.spec, options.runtime)
-    return family.load(resolved, options)
+    """A model whose weights are on this machine, ready to separate; licence and runtime were asked about before."""
+    return _family(resolved.spec).load(resolved, options)
 
 
 def _family(spec: ModelSpec) -> Family:

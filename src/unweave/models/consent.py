@@ -8,8 +8,8 @@ import os
 from datetime import datetime, timezone
 
 from unweave.errors import ConsentError
+from unweave.files import replace_file
 from unweave.models.cache import cache_folder
-from unweave.models.files import replace_file
 from unweave.models.spec import ModelSpec, WaveformModelSpec
 
 log = logging.getLogger(__name__)

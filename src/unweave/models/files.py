@@ -14,7 +14,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from unweave.files import replace_file as replace_file
+from unweave.errors import ModelError
 
 log = logging.getLogger(__name__)
 
@@ -120,3 +120,14 @@ def file_crc32c(path: Path) -> int:
         while block := file.read(1 << 20):
             checksum = google_crc32c.extend(checksum, block)
     return checksum
+
+
+def kept_network_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """As `sealed_or_temporary_folder`, for networks made from weights. Raises `ModelError` instead of OSError."""
+    try:
+        return sealed_or_temporary_folder(folder, fill)
+    except OSError as error:
+        raise ModelError(
+            f"cannot save the converted network in {folder.parent}: {error.strerror}. "
+            "Set UNWEAVE_CACHE to a writable folder"
+        ) from error

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from unweave.files import replace_file
 from unweave.models.cache import checksums_folder
 from unweave.models.fetch import file_sha256
-from unweave.models.files import file_crc32c, replace_file
+from unweave.models.files import file_crc32c
 from unweave.models.spec import WeightsFile
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unweave.errors import ModelError
 from unweave.models.cache import graphs_folder
-from unweave.models.files import sealed_or_temporary_folder
+from unweave.models.files import kept_network_folder
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet_weights import UNetWeights
 
@@ -48,13 +48,7 @@ def kept_network(
     told = json.dumps({field: asdict(spec)[field] for field in fields}, sort_keys=True)
     digest = hashlib.sha256(told.encode() + _identity(weights)).hexdigest()[:16]
     folder = graphs_folder() / f"{_folder_name(spec)}-{digest}-v{version}"
-    try:
-        return sealed_or_temporary_folder(folder, lambda staged: write(staged / NETWORK)) / NETWORK
-    except OSError as error:
-        raise ModelError(
-            f"cannot save the converted network in {folder.parent}: {error.strerror}. "
-            "Set UNWEAVE_CACHE to a writable folder"
-        ) from error
+    return kept_network_folder(folder, lambda staged: write(staged / NETWORK)) / NETWORK
 
 
 def _folded_path(spec: MaskModelSpec, location: Path) -> Path:

@@ -15,13 +15,13 @@ Three rewrites, each measured in ``docs/performance.md``:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from unweave.models.graph_builder import GraphBuilder
 from unweave.models.spec import MaskModelSpec
 from unweave.models.unet_weights import N_LAYERS, Convolution, Norm, UNetWeights
 
@@ -38,7 +38,7 @@ MIN_FILTERS_FOR_PHASES = 32
 
 def build_graph(unets: Sequence[UNetWeights], spec: MaskModelSpec) -> onnx.ModelProto:
     """The whole model: `INPUT` → `OUTPUT`, with any number of segments, frames and bins (multiples of 64)."""
-    graph = _Graph()
+    graph = GraphBuilder()
     masks = [graph.add("Unsqueeze", [_unet(graph, unet, spec), graph.constant([0])]) for unet in unets]
     stacked = graph.add("Concat", masks, axis=0)
     head = graph.add("Sigmoid", [stacked]) if spec.head == "sigmoid" else graph.add("Softmax", [stacked], axis=0)
@@ -60,25 +60,7 @@ def build_graph(unets: Sequence[UNetWeights], spec: MaskModelSpec) -> onnx.Model
     return model
 
 
-class _Graph:
-    """Nodes and constants in the making; names are given by counting."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def add(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
-        output = output or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def constant(self, array: npt.ArrayLike) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-
-def _unet(graph: _Graph, unet: UNetWeights, spec: MaskModelSpec) -> str:
+def _unet(graph: GraphBuilder, unet: UNetWeights, spec: MaskModelSpec) -> str:
     """One stem's network, up to the logits of its mask (segments, channels, frames, bins)."""
     skips = []
     x = INPUT
@@ -98,11 +80,11 @@ def _unet(graph: _Graph, unet: UNetWeights, spec: MaskModelSpec) -> str:
     return _interleave(graph, _dilated_in_phases(graph, x, unet.last))
 
 
-def _strided(graph: _Graph, x: str, conv: Convolution) -> str:
+def _strided(graph: GraphBuilder, x: str, conv: Convolution) -> str:
     return _convolution(graph, x, conv.kernel, conv.bias, pads=[1, 1, 2, 2], strides=[2, 2])
 
 
-def _transposed_phases(graph: _Graph, x: str, conv: Convolution) -> str:
+def _transposed_phases(graph: GraphBuilder, x: str, conv: Convolution) -> str:
     """The transposed convolution with its four output phases as channels: (n, 4 · outputs, height, width)."""
     if conv.kernel.shape[2] >= MIN_FILTERS_FOR_PHASES:
         phases = []
@@ -121,7 +103,7 @@ def _transposed_phases(graph: _Graph, x: str, conv: Convolution) -> str:
     )
 
 
-def _dilated_in_phases(graph: _Graph, phases: str, conv: Convolution) -> str:
+def _dilated_in_phases(graph: GraphBuilder, phases: str, conv: Convolution) -> str:
     """The last convolution on interleaved phases: (n, 4, height, width) → (n, 4 · channels, height, width).
 
     Output ``2m + p`` takes inputs ``2m + p − 3 + 2k``, k = 0 … 3, all of the phase ``1 − p``, at ``m − 2 + p + k``.
@@ -138,7 +120,7 @@ def _dilated_in_phases(graph: _Graph, phases: str, conv: Convolution) -> str:
 
 
 def _convolution(
-    graph: _Graph,
+    graph: GraphBuilder,
     x: str,
     kernel: npt.NDArray[np.float32],
     bias: npt.NDArray[np.float32],
@@ -156,17 +138,17 @@ def _convolution(
     )
 
 
-def _norm(graph: _Graph, x: str, norm: Norm) -> str:
+def _norm(graph: GraphBuilder, x: str, norm: Norm) -> str:
     scale, shift = norm.affine()
     inputs = [x, graph.constant(scale[:, None, None, None]), graph.constant(shift)]
     return graph.add("Conv", inputs, group=len(scale), kernel_shape=[1, 1])
 
 
-def _activation(graph: _Graph, x: str, kind: str) -> str:
+def _activation(graph: GraphBuilder, x: str, kind: str) -> str:
     if kind == "leaky_relu":
         return graph.add("LeakyRelu", [x], alpha=0.2)
     return graph.add({"relu": "Relu", "elu": "Elu"}[kind], [x])
 
 
-def _interleave(graph: _Graph, phases: str) -> str:
+def _interleave(graph: GraphBuilder, phases: str) -> str:
     return graph.add("DepthToSpace", [phases], blocksize=2, mode="DCR")

@@ -12,7 +12,7 @@ from typing import Any
 
 from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError, OptionError
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.separation.outcome import Outcome
 
 REPORT_FIELDS = ("file", "status", "error", "stems")

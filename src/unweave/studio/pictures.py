@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.stft import hann
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.studio.samples import read_samples
 
 N_FFT = 4096

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.types import Stems, Waveform
 
 CHANNELS = 2

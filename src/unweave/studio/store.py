@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.studio.disk import Disk
 from unweave.studio.refusals import Refused
 

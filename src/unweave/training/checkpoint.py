@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from unweave.errors import CheckpointError, OptionError
+from unweave.files import replace_file
 from unweave.models.export import spec_from_json
-from unweave.models.files import replace_file
 
 FILE = "checkpoint.pt"
 

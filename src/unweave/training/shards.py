@@ -175,7 +175,7 @@ def decoded_stems(track: TrainingTrack, sample_rate: int) -> list[tuple[str, Wav
 
 
 def _decode(file: StemFile, sample_rate: int) -> Waveform:
-    with AudioReader(file.path) if file.stream is None else AudioReader(file.path, stream=file.stream) as reader:
+    with AudioReader(file.path, stream=file.stream) as reader:
         resampler = Resampler(reader.sample_rate, sample_rate, CHANNELS)
         blocks = [resampler.push(to_stereo(block)) for block in reader]
         return np.concatenate([*blocks, resampler.flush(CHANNELS)], axis=1)

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from unweave.errors import CheckpointError
 from unweave.models.bands import BOTTLENECK, FRAMES_PER_CELL, N_HEADS, QUERY_WIDTH, SOFTEST, Band, bands_of
 from unweave.models.folding import groups_of
+from unweave.models.graph_builder import GraphBuilder
 from unweave.models.spec import MaskModelSpec
 
 INPUT, OUTPUT = "magnitudes", "estimates"
@@ -221,23 +222,12 @@ class _Network:
         return parts
 
 
-class _Graph:
-    """Nodes and constants in the making; names are given by counting."""
+class _Graph(GraphBuilder):
+    """What this network is made of, besides plain nodes."""
 
     def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+        super().__init__()
         self._slices: dict[tuple[str, int, int], str] = {}
-
-    def add(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
-        output = output or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def constant(self, array: npt.NDArray[Any]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
 
     def scalar(self, value: float) -> str:
         return self.constant(np.array(value, np.float32))

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from unweave.families.htdemucs.positions import frame_positions, sample_positions
 from unweave.families.htdemucs.spec import HTDemucsSpec
+from unweave.models.graph_builder import GraphBuilder
 
 Array = npt.NDArray[np.float32]
 
@@ -98,26 +99,15 @@ def build_graph(
     return model
 
 
-class _Graph:
-    """Nodes and constants in the making; names are given by counting."""
+class _Graph(GraphBuilder):
+    """The weights, and what this network is made of besides plain nodes."""
 
     def __init__(self, arrays: Mapping[str, Array], *, fused: bool) -> None:
+        super().__init__()
         self.arrays = arrays
         self.fused = fused
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
         self.n_values: dict[str, int] = {}
         self._shapes: dict[tuple[int, ...], str] = {}
-
-    def add(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
-        output = output or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def constant(self, array: npt.ArrayLike) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
 
     def number(self, value: float) -> str:
         return self.constant(np.float32(value))

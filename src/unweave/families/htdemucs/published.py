@@ -9,13 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from unweave.engines.choose import Runtime
-from unweave.errors import ModelError
 from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
 from unweave.families.htdemucs.family import NETWORK, parallel, separator_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.cache import graphs_folder
 from unweave.models.catalog import find_weights
-from unweave.models.files import sealed_or_temporary_folder
+from unweave.models.files import kept_network_folder
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ModelSpec, WaveformModelSpec
 
@@ -35,13 +34,7 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     description = HTDemucsSpec(stems=spec.stems, segment_samples=spec.segment_samples)
     digest = find_weights(spec.weights).files[0].sha256[:16]
     folder = graphs_folder() / f"htdemucs-{digest}-v{GRAPH_VERSION}"
-    try:
-        network = sealed_or_temporary_folder(folder, lambda staged: _write(description, exported, staged))
-    except OSError as error:
-        raise ModelError(
-            f"cannot keep the network in {folder.parent}: {error.strerror}. Set UNWEAVE_CACHE to a folder that can be "
-            "written"
-        ) from error
+    network = kept_network_folder(folder, lambda staged: _write(description, exported, staged))
     return Loaded(spec, separator_of(description, network, runtime), n_parallel=parallel(runtime))
 
 
