@@ -99,9 +99,9 @@ def _create(folder: Path) -> tuple[Path, FileIO]:
         path = folder / f"{PREFIX}{_kernel()}-{secrets.token_hex(6)}{SUFFIX}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags, 0o666)
-        _lock(handle)
+        _lock(handle, wait=True)  # `remove_orphans` may have it for a moment
         try:
-            # Between its making and its locking it looked like an orphan.
+            # Between its making and its locking it looked like an orphan, and may have been removed.
             if os.path.samestat(os.fstat(handle), path.stat()):
                 return path, FileIO(handle, "r+b")
         except FileNotFoundError:
@@ -109,14 +109,17 @@ def _create(folder: Path) -> tuple[Path, FileIO]:
         os.close(handle)
 
 
-def _lock(handle: int) -> bool:
-    """Lock an open file until it is closed; False if somebody else has it or the file system has no locks."""
+def _lock(handle: int, *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed; False if the file system has no locks.
+
+    If somebody else has it: False too, or with ``wait`` once they have closed it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True
