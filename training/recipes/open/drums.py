@@ -208,6 +208,25 @@ PROGRAMMED = [
             "bell": "drum_cowbell",
         },
     ),
+    _kit(
+        "uzu-drumkit",
+        "{0}",
+        {
+            "kick": [f"bd/{name}_bd_switchangel" for name in (10, 14, 15, 16, 17)]
+            + [f"bd/{name}_bd_mot4i" for name in (11, 12, 13)],
+            "snare": ["sd/10_sd_switchangel-bounce-2", "sd/11_sd_switchangel_3", r"sd/1(?P<hit>2|3)_sd_switchangel_2"],
+            "rim": ["rim/10_rim_switchangel", "rim/11_rim_switch_angel"],
+            "clap": ["cp/10_cp_switchangel", "cp/11_cp_mot4i"],
+            "low tom": "lt/10_lt_mot4i",
+            "mid tom": "mt/10_mt_mot4i",
+            "high tom": "ht/10_ht_mot4i",
+            "closed hat": [f"hh/{name}_hh_switchangel" for name in (10, 12, 13)] + ["hh/11_hh_mot4i", "hh/14_hh_mot4i"],
+            "open hat": [f"oh/{name}_oh_switchangel" for name in (10, 11, 12, 13)],
+            "crash": ["cr/10_cr_switchangel", "cr/11_cr_mot4i"],
+            "ride": "rd/10_rd_switchangel",
+            "bell": "cb/10_perc_switchangel",
+        },
+    ),
 ]
 # Several machines, of which any sound goes with any.
 MACHINES = _kit(

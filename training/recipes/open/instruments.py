@@ -33,7 +33,7 @@ class Instrument:
 
     folder: str
     pattern: str
-    kind: str  # piano, bass, acoustic, electric, voice
+    kind: str  # piano, bass, acoustic, electric, organ, saxophone, voice
     release: float = 0.12  # seconds in which a released note falls by 60 dB, times five
     lowest: int | None = None  # the key of names without an octave
     octaves: int = 0  # by which names lie below what sounds
@@ -48,6 +48,12 @@ INSTRUMENTS = [
     Instrument("karoryfer.emilyguitar/notes", r"([a-g]b?)(\d)_[a-z]+_rr\d", "electric"),
     Instrument("karoryfer.shinyguitar/Samples/acoustic", r"([a-g]b?)(\d)_vl\d_rr\d_1", "acoustic"),
     Instrument("spanish-classical-guitar/samples", r"([A-G]#?)(\d)", "acoustic", 0.3),
+    Instrument(
+        "Discord-SFZ-GM-Bank/Discord GM/Melodic/026-Acoustic Guitar (steel)",
+        r"MartinGM2_()(\d+)_.*",
+        "acoustic",
+        0.3,
+    ),
     Instrument("karoryfer.growlybass/sustain", r"([a-g]b?)(\d)_[a-z]+_rr\d", "bass", octaves=-1),
     Instrument("karoryfer.growlybass/staccato", r"([a-g]b?)(\d)_staccato_rr\d", "bass", octaves=-1),
     Instrument("karoryfer.meatbass/Samples/pizz", r"([a-g]b?)(\d)_vl\d_rr\d", "bass"),
@@ -57,12 +63,28 @@ INSTRUMENTS = [
         for strings in ("fetuccine", "linguine", "spaghetti", "tagliatelle")
     ),
     Instrument("karoryfer.swagbass/notes", r"([a-g]b?)(\d)_[fp]+_rr\d", "bass", octaves=-1),
+    Instrument(
+        "Discord-SFZ-GM-Bank/Discord GM/Melodic/034-Electric Bass (finger)",
+        r"killer_bass_([a-g]b?)(\d)_vl\d",
+        "bass",
+        octaves=-1,
+    ),
     Instrument("electric-bass-YR/samples/finger", r"([A-G]#?)()", "bass", lowest=28),
     Instrument("electric-bass-YR/samples/pick", r"([A-G]#?)()", "bass", lowest=28),
     Instrument("SplendidGrandPiano/Samples", r"(?:PP|Mp|Mf|MF|FF) ([A-G]#?)(\d)", "piano", 0.25, octaves=1),
     Instrument("BengtNilsson.HeadroomPiano/Samples", r"HEADROOM PIANO LEVEL\d CLOSE ()(\d+)", "piano", 0.25),
     Instrument("BengtNilsson.HeadroomPiano/Samples", r"HEADROOM PIANO LEVEL\d DECCA ()(\d+)", "piano", 0.25),
     Instrument("upright-piano-KW/samples", r"([A-G]#?)(\d)v[LH]", "piano", 0.25),
+    Instrument("GregSullivan.E-Pianos/CP80/Samples", r"()(\d+)-[A-G]#?\d-[A-Z]+", "piano", 0.25),
+    Instrument("GregSullivan.E-Pianos/Pianet T/Samples", r"()(\d+)_[A-G]#?\d_(?:FF|P)", "piano", 0.2),
+    Instrument("GregSullivan.E-Pianos/Wurlitzer EP200/Samples", r"([a-g]b?)(\d)(?:pp|mp|ff?)", "piano", 0.2),
+    *(
+        Instrument("karoryfer.caveman-cosmonaut/Samples", rf"{stop}_([a-g]b?)(\d)", "organ", 0.05)
+        for stop in ("all_all_all", "clarinet", "flutes", "tremolo", "trombone", "trompette", "violin")
+    ),
+    Instrument("karoryfer.weresax/Samples/alto", r"([a-g]b?)(\d)_[fp]_rr\d_cnd", "saxophone", octaves=1),
+    Instrument("karoryfer.weresax/Samples/alto", r"([a-g]b?)(\d)_[fp]_rr\d_dnm", "saxophone", octaves=1),
+    Instrument("karoryfer.bear-sax/Samples", r"([a-g]b?)(\d)_looped_[a-z]+", "saxophone", octaves=1),
     Instrument("hitsuboku-kumi-chn", r"([A-D])(\d)/_.*", "voice", 0.05),  # Hitsuboku Kumi, by Cubialpha
     Instrument("scottpoid-ja", r"([A-G])(\d)/_.*・.*", "voice", 0.05),  # SCOTTPOID, by Scott
 ]

@@ -78,6 +78,10 @@ def _kind_of(program):
         return "acoustic"
     if program in (26, 27, 28):
         return "electric"
+    if program in range(16, 21):
+        return "organ"
+    if program in range(64, 68):
+        return "saxophone"
     return "distorted" if program in (29, 30, 31) else None
 
 

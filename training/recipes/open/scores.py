@@ -193,7 +193,7 @@ def band(drums, random):
     new.tracks.append(_part(0, 33, bass, length, stops, random))
     for channel in range(1, 2 + int(random.random() < 0.5)):  # one guitar or two
         is_power = random.random() < 0.4
-        program = int(random.choice([29, 30] if is_power else [25, 26, 27, 28, 48, 50, 81, 89]))
+        program = int(random.choice([29, 30] if is_power else [16, 18, 25, 26, 27, 28, 48, 50, 81, 89]))
         pattern = GUITAR_PATTERNS[random.integers(len(GUITAR_PATTERNS))]
         chords = [(at, [root(at, 40), root(at, 40) + 7] + ([] if is_power else [third(at, 52)])) for at in on(pattern)]
         new.tracks.append(_part(channel, program, chords, length, random.uniform(0.3, 1.0), random))
