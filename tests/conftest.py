@@ -1,5 +1,11 @@
 """Fixtures: one loaded official model for all tests, and caches of their own for those that fill one."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each processor: with as many threads in each, they would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from tests.helpers.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - pytest's hooks

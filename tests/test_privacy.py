@@ -38,41 +38,52 @@ try:
 finally:
     time.sleep({WATCHED_SECONDS})
 """
+RUNS = {"api": API, "command": COMMAND, "openvino": OPENVINO}
 ASKS = "import socket\ntry: socket.getaddrinfo('unweave.invalid', 80)\nexcept OSError: pass"
 
 
-@pytest.fixture
-def traced(tmp_path):
-    """Runs Python code under strace, in a home of its own; returns the calls that reach for the network."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    home = tmp_path / "home"
-    home.mkdir()
-    soundfile.write(tmp_path / "song.wav", noise(44100).T, 44100)
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
-    def run(code):
-        (tmp_path / "code.py").write_text(code)
+
+class Traced:
+    """A Python program under strace, in a home of its own."""
+
+    def __init__(self, folder, code):
+        self._folder, self._home = folder, folder / "home"
+        self._home.mkdir(parents=True)
+        soundfile.write(folder / "song.wav", noise(44100).T, 44100)
+        (folder / "code.py").write_text(code)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "UNWEAVE_", "XDG_"))}
-        environment = {**kept, "HOME": str(home), "PYTHONPATH": str(SOURCE), "CI": ""}
-        command = ["strace", "-f", "-qq", "-e", "trace=%network", "-o", tmp_path / "trace", sys.executable, "code.py"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        lines = (tmp_path / "trace").read_text().splitlines()
+        environment = {**kept, "HOME": str(self._home), "PYTHONPATH": str(SOURCE), "CI": ""}
+        command = ["strace", "-f", "-qq", "-e", "trace=%network", "-o", folder / "trace", sys.executable, "code.py"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self._process = subprocess.Popen(command, cwd=folder, env=environment, **pipes, text=True)
+
+    def calls(self):
+        """The calls that reach for the network, once the program has ended."""
+        _, errors = self._process.communicate(timeout=300)
+        assert self._process.returncode == 0, errors
+        lines = (self._folder / "trace").read_text().splitlines()
         return [line for line in lines if re.search(r"AF_INET|nscd|sendmmsg|sendto\(", line)]
 
-    run.home = home
-    return run
+    def left(self):
+        """What it has left in the home, beside our own cache."""
+        files = [path.relative_to(self._home) for path in self._home.rglob("*") if path.is_file()]
+        return [path for path in files if path.parts[:2] != (".cache", "unweave")]
 
 
-def test_a_question_to_a_name_server_would_be_seen(traced):
-    assert traced(ASKS)
+@needs_strace
+def test_a_question_to_a_name_server_would_be_seen(tmp_path):
+    assert Traced(tmp_path, ASKS).calls()
 
 
-@pytest.mark.parametrize("code", [API, COMMAND, OPENVINO], ids=["api", "command", "openvino"])
-def test_a_whole_run_asks_nobody_and_leaves_no_identity(traced, code):
-    assert traced(code) == []
-    left = [path.relative_to(traced.home) for path in traced.home.rglob("*") if path.is_file()]
-    assert [path for path in left if path.parts[:2] != (".cache", "unweave")] == []
+@needs_strace
+def test_whole_runs_ask_nobody_and_leave_no_identity(tmp_path):
+    """All at once, since they wait longer than they work."""
+    runs = {name: Traced(tmp_path / name, code) for name, code in RUNS.items()}
+    for name, run in runs.items():
+        assert run.calls() == [], name
+        assert run.left() == [], name
 
 
 def test_what_the_user_decided_about_telemetry_is_kept(monkeypatch):

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -32,7 +33,7 @@ pytestmark = [
     pytest.mark.xdist_group("ray"),
 ]
 
-N_FILES = 200
+N_FILES = 80
 
 
 def catalogue(folder, n_files, n_samples=20_000):
@@ -45,7 +46,25 @@ def work(source, target, toy_json):
     return Work(Place(str(source)), Place(str(target)), str(toy_json), OutputOptions(), None, {"threads": 1})
 
 
-def test_two_hundred_files_and_three_killed_workers(toy_json, tmp_path):
+RAY = """
+import sys, ray
+print(ray.init(address="local", num_cpus=2, include_dashboard=False).address_info["address"], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Where a Ray runs that most tests share: starting one takes seconds."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    environment = {**os.environ, "UNWEAVE_CACHE": cache, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", RAY], **pipes, text=True, env=environment) as process:
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def test_eighty_files_and_three_killed_workers(toy_json, tmp_path):
     source = catalogue(tmp_path / "in", N_FILES)
     seen, killed = [], []
 
@@ -54,7 +73,7 @@ def test_two_hundred_files_and_three_killed_workers(toy_json, tmp_path):
 
         def kill():
             while len(killed) < 3:
-                if len(seen) >= 40 * (len(killed) + 1):
+                if len(seen) >= N_FILES // 5 * (len(killed) + 1):
                     process = ray.get(actors[len(killed) % 2].process_number.remote())
                     os.kill(process, signal.SIGKILL)
                     killed.append(process)
@@ -76,19 +95,19 @@ def test_two_hundred_files_and_three_killed_workers(toy_json, tmp_path):
     assert len((tmp_path / "out" / FILE).read_text().splitlines()) == N_FILES
 
 
-def test_running_again_does_what_is_missing_and_reports_what_is_broken(toy_json, tmp_path):
+def test_running_again_does_what_is_missing_and_reports_what_is_broken(toy_json, tmp_path, address):
     source = catalogue(tmp_path / "in", 3)
     (source / "broken.mp3").write_bytes(b"no audio")
     chosen = work(source, tmp_path / "out", toy_json)
-    summary = run_on_ray(chosen, workers=1)
+    summary = run_on_ray(chosen, address=address, workers=1)
     assert (summary.done, len(summary.failed)) == (3, 1)
     assert "broken.mp3" in summary.failed[0].name
     (tmp_path / "out" / "disc 1" / "001" / "vocals.wav").unlink()
-    again = run_on_ray(chosen, workers=1)
+    again = run_on_ray(chosen, address=address, workers=1)
     assert (again.done, again.skipped, len(again.failed)) == (1, 2, 1)
 
 
-def test_changed_songs_and_settings_are_done_again(toy_json, tmp_path):
+def test_changed_songs_and_settings_are_done_again(toy_json, tmp_path, address):
     """A journal says what was done, not the names that are there; and it is the one of ``unweave separate``."""
     from unweave.cli.main import app
 
@@ -99,7 +118,7 @@ def test_changed_songs_and_settings_are_done_again(toy_json, tmp_path):
     chosen = work(source, out, toy_json)
 
     def counts(work):
-        summary = run_on_ray(work, workers=1)
+        summary = run_on_ray(work, address=address, workers=1)
         return summary.done, summary.skipped, len(summary.failed)
 
     assert counts(chosen) == (2, 0, 0)
@@ -112,11 +131,12 @@ def test_changed_songs_and_settings_are_done_again(toy_json, tmp_path):
     assert result.output.count("kept") == 4
 
 
-def test_two_songs_of_one_name_and_stems_that_would_overwrite_songs(toy_json, tmp_path):
+def test_two_songs_of_one_name_and_stems_that_would_overwrite_songs(toy_json, tmp_path, address):
     source = tmp_path / "in"
     first, second = write(source / "song.flac", tones(9000)), write(source / "song.wav", tones(5000))
     results = []
-    summary = run_on_ray(work(source, tmp_path / "out", toy_json), workers=1, on_result=results.append)
+    chosen = work(source, tmp_path / "out", toy_json)
+    summary = run_on_ray(chosen, address=address, workers=1, on_result=results.append)
     assert (summary.done, summary.skipped, len(summary.failed)) == (1, 0, 1)
     assert str(second) in summary.failed[0].error
     assert str(first) in summary.failed[0].error
@@ -128,7 +148,7 @@ def test_two_songs_of_one_name_and_stems_that_would_overwrite_songs(toy_json, tm
     chosen = dataclasses.replace(
         work(source, source, toy_json), output=OutputOptions(filename_format="{filename}_{stem}.{codec}")
     )
-    summary = run_on_ray(chosen, workers=1)
+    summary = run_on_ray(chosen, address=address, workers=1)
     assert other.read_bytes() == before
     assert sorted(result.name for result in summary.failed) == ["song.flac", "song.wav"]
     assert all("would overwrite the input" in result.error for result in summary.failed)
@@ -161,11 +181,11 @@ def test_errors_of_ray_are_one_line_without_colours():
 
 
 @pytest.mark.parametrize("change", [{"model": "no-such-model"}, {"stems": ("kazoo",)}])
-def test_what_no_worker_can_do_is_one_line(toy_json, tmp_path, change):
+def test_what_no_worker_can_do_is_one_line(toy_json, tmp_path, address, change):
     source = catalogue(tmp_path / "in", 1)
     chosen = dataclasses.replace(work(source, tmp_path / "out", toy_json), **change)
     with pytest.raises(UnweaveError, match=r"no-such-model|kazoo") as caught:
-        run_on_ray(chosen, workers=1)
+        run_on_ray(chosen, address=address, workers=1)
     assert "Traceback" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
 

@@ -115,15 +115,19 @@ class Studio:
         return until(arrived, f"the first stems of {identifier}")
 
 
-@pytest.fixture
-def toy_model(tmp_path, cache):
+def add_toy(folder):
     """The toy as an added model, which needs no network."""
     from unweave.models.added import add_model
 
-    (tmp_path / "toy").mkdir()
-    path = write_toy(tmp_path / "toy")
-    checkpoint = tmp_path / "toy" / json.loads(path.read_text())["model_dir"]
+    (folder / "toy").mkdir()
+    path = write_toy(folder / "toy")
+    checkpoint = folder / "toy" / json.loads(path.read_text())["model_dir"]
     add_model("toy", checkpoint, path)
+
+
+@pytest.fixture
+def toy_model(tmp_path, cache):
+    add_toy(tmp_path)
 
 
 @pytest.fixture
@@ -146,6 +150,20 @@ def make_studio(tmp_path, toy_model, studios):
         return studios[-1]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def shared_studio(tmp_path_factory):
+    """A studio for those tests of a file that ask it for what it refuses; what is in it is any of theirs."""
+    folder = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNWEAVE_CACHE", str(folder / "cache"))
+        patch.delenv("MODEL_PATH", raising=False)
+        add_toy(folder)
+        command = [sys.executable, "-m", "unweave", "studio", "--no-browser", "--folder", folder / "studio", "--port"]
+        studio = Studio(folder / "studio", command)
+    yield studio
+    studio.stop()
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from tests.studio.conftest import names_below
 
 
 @pytest.fixture
-def outside(tmp_path):
+def outside(shared_studio):
     """Everything beside the studio's folder must stay as it is."""
+    folder = shared_studio.folder.parent
 
     def paths():
-        own = (str(tmp_path / "studio"), str(tmp_path / "cache"))
-        return {path for path in names_below(tmp_path) if not path.startswith(own)}
+        own = (str(folder / "studio"), str(folder / "cache"))
+        return {path for path in names_below(folder) if not path.startswith(own)}
 
     before = paths()
     yield
@@ -28,29 +29,29 @@ def outside(tmp_path):
 @pytest.mark.parametrize(
     "name", ["../../evil.wav", "/etc/evil.wav", "..\\..\\evil.wav", "a\0b.wav", "x" * 900, "", "."]
 )
-def test_names_never_reach_the_file_system(studio, song, outside, name):
-    response = studio.upload(song.read_bytes(), name=name)
+def test_names_never_reach_the_file_system(shared_studio, song, outside, name):
+    response = shared_studio.upload(song.read_bytes(), name=name)
     assert response.status_code == 201
-    job = studio.wait(response.json()["id"])
+    job = shared_studio.wait(response.json()["id"])
     assert "/" not in job["name"]
     assert len(job["name"]) <= 200
-    assert {path.name for path in (studio.folder / "jobs" / job["id"]).iterdir()} <= {
+    assert {path.name for path in (shared_studio.folder / "jobs" / job["id"]).iterdir()} <= {
         "source", "job.json", "stem-0.f32", "stem-1.f32",
     }  # fmt: skip
-    disposition = studio.get(f"/api/jobs/{job['id']}/mix").headers["content-disposition"]
+    disposition = shared_studio.get(f"/api/jobs/{job['id']}/mix").headers["content-disposition"]
     assert "/" not in disposition.replace("utf-8''", "")
 
 
 @pytest.mark.parametrize("identifier", ["..", "%2e%2e", "..%2f..%2fetc", "0" * 16, "x", "0123456789abcdeg"])
-def test_jobs_that_there_are_not(studio, identifier):
+def test_jobs_that_there_are_not(shared_studio, identifier):
     for path in ("", "/events", "/stems/vocals/samples", "/mix", "/stems.zip"):
-        assert studio.get(f"/api/jobs/{identifier}{path}").status_code == 404
-    assert studio.request("DELETE", f"/api/jobs/{identifier}").status_code in (404, 405)
+        assert shared_studio.get(f"/api/jobs/{identifier}{path}").status_code == 404
+    assert shared_studio.request("DELETE", f"/api/jobs/{identifier}").status_code in (404, 405)
 
 
 @pytest.mark.parametrize("path", ["/../app.py", "/..%2fapp.py", "/%2e%2e/app.py", "//etc/passwd"])
-def test_the_page_has_no_way_out(studio, path):
-    with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as connection:
+def test_the_page_has_no_way_out(shared_studio, path):
+    with socket.create_connection(("127.0.0.1", shared_studio.port), timeout=10) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert b"404" in answer.split(b"\r\n")[0]
@@ -71,12 +72,12 @@ def disguises():
 
 
 @pytest.mark.parametrize("name", disguises())
-def test_only_audio_is_decoded(studio, outside, name):
-    response = studio.upload(disguises()[name])
+def test_only_audio_is_decoded(shared_studio, outside, name):
+    before = shared_studio.get("/api/jobs").json(), sorted((shared_studio.folder / "jobs").iterdir())
+    response = shared_studio.upload(disguises()[name])
     assert response.status_code == 415, response.text
     assert "no audio" in response.json()["detail"]
-    assert studio.get("/api/jobs").json() == []
-    assert not list((studio.folder / "jobs").iterdir())
+    assert (shared_studio.get("/api/jobs").json(), sorted((shared_studio.folder / "jobs").iterdir())) == before
 
 
 def test_empty_and_oversized_uploads(make_studio, tmp_path):
@@ -141,8 +142,8 @@ def test_requests_from_other_sites_are_refused(studio, song):
     assert response.status_code == 201
 
 
-def test_another_name_for_this_machine_is_refused(studio):
-    assert studio.get("/api/jobs", headers={"Host": "rebound.example"}).status_code == 421
+def test_another_name_for_this_machine_is_refused(shared_studio):
+    assert shared_studio.get("/api/jobs", headers={"Host": "rebound.example"}).status_code == 421
 
 
 def test_a_token_guards_a_server_for_others(make_studio, song):
@@ -162,15 +163,15 @@ def test_a_token_guards_a_server_for_others(make_studio, song):
 
 
 @pytest.mark.parametrize("model", ["/etc/passwd", "../../x.onnx", "nothing", "toy+/etc/x", "toy*0", ""])
-def test_models_are_names(studio, song, model):
-    assert studio.upload(song, model=model).status_code == 422
+def test_models_are_names(shared_studio, song, model):
+    assert shared_studio.upload(song, model=model).status_code == 422
 
 
 @pytest.mark.parametrize(
     "query", ["gain=tuba:3", "gain=vocals:x", "gain=vocals:nan", "gain=vocals:99", "format=exe", "pan=vocals:7",
               "bit_depth=9", "bitrate=x"]
 )  # fmt: skip
-def test_mixes_that_make_no_sense(studio, song, query):
-    job = studio.wait(studio.upload(song).json()["id"])
-    assert studio.get(f"/api/jobs/{job['id']}/mix?{query}").status_code == 422
-    studio.no_exports_left()
+def test_mixes_that_make_no_sense(shared_studio, song, query):
+    job = shared_studio.wait(shared_studio.upload(song).json()["id"])
+    assert shared_studio.get(f"/api/jobs/{job['id']}/mix?{query}").status_code == 422
+    shared_studio.no_exports_left()

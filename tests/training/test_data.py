@@ -11,7 +11,7 @@ from unweave import OptionError
 from unweave.training import shards as shards_module
 from unweave.training.plan import AugmentationPlan, SourcePlan
 from unweave.training.sampler import Sampler
-from unweave.training.shards import prepare_shards
+from unweave.training.shards import Shards, prepare_shards
 from unweave.training.tracks import find_training_tracks, stem_of
 
 PLAIN = AugmentationPlan(remix=0, absent=0)
@@ -126,6 +126,25 @@ def test_without_remix_stems_are_of_one_song_and_moment(tmp_path, tracks):
             part = song[..., start : start + 4000]
             errors.append(np.abs(part - segment[..., : part.shape[-1]]).max())
         assert min(errors) < 1e-3
+
+
+def test_songs_of_one_name_in_two_sources_are_not_mixed(tmp_path):
+    """With the stems of either song silent in the other, no segment may hear both."""
+    folders = []
+    for number, (source, stem) in enumerate((("one", "vocals"), ("two", "drums"))):
+        folders.append(tmp_path / source)
+        for name in STEMS:
+            waveform = stems(number)[name] if name == stem else np.zeros((2, 8 * RATE), np.float32)
+            write_wav(folders[-1] / "intro" / f"{name}.wav", waveform)
+    parts = [
+        prepare_shards(find_training_tracks(SourcePlan(folder), STEMS), tmp_path / "cache", RATE) for folder in folders
+    ]
+    shards = Shards([folder for part in parts for folder in part.folders])
+    assert [sorted(song) for song in shards.songs] == [sorted(STEMS)] * 2
+    batch = Sampler(shards, STEMS, segment_samples=RATE, batch_size=20, plan=PLAIN, seed=0).batch(0)
+    heard = np.abs(batch).max(axis=(2, 3)) > 1e-4
+    assert heard.sum(axis=0).tolist()[:2] > [0, 0]
+    assert not (heard[:, 0] & heard[:, 1]).any()
 
 
 def test_absent_stems_are_silent_but_never_all(tmp_path, tracks):

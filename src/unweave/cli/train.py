@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
 
@@ -82,13 +83,24 @@ def run_training(
             command=command,
         )
     if not result.is_main:
-        return
+        _leave()
     if not result.is_finished:
         print(f"stopped at step {result.state.step}; run the same command to continue", file=sys.stderr)
         if interrupted.is_set():
             sys.exit(EXIT_INTERRUPTED)
         return
     print(f"{result.folder}: use it with -p {result.folder}/model.onnx, or unweave models add NAME {result.folder}")
+
+
+def _leave() -> NoReturn:
+    """End a process that has nothing more to do, without Python's own end.
+
+    PyTorch's threads may hold a tensor of the last exchange between the processes for a moment longer. If Python ends
+    meanwhile, letting go of it aborts the process, and the launcher then stops all the others.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _plan(configuration: Path, data: Path | None) -> Plan:

@@ -62,17 +62,28 @@ def _run(
     config = uvicorn.Config(
         app, log_level="info" if verbose else "warning", timeout_graceful_shutdown=2, server_header=False
     )
+    address = f"http://{name}:{listener.getsockname()[1]}/{token}"
     with suppress(KeyboardInterrupt):
-        announce(f"http://{name}:{listener.getsockname()[1]}/{token}")
-        _Server(config, app.state.stopping, verbose).run([listener])
+        _Server(config, app.state.stopping, lambda: announce(address), verbose).run([listener])
 
 
 class _Server(uvicorn.Server):
-    """Tells those who are listening to a job that the server ends; they would keep it waiting."""
+    """Calls ``on_start`` once it can be interrupted in good order.
 
-    def __init__(self, config: uvicorn.Config, stopping: threading.Event, verbose: bool) -> None:
+    At its end it tells those who are listening to a job; they would keep it waiting.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, stopping: threading.Event, on_start: Callable[[], None], verbose: bool
+    ) -> None:
         super().__init__(config)
-        self._stopping, self._is_verbose = stopping, verbose
+        self._stopping, self._on_start, self._is_verbose = stopping, on_start, verbose
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once, in the loop."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called once for each interrupt."""

@@ -43,12 +43,9 @@ class Sampler:
             raise OptionError(f"there are no files of {', '.join(missing)} to train on")
         self._silences = np.array([plan.rare.get(stem, plan.absent) for stem in stems])
         self._chances = [_chances(clips, shards.sample_rate) for clips in self._by_stem]
-        tracks: dict[str, dict[str, Clip]] = {}
-        for clip in shards.clips:
-            if clip.n_samples:
-                tracks.setdefault(clip.track, {})[clip.stem] = clip
+        songs = [{stem: clip for stem, clip in song.items() if clip.n_samples} for song in shards.songs]
         # A track that has one stem only is no mixture; several make one, the others being silent in it.
-        self._whole = [clips for clips in tracks.values() if len(clips) > 1]
+        self._whole = [clips for clips in songs if len(clips) > 1]
         longest = [max(clips.values(), key=lambda clip: clip.n_samples) for clips in self._whole]
         self._whole_chances = _chances(longest, shards.sample_rate) if longest else None
 

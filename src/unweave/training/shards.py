@@ -61,15 +61,22 @@ class Shards:
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = tuple(folders)
         self.clips: list[Clip] = []
+        self.songs: list[dict[str, Clip]] = []  # the clips of each track by stem; tracks of one name stay apart
         self._paths: list[Path] = []
         for folder in folders:
             index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
             self.sample_rate: int = index["sample_rate"]
             before = len(self._paths) * SHARD_SAMPLES
-            for clip in index["clips"]:
-                clip["active_seconds"] = tuple(clip["active_seconds"])
-                clip["start"] += before
-                self.clips.append(Clip(**clip))
+            song: dict[str, Clip] = {}
+            for fields in index["clips"]:
+                fields["active_seconds"] = tuple(fields["active_seconds"])
+                fields["start"] += before
+                clip = Clip(**fields)
+                if not song or clip.stem in song or clip.track != next(iter(song.values())).track:
+                    song = {}
+                    self.songs.append(song)
+                song[clip.stem] = clip
+                self.clips.append(clip)
             self._paths += sorted(folder.glob("*.i16"))
 
     @cached_property

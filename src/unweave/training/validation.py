@@ -99,12 +99,9 @@ class Validator:
 
 def _windows(shards: Shards, n_samples: int, n_segments: int) -> Iterator[tuple[dict[str, Clip], int]]:
     """Evenly spread windows over all tracks: (clips by stem, first sample)."""
-    tracks: dict[str, dict[str, Clip]] = {}
-    for clip in shards.clips:
-        tracks.setdefault(clip.track, {})[clip.stem] = clip
     places = [
         (clips, start)
-        for clips in tracks.values()
+        for clips in shards.songs
         for start in range(0, max(1, next(iter(clips.values())).n_samples - n_samples // 2), n_samples)
         if any(clip.active_seconds for clip in clips.values())
     ]
