@@ -38,9 +38,14 @@ def test_nothing_is_cut_off_after_600_seconds(slow_toy, tmp_path):
 PEAK = """
 import sys
 from unweave import Separator
-Separator(sys.argv[1], threads=2).separate_file(sys.argv[2], sys.argv[3])
+Separator(sys.argv[1], threads=int(sys.argv[4])).separate_file(sys.argv[2], sys.argv[3])
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
+
+
+def peak_kilobytes(toy, song, out, n_threads):
+    command = [sys.executable, "-c", PEAK, *map(str, (toy, song, out, n_threads))]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -48,10 +53,18 @@ def test_memory_does_not_grow_with_the_length(slow_toy, tmp_path):
     peaks = []
     for minutes in (2, 2, 20):  # the first run also converts the model
         path = write(tmp_path / f"{minutes}.wav", noise(8000 * 60 * minutes, 1), 8000)
-        command = [sys.executable, "-c", PEAK, str(slow_toy), str(path), str(tmp_path / "out")]
-        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    # In kilobytes; the 18 minutes more are 69 MB for the song alone, and as much for each stem.
+        peaks.append(peak_kilobytes(slow_toy, path, tmp_path / "out", 2))
+    # The 18 minutes more are 69 MB for the song alone, and as much for each stem.
     assert peaks[2] < peaks[1] + 40_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_by_the_number_of_threads(slow_toy, tmp_path):
+    """Each thread has a segment of its own in hand, some 1 MB here, and not a share of the song."""
+    path = write(tmp_path / "song.wav", noise(8000 * 240, 1), 8000)
+    peak_kilobytes(slow_toy, path, tmp_path / "out", 1)  # converts the model
+    alone, many = (peak_kilobytes(slow_toy, path, tmp_path / "out", n_threads) for n_threads in (1, 16))
+    assert many < alone + 15 * 2_500
 
 
 def test_weights_are_loaded_once_for_many_files(toy_json, tmp_path, monkeypatch):
