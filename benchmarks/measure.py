@@ -14,7 +14,7 @@ import numpy as np
 
 from unweave import AudioWriter
 from unweave.audio.formats import find_format
-from unweave.models.catalog import find_spec
+from unweave.models.catalogue.official import find_spec
 from unweave.models.export import export_safetensors
 from unweave.models.hub import ensure_weights
 from unweave.models.network import load_unets

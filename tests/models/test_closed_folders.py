@@ -36,10 +36,10 @@ print(*stems)
 CONSENT = """
 import logging
 logging.basicConfig(format="%(message)s", level=logging.WARNING)
-from unweave.models.catalog import HTDEMUCS
+from unweave.models.catalogue.official import find_spec
 from unweave.models.consent import require_consent
-require_consent(HTDEMUCS, True)
-require_consent(HTDEMUCS, False)
+require_consent(find_spec("htdemucs"), True)
+require_consent(find_spec("htdemucs"), False)
 print("consented")
 """
 

@@ -14,7 +14,7 @@ from unweave import Separator
 from unweave.errors import DownloadError, ModelError
 from unweave.models import hub
 from unweave.models.added import GRAPH, WEIGHTS, add_model, added_model_folder
-from unweave.models.catalog import OPEN_WEIGHTS, find_weights
+from unweave.models.catalogue.official import find_weights
 from unweave.models.export import export_onnx, export_safetensors
 from unweave.models.integrity import is_whole
 from unweave.models.listing import list_models
@@ -40,12 +40,12 @@ def flip(path, position, bit=0):
 def package(tmp_path, monkeypatch, cache):
     """A copy of the weights that are in the package, in their place."""
     folder = tmp_path / "weights" / "open5"
-    shutil.copytree(hub.home_of(OPEN_WEIGHTS), folder)
+    shutil.copytree(hub.home_of(find_weights("open5")), folder)
     monkeypatch.setattr(hub, "__file__", str(tmp_path / "hub.py"))
     return folder
 
 
-@pytest.mark.parametrize("name", [file.name for file in OPEN_WEIGHTS.files])
+@pytest.mark.parametrize("name", [file.name for file in find_weights("open5").files])
 @pytest.mark.parametrize("position", [0, 1000, 2_000_000, -1])
 def test_a_flipped_byte_in_the_package_does_not_play(package, name, position):
     resolve("unweave:5stems").locate(True, print)

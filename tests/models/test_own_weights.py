@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.signals import error_db, song
 from unweave import DownloadError, Separator
 from unweave.models import hub
-from unweave.models.catalog import find_spec, find_weights
+from unweave.models.catalogue.official import find_spec, find_weights
 from unweave.models.export import read_exported_spec
 from unweave.models.hub import ensure_weights, home_of
 from unweave.models.resolve import resolve

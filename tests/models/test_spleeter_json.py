@@ -7,7 +7,7 @@ from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, edit_json, write_toy
 from unweave import Separator
 from unweave.errors import ModelError
-from unweave.models.catalog import specs
+from unweave.models.catalogue.official import specs
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import parse_spleeter_json, write_spleeter_json
 

@@ -17,11 +17,11 @@ from unweave.families.htdemucs.recipe import (
 )
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models import consent
-from unweave.models.catalog import HTDEMUCS
+from unweave.models.catalogue.official import find_spec
 from unweave.separation.stream import SegmentStream, StreamFormat, concatenated
 from unweave.separation.workers import Workers
 
-SPEC = dataclasses.replace(HTDEMUCS, segment_samples=9000, n_fft=512, hop_length=128)
+SPEC = dataclasses.replace(find_spec("htdemucs"), segment_samples=9000, n_fft=512, hop_length=128)
 NETWORK = HTDemucsSpec(segment_samples=9000, n_fft=512)
 
 
@@ -109,16 +109,16 @@ def test_consent_is_asked_once(cache, monkeypatch):
     with pytest.raises(ConsentError, match="--accept_licence"):
         Separator("htdemucs", offline=True)
     with pytest.raises(ConsentError):
-        consent.require_consent(HTDEMUCS, accepted=False)
-    consent.require_consent(HTDEMUCS, accepted=True)
+        consent.require_consent(find_spec("htdemucs"), accepted=False)
+    consent.require_consent(find_spec("htdemucs"), accepted=True)
     assert "htdemucs" in (cache / "consents.json").read_text()
-    consent.require_consent(HTDEMUCS, accepted=False)
+    consent.require_consent(find_spec("htdemucs"), accepted=False)
 
 
 @pytest.mark.parametrize("value", ["htdemucs", "other, htdemucs", "all"])
 def test_consent_by_environment(cache, monkeypatch, value):
     monkeypatch.setenv(consent.VARIABLE, value)
-    consent.require_consent(HTDEMUCS, accepted=False)
+    consent.require_consent(find_spec("htdemucs"), accepted=False)
 
 
 def loaded_htdemucs(monkeypatch):

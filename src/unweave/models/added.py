@@ -12,7 +12,7 @@ from pathlib import Path
 from unweave.errors import ModelError
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.cache import added_folder
-from unweave.models.catalog import SHORT_NAMES, specs, weights_names
+from unweave.models.catalogue.official import SHORT_NAMES, specs, weights_names
 from unweave.models.export import read_exported_spec
 from unweave.models.files import SEAL, replace_folder, seal
 from unweave.models.foreign import DESCRIPTION

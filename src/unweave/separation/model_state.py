@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unweave.errors import ModelError
-from unweave.models.catalog import specs
+from unweave.models.catalogue.official import specs
 from unweave.models.resolve import resolve
 from unweave.separation.ensemble import parse_ensemble
 

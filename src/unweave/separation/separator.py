@@ -16,7 +16,7 @@ from unweave.errors import OptionError
 from unweave.families.base import Loaded, LoadOptions
 from unweave.families.load import load
 from unweave.families.quality import DEFAULT_QUALITY, find_quality
-from unweave.models.catalog import DEFAULT_MODEL
+from unweave.models.catalogue.official import DEFAULT_MODEL
 from unweave.models.fetch import DownloadProgress
 from unweave.models.spec import ModelSpec
 from unweave.separation.checks import MOST_CHANNELS, checked_path, checked_rate

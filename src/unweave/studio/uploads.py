@@ -13,7 +13,7 @@ from unweave.audio.decode import AudioReader
 from unweave.errors import AudioReadError, ConsentError, UnweaveError
 from unweave.families.quality import find_quality
 from unweave.models.added import added_names
-from unweave.models.catalog import specs
+from unweave.models.catalogue.official import specs
 from unweave.models.consent import require_consent
 from unweave.models.resolve import resolve
 from unweave.separation.ensemble import parse_ensemble

@@ -13,7 +13,7 @@ from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
 from unweave.families.htdemucs.family import NETWORK, parallel, separator_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.cache import graphs_folder
-from unweave.models.catalog import find_weights
+from unweave.models.catalogue.official import find_weights
 from unweave.models.files import kept_network_folder
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ModelSpec, WaveformModelSpec

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
-from unweave.models.catalog import find_weights
+from unweave.models.catalogue.official import find_weights
 from unweave.models.fetch import fetch_from
 from unweave.models.hub import ensure_weights
 from unweave.models.network import has_checkpoint
