@@ -1,7 +1,5 @@
 """From anybody's checkpoint to stems: added, recognised, kept as arrays, run; and refused in one line."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from tests.helpers.signals import error_db, tones
 from unweave import CheckpointError, ModelError, OptionError, Separator
 from unweave.cli.main import app
 from unweave.families import foreign
+from unweave.families.descriptions import from_json, to_json
 from unweave.families.roformer import recognise as recognise_roformer
 from unweave.models.added import added_model_folder, added_names
 from unweave.models.foreign import ARRAYS, DESCRIPTION
@@ -163,10 +162,9 @@ def test_a_damaged_network_is_made_again(tmp_path, cache):
     np.testing.assert_array_equal(Separator("mine").separate(mixture, 44100)["drums"], before)
 
 
-def test_descriptions_go_through_json_unchanged(tmp_path):
+def test_descriptions_go_through_json_unchanged():
     for description in (*small.SPECS.values(),):
-        again = json.loads(json.dumps(dataclasses.asdict(description)))
-        assert foreign._description_of(type(description), again) == description
+        assert from_json(type(description), to_json(description)) == description
 
 
 def test_no_family_takes_anothers_checkpoint(tmp_path):

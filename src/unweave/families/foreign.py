@@ -6,29 +6,33 @@ in `FAMILIES`.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import importlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
 from unweave.errors import CheckpointError, ModelError
+from unweave.families import brought
 from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
+from unweave.families.descriptions import from_json, to_json
 from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
-from unweave.models.checkpoints import Tensors, read_tensors
+from unweave.models.catalogue import Entry, published
+from unweave.models.checkpoints import Tensors
 from unweave.models.files import file_crc32c, kept_network_folder, replace_folder, seal
 from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
+from unweave.models.obtain import matching
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
 from unweave.models.validate import check_stems
 
-FAMILIES = ("htdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
+FAMILIES = ("bag", "htdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
 # Part of the name of every network that is kept: raise it when a family builds another one from the same weights.
 GRAPH_VERSION = 1
 
@@ -68,32 +72,74 @@ class ForeignFamily(Protocol):
         ...
 
 
-def add_checkpoint(name: str, path: Path, configuration: Path | None = None) -> ForeignModelSpec:
-    """Keep the checkpoint at ``path`` under ``name``; returns what it is.
+@dataclass(frozen=True)
+class Added:
+    """A model that was added, and what it came in."""
 
-    ``configuration`` is the YAML or JSON file that belongs to it; one of the same name beside it is found. Raises
-    `CheckpointError` for a file that cannot be read safely or is of no known family, and `ModelError`.
+    spec: ForeignModelSpec
+    n_files: int  # of weights
+    n_bytes: int
+
+    @property
+    def family(self) -> str:
+        """What to call its family: of a bag, that of its networks."""
+        inner = json.loads(self.spec.settings).get("family")
+        return f"a bag of {inner}" if inner else self.spec.family
+
+
+def add_checkpoint(name: str, origin: Path | Sequence[Path], configuration: Path | None = None) -> ForeignModelSpec:
+    """As `add`; returns what the model is."""
+    return add(name, [origin] if isinstance(origin, Path) else origin, configuration).spec
+
+
+def add(
+    name: str,
+    paths: Sequence[Path],
+    configuration: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Added:
+    """Keep the checkpoint in ``paths`` (files, or a folder or an archive with all of them) under ``name``.
+
+    ``configuration`` is the YAML or JSON file that belongs to it; otherwise one of the same name is looked for beside
+    it, and ``settings`` is what it would say where there is none. A name of the list of models is only given to the
+    model that the list means. Raises `CheckpointError` for a file that cannot be read safely or is of no known family,
+    and `ModelError`.
     """
     check_name(name)
-    checkpoint = read_tensors(path, configuration)
-    family, description = _recognised(checkpoint.tensors, checkpoint.configuration, path.name)
-    complement = getattr(description, "complement", "")
-    stems = (*description.stems, complement) if complement else tuple(description.stems)
-    check_stems(stems, f"the stems of {path.name}")
-    settings = json.dumps(dataclasses.asdict(cast(Any, description)), sort_keys=True)
-    spec = ForeignModelSpec(name, name, stems, family, settings, description.sample_rate, complement)
-    target = added_model_folder(name)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
-            staged = Path(temporary) / "model"
-            staged.mkdir()
-            write_foreign(spec, checkpoint.tensors, staged)
-            seal(staged)
-            replace_folder(staged, target)
-    except OSError as error:
-        raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
-    return spec
+    entry = published().get(name)
+    settings = settings or (entry.downloads[0].settings if entry else {})
+    with brought.opened(paths, configuration, settings) as found:
+        if entry is not None:
+            _check_listed(entry, found)
+        family, description = _recognised(found.checkpoint.tensors, found.checkpoint.configuration, found.name)
+        if entry is not None and family != entry.family:
+            raise CheckpointError(f"{found.name} is of the family {family}, but {name} is of {entry.family}")
+        complement = getattr(description, "complement", "")
+        stems = (*description.stems, complement) if complement else tuple(description.stems)
+        check_stems(stems, f"the stems of {found.name}")
+        spec = ForeignModelSpec(name, name, stems, family, to_json(description), description.sample_rate, complement)
+        target = added_model_folder(name)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
+                staged = Path(temporary) / "model"
+                staged.mkdir()
+                write_foreign(spec, found.checkpoint.tensors, staged, listed=entry.name if entry else "")
+                seal(staged)
+                replace_folder(staged, target)
+        except OSError as error:
+            raise ModelError(f"cannot keep {name} in {target}: {error.strerror or error}") from error
+        return Added(spec, len(found.files), found.n_bytes)
+
+
+def _check_listed(entry: Entry, found: brought.Brought) -> None:
+    """Raise `ModelError` for files that are not those of ``entry``, whose name they are to have."""
+    if matching(entry, found.files) is None:
+        files = ", ".join(f"{file.name} ({file.size / 1e6:.0f} MB)" for file in entry.downloads[0].files)
+        raise ModelError(
+            f"{entry.name} is the name of a published model, which is in {files}; {found.name} is not that file: "
+            "add it under another name"
+        )
 
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
@@ -110,7 +156,8 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     folder = resolved.locate(options.offline, options.on_download)
     network = _network_folder(family, spec, description, folder)
     separator = family.open_separator(description, network, options.runtime)
-    n_parallel = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
+    usual = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
+    n_parallel = getattr(separator, "n_parallel", usual)  # of a bag: that of its members
     return Loaded(
         spec,
         separator,
@@ -136,18 +183,9 @@ def _family(name: str) -> ForeignFamily:
 
 def _description(family: ForeignFamily, spec: ForeignModelSpec) -> Any:
     try:
-        return _description_of(family.Spec, json.loads(spec.settings))
+        return from_json(family.Spec, spec.settings)
     except TypeError as error:
         raise ModelError(f"{spec.name} was added by another version of unweave: add it again ({error})") from error
-
-
-def _description_of(kind: type[Any], fields: Mapping[str, Any]) -> Any:
-    """A family's description again, from its JSON, where tuples are lists."""
-
-    def tuples(value: Any) -> Any:
-        return tuple(map(tuples, value)) if isinstance(value, list) else value
-
-    return kind(**{field: tuples(value) for field, value in fields.items()})
 
 
 def _network_folder(family: ForeignFamily, spec: ForeignModelSpec, description: Any, weights: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from unweave.engines.choose import Runtime
 from unweave.families.base import Loaded, LoadOptions
+from unweave.models.catalogue import entries
 from unweave.models.consent import require_consent
 from unweave.models.resolve import ResolvedModel, resolve
 from unweave.models.spec import ForeignModelSpec, MaskModelSpec, ModelSpec, WaveformModelSpec
@@ -34,13 +35,25 @@ class Family(Protocol):
 def load(model: str, options: LoadOptions) -> Loaded:
     """The model called ``model``, ready to separate.
 
-    Raises `ModelError` where it cannot be had, `ConsentError` where its licence was not accepted, and `OptionError`
-    for a device or a precision that it cannot run in.
+    A published model whose file is not here is fetched. Raises `ModelError` where it cannot be had, `ConsentError`
+    where its licence was not accepted, and `OptionError` for a device or a precision that it cannot run in.
     """
     resolved = resolve(model)
     _family(resolved.spec).check(resolved.spec, options.runtime)
+    if isinstance(resolved.spec, ForeignModelSpec) and not resolved.spec.is_here:
+        resolved = _fetched(resolved.spec, options)
     require_consent(resolved.spec, options.accept_licence)
     return load_resolved(resolved.ready(options.offline, options.on_download), options)
+
+
+def _fetched(spec: ForeignModelSpec, options: LoadOptions) -> ResolvedModel:
+    from unweave.families import published  # it imports the readers of all families, which only an absent model needs
+
+    entry = entries()[spec.name]
+    published.require_fetchable(entry)
+    require_consent(spec, options.accept_licence)
+    published.fetch(entry, offline=options.offline, progress=options.on_download)
+    return resolve(spec.name)
 
 
 def load_resolved(resolved: ResolvedModel, options: LoadOptions) -> Loaded:

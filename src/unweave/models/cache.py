@@ -33,3 +33,8 @@ def added_folder() -> Path:
 def checksums_folder() -> Path:
     """CRC32Cs of official files, each in a file named after its SHA-256."""
     return cache_folder() / "checksums"
+
+
+def downloads_folder() -> Path:
+    """Files of published models on their way, one folder for each; nothing is left there once a model was added."""
+    return cache_folder() / "downloads"

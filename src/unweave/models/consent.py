@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from unweave.errors import ConsentError
 from unweave.files import replace_file
 from unweave.models.cache import cache_folder
-from unweave.models.spec import ModelSpec, WaveformModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def require_consent(spec: ModelSpec, accepted: bool) -> None:
     holds until the program ends, and a warning says so. Raises `ConsentError`, which says what the licence allows and
     how to accept it.
     """
-    if not isinstance(spec, WaveformModelSpec) or not spec.needs_consent:
+    if isinstance(spec, MaskModelSpec) or not spec.needs_consent:
         return
     named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
     if accepted or spec.name in named or "all" in named:

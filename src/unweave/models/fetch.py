@@ -67,12 +67,18 @@ def _local(location: str) -> Path:
 
 
 def download(
-    url: str, sha256: str | None, work: Path, progress: DownloadProgress, max_bytes: int | None = None
+    url: str,
+    sha256: str | None,
+    work: Path,
+    progress: DownloadProgress,
+    max_bytes: int | None = None,
+    token: str = "",
 ) -> Path:
     """Download ``url`` into ``work``, going on from a part that an earlier try left; returns the checked file.
 
     A connection that breaks is taken up again while it brings something, `TRIES` times at most. ``max_bytes`` bounds
-    what is accepted. Raises `DownloadError`.
+    what is accepted. ``token`` is shown to the host of ``url``, and to none that it redirects to. Raises
+    `DownloadError`.
     """
     try:
         path = PurePosixPath(urlsplit(url).path)
@@ -86,7 +92,7 @@ def download(
     for attempt in range(TRIES):
         before = _size(part)
         try:
-            coding = _request(url, part, name, progress, max_bytes)
+            coding = _request(url, part, name, progress, max_bytes, token)
             break
         except _WrongPartError:
             if attempt == TRIES - 1:
@@ -104,7 +110,7 @@ def download(
     if sha256 and file_sha256(part) != sha256:
         part.unlink()
         if was_begun:  # perhaps what was there before was wrong, and not what came now
-            return download(url, sha256, work, progress, max_bytes)
+            return download(url, sha256, work, progress, max_bytes, token)
         raise DownloadError("the downloaded file is not the official one (SHA-256 differs) and was deleted")
     whole = work / name
     os.replace(part, whole)
@@ -123,7 +129,18 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _request(url: str, part: Path, name: str, progress: DownloadProgress, max_bytes: int | None) -> str:
+class _Bearer:
+    """How requests is told of a token, so that it forgets it where a redirect leads to another host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _request(url: str, part: Path, name: str, progress: DownloadProgress, max_bytes: int | None, token: str) -> str:
     """Append what is missing of ``url`` to ``part``, byte for byte; returns the content's encoding ("": none)."""
     import requests
     import urllib3
@@ -135,7 +152,8 @@ def _request(url: str, part: Path, name: str, progress: DownloadProgress, max_by
         headers = {"Accept-Encoding": "identity"}
         if done:
             headers["Range"] = f"bytes={done}-"
-        return requests.get(url, headers=headers, stream=True, timeout=(REACH_SECONDS, STALL_SECONDS))
+        auth = _Bearer(token) if token else None
+        return requests.get(url, headers=headers, auth=auth, stream=True, timeout=(REACH_SECONDS, STALL_SECONDS))
 
     try:
         response = within(REACH_SECONDS, ask)

@@ -97,7 +97,8 @@ def _remove(folder: Path, process: int) -> None:
 
 def seal(folder: Path) -> None:
     """Note the length and CRC32C of each file in ``folder``, for `is_sealed`. Raises OSError."""
-    contents = {path.name: [path.stat().st_size, file_crc32c(path)] for path in folder.iterdir() if path.name != SEAL}
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != SEAL)
+    contents = {path.relative_to(folder).as_posix(): [path.stat().st_size, file_crc32c(path)] for path in files}
     (folder / SEAL).write_text(json.dumps(contents))
 
 

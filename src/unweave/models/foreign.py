@@ -6,11 +6,13 @@ The arrays lie in a safetensors file, whatever they came in: a pickle is read on
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from unweave.errors import CheckpointError, ModelError
+from unweave.models.catalogue import Entry, published
 from unweave.models.checkpoints import Tensors, read_tensors, write_safetensors
 from unweave.models.spec import ForeignModelSpec
 from unweave.models.validate import check_stems
@@ -20,8 +22,11 @@ ARRAYS = "arrays.safetensors"
 FORMAT_VERSION = 1
 
 
-def write_foreign(spec: ForeignModelSpec, tensors: Tensors, folder: Path) -> None:
-    """Write what `read_foreign` and `read_arrays` read; one array at a time is in memory. Raises `CheckpointError`."""
+def write_foreign(spec: ForeignModelSpec, tensors: Tensors, folder: Path, listed: str = "") -> None:
+    """Write what `read_foreign` and `read_arrays` read; one array at a time is in memory. Raises `CheckpointError`.
+
+    ``listed`` is the name of the model in the list of models, where it is one of them.
+    """
     for name in tensors:
         array = tensors[name]
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -35,6 +40,8 @@ def write_foreign(spec: ForeignModelSpec, tensors: Tensors, folder: Path) -> Non
         "sample_rate": spec.sample_rate,
         "settings": json.loads(spec.settings),
     }
+    if listed:
+        fields["listed"] = listed
     (folder / DESCRIPTION).write_text(json.dumps(fields, indent=1), encoding="utf-8")
 
 
@@ -48,7 +55,8 @@ def read_foreign(folder: Path, name: str) -> ForeignModelSpec:
             raise ModelError(f"{path} is of format {version}, which this version of unweave does not know")
         stems = tuple(fields["stems"])
         check_stems(stems, "stems")
-        return ForeignModelSpec(
+        entry = published().get(str(fields.get("listed")))
+        spec = ForeignModelSpec(
             name=name,
             weights=name,
             stems=stems,
@@ -58,10 +66,27 @@ def read_foreign(folder: Path, name: str) -> ForeignModelSpec:
             complement=str(fields["complement"]),
             summary=f"a checkpoint of the family {fields['family']}",
         )
+        return with_facts(spec, entry) if entry else spec
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} is damaged: add the model again ({error})") from error
+
+
+def not_here(entry: Entry) -> ForeignModelSpec:
+    """A model of the list as far as it is known before its file was read."""
+    return with_facts(ForeignModelSpec(entry.name, entry.name, entry.stems, entry.family, settings=""), entry)
+
+
+def with_facts(spec: ForeignModelSpec, entry: Entry) -> ForeignModelSpec:
+    """``spec`` with what the list of models says about it."""
+    return replace(
+        spec,
+        licence=entry.licence.name,
+        notes=entry.licence.terms,
+        needs_consent=entry.needs_consent,
+        summary=entry.summary,
+    )
 
 
 def read_arrays(folder: Path) -> Tensors:

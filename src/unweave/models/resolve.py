@@ -1,7 +1,8 @@
 """From the name that the user gives to a model's description and its weights; every command uses this.
 
-The name can be one in the catalogue, a short name, the name under which a model was added, or the path of a Spleeter
-configuration (``.json``) or of an exported model (``.onnx``, ``.safetensors``).
+The name can be one in the catalogue (or the name that other tools have for that model's file), a short name, the name
+under which a model was added, or the path of a Spleeter configuration (``.json``) or of an exported model (``.onnx``,
+``.safetensors``).
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 
 from unweave.errors import DownloadError, ModelError, UnknownModelError
 from unweave.models.added import GRAPH, WEIGHTS, added_model_folder, added_names
-from unweave.models.catalog import CASCADES, SHORT_NAMES, find_spec, specs, weights_names
+from unweave.models.catalogue import Entry, find_entry, published
+from unweave.models.catalogue.official import CASCADES, SHORT_NAMES, find_spec, specs, weights_names
 from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
 from unweave.models.files import SEAL, is_sealed
-from unweave.models.foreign import DESCRIPTION, read_foreign
+from unweave.models.foreign import DESCRIPTION, not_here, read_foreign
 from unweave.models.hub import ensure_weights
 from unweave.models.network import checkpoint_name, has_checkpoint
 from unweave.models.spec import MaskModelSpec, ModelSpec
@@ -93,10 +95,14 @@ def resolve(model: str) -> ResolvedModel:
     if model in added_names():
         return _added(model)
     path = Path(model)
-    if path.suffix not in MODEL_FILES or "\0" in model:
+    is_path = path.suffix in MODEL_FILES and "\0" not in model
+    entry = find_entry(model)
+    if entry is not None and not (is_path and os.path.isfile(path)):
+        return resolve(entry.name) if model != entry.name else _published(entry)
+    if not is_path:
         known = ", ".join([*SHORT_NAMES, *specs(), *added_names()])
         raise UnknownModelError(
-            f"there is no model called {model!r}; name one of {known}, "
+            f"there is no model called {model!r}; name one of {known}, one of 'unweave models list --all', "
             "or the path of a .json, .onnx or .safetensors file"
         )
     try:
@@ -127,6 +133,9 @@ def _official(spec: ModelSpec) -> ResolvedModel:
 def _added(name: str) -> ResolvedModel:
     folder = added_model_folder(name)
     if os.path.isfile(folder / SEAL) and not is_sealed(folder):
+        entry = published().get(name)
+        if entry is not None and entry.download is not None:
+            return _published(entry)  # it is fetched again
         raise ModelError(f"the files of {name} in {folder} are damaged: add it again")
     if os.path.isfile(folder / DESCRIPTION):
         return ResolvedModel(read_foreign(folder, name), lambda offline, progress: folder)
@@ -136,6 +145,17 @@ def _added(name: str) -> ResolvedModel:
     spec, _ = read_spleeter_json(folder / "model.json")
     spec = dataclasses.replace(spec, name=name, weights=name)
     return ResolvedModel(spec, lambda offline, progress: folder)
+
+
+def _published(entry: Entry) -> ResolvedModel:
+    """A model of the list whose file is not here; whoever loads it fetches it first (`unweave.families.load`)."""
+    size = f" ({entry.n_bytes / 1e6:.0f} MB)" if entry.n_bytes else ""
+    how = "fetch" if entry.download else "info"
+
+    def locate(offline: bool, progress: DownloadProgress) -> Path:
+        raise DownloadError(f"{entry.name} is not on this machine{size}: run 'unweave models {how} {entry.name}'")
+
+    return ResolvedModel(not_here(entry), locate)
 
 
 def _configured(path: Path) -> ResolvedModel:

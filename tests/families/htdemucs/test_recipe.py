@@ -1,6 +1,4 @@
-"""Transforms, levels, segments and bags, with a network that does what it is told."""
-
-import dataclasses
+"""Transforms, levels, and segments, with a network that does what it is told."""
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from tests.helpers.signals import error_db, noise
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.errors import OptionError
 from unweave.families.htdemucs.recipe import (
-    BagSeparator,
     HTDemucsSeparator,
     TrackMeter,
     Window,
@@ -176,35 +173,8 @@ def test_weights_sum_to_one(length, hop):
     np.testing.assert_allclose(total[length : 4 * length], 1, rtol=1e-5)
 
 
-def test_members_of_a_bag_give_their_stems_only():
-    networks = [Shares(np.eye(4)[i] + 0.25) for i in range(4)]
-    bag = BagSeparator([HTDemucsSeparator(SPEC, network) for network in networks], np.eye(4))
-    segment = signal(3000)
-    stems = bag.separate(segment, [3, 1], is_first=True)
-    assert [network.n_runs for network in networks] == [0, 1, 0, 1]
-    for row, stem in enumerate((3, 1)):
-        alone = HTDemucsSeparator(SPEC, networks[stem]).separate(segment, [stem], is_first=True)
-        np.testing.assert_array_equal(stems[row], alone[0])
-
-
-def test_members_of_a_bag_are_averaged_by_their_shares():
-    members = [HTDemucsSeparator(SPEC, Shares((share,) * 4)) for share in (1, 0)]
-    segment = signal(3000)
-    shares = np.array([[0.75, 0.5, 0.25, 0.0], [0.25, 0.5, 0.75, 1.0]])
-    stems = BagSeparator(members, shares).separate(segment, [0, 1, 2, 3], is_first=False)
-    alone = members[0].separate(segment, [0], is_first=False)[0]  # the other gives nothing
-    assert error_db(stems, shares[0][:, None, None] * alone) < -100
-
-
 @pytest.mark.parametrize("offset", [0.0, 0.2])
 def test_an_offset_is_not_given_to_every_stem(network, offset):
     separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
     stems = [separator.separate_alone(segment + np.float32(shift), [0, 1, 2, 3]) for shift in (0.0, offset)]
     assert error_db(stems[1], stems[0]) < -90
-
-
-def test_members_of_a_bag_have_segments_of_one_length():
-    other = dataclasses.replace(SPEC, segment_samples=3200)
-    members = [HTDemucsSeparator(spec, Shares()) for spec in (SPEC, other)]
-    with pytest.raises(OptionError, match="one length"):
-        BagSeparator(members, [[1.0] * 4] * 2)

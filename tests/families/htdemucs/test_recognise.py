@@ -9,7 +9,6 @@ import pytest
 
 from tests.families.htdemucs.small import SPECS
 from unweave.errors import CheckpointError
-from unweave.families.htdemucs.bag import Bag, read_bag
 from unweave.families.htdemucs.recognise import recognise
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
@@ -198,38 +197,3 @@ def test_the_names_of_other_numbers_of_stems_must_be_told():
 
 def test_arrays_serve_as_tensors():
     assert recognise({name: np.broadcast_to(np.float32(0), shape) for name, shape in PUBLISHED.shapes().items()})
-
-
-def test_the_bag_of_fine_tuned_networks():
-    rows = [[float(i == k) for k in range(4)] for i in range(4)]
-    names = ["f7e0c4bc", "d12395a8", "92cfc3b6", "04573f0d"]
-    bag = read_bag({"models": names, "weights": rows})
-    assert bag.members == tuple(names)
-    assert bag.shares(4) == rows
-    assert Bag(("a", "b")).shares(2) == [[0.5, 0.5], [0.5, 0.5]]
-    assert Bag(("a", "b"), ((1.0, 3.0), (1.0, 1.0))).shares(2) == [[0.5, 0.75], [0.5, 0.25]]
-    assert read_bag({"training": {}}) is None
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"models": []},
-        {"models": [1, 2]},
-        {"models": ["a"], "weights": [[1, 0], [0, 1]]},
-        {"models": ["a"], "weights": [[-1.0]]},
-        {"models": ["a"], "weights": [[float("nan")]]},
-        {"models": ["a"], "weights": ["1"]},
-        {"models": ["a"], "weights": 1.0},
-        {"models": ["a"] * 1000},
-    ],
-)
-def test_bags_that_make_no_sense(settings):
-    with pytest.raises(CheckpointError):
-        read_bag(settings)
-
-
-@pytest.mark.parametrize("weights", [((1.0,),), ((0.0, 0.0, 0.0, 0.0),)])
-def test_bags_that_do_not_fit_their_networks(weights):
-    with pytest.raises(CheckpointError):
-        Bag(("a",), weights).shares(4)

@@ -175,33 +175,6 @@ def separate_track(
     return separated
 
 
-class BagSeparator:
-    """Several networks over the same segments, each with its shares of the stems (`Bag.shares`).
-
-    A network is run only for stems of which it has a share.
-    """
-
-    def __init__(self, members: Sequence[HTDemucsSeparator], shares: Sequence[Sequence[float]]) -> None:
-        segmentations = {member.segmentation for member in members}
-        if len(segmentations) != 1:
-            raise OptionError("the networks of a bag must have segments of one length")
-        self.segmentation = segmentations.pop()
-        self._members = list(zip(members, shares, strict=True))
-
-    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
-        """As `HTDemucsSeparator.separate`."""
-        separated = large_zeros((len(stems), *segment.shape))
-        for member, shares in self._members:
-            rows = [row for row, stem in enumerate(stems) if shares[stem]]
-            if not rows:
-                continue
-            parts = member.separate(segment, [stems[row] for row in rows], is_first=is_first)
-            for row, part in zip(rows, parts, strict=True):
-                part *= np.float32(shares[stems[row]])
-                separated[row] += part
-        return separated
-
-
 def spectrum_of(segment: Waveform, spec: HTDemucsSpec) -> Spectrogram:
     """(channels, samples) → (channels, frames, bins): one frame per hop, ⌈samples / hop⌉ in all."""
     hop, n_fft = spec.hop_length, spec.n_fft

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from unweave.errors import CheckpointError
@@ -18,15 +19,23 @@ SETTINGS = "separator.json"  # what openunmix calls the settings that all target
 def read_targets(path: Path) -> Checkpoint:
     """The networks of all stems whose files lie in ``path``, a folder, or beside ``path``, one of these files.
 
+    Raises `CheckpointError` as `join_targets`.
+    """
+    folder = path if path.is_dir() else path.parent
+    return join_targets(sorted(file for file in folder.iterdir() if file.is_file()), folder)
+
+
+def join_targets(files: Sequence[Path], folder: Path) -> Checkpoint:
+    """The networks of all stems that are among ``files``, which lie in ``folder``.
+
     Files are called ``vocals.pth`` or, as they are published, ``vocals-b62c91ce.pth``; arrays get names that begin with
     ``vocals.``. Settings are those of ``separator.json`` and of the first stem's file. Raises `CheckpointError` where
     there is none, or two for one stem.
     """
-    folder = path if path.is_dir() else path.parent
     found: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
+    for file in files:
         target = target_of(file)
-        if target is None or file.suffix.lower() not in SUFFIXES or not file.is_file():
+        if target is None or file.suffix.lower() not in SUFFIXES:
             continue
         if target in found:
             raise CheckpointError(f"{folder}: both {found[target].name} and {file.name} are a network for {target}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from unweave.errors import CheckpointError
 
@@ -17,6 +18,7 @@ class Bag:
 
     members: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...] = ()  # none: all weigh the same
+    segment: float | None = None  # seconds, for all members that do not bring a length of their own; None: theirs
 
     def shares(self, n_stems: int) -> list[list[float]]:
         """For each member its share of each stem; the shares of a stem sum to one. Raises `CheckpointError`."""
@@ -45,8 +47,11 @@ def read_bag(configuration: Mapping[str, object]) -> Bag | None:
         raise CheckpointError("the weights of a bag must be a list of numbers for each network")
     if weights and len(weights) != len(members):
         raise CheckpointError(f"the bag has {len(members)} networks, but weights for {len(weights)}")
-    return Bag(tuple(members), tuple(tuple(float(weight) for weight in row) for row in weights))
+    segment = configuration.get("segment")
+    if segment is not None and not (_is_weight(segment) and segment):
+        raise CheckpointError(f"the segment of a bag must be a number of seconds, got {segment!r:.80}")
+    return Bag(tuple(members), tuple(tuple(float(weight) for weight in row) for row in weights), segment)
 
 
-def _is_weight(value: object) -> bool:
+def _is_weight(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf

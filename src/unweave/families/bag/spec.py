@@ -1,0 +1,16 @@
+"""What describes a bag, as frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BagSpec:
+    """Several networks over the same segments, whose estimates of each stem are added by their shares."""
+
+    family: str  # of all members
+    members: tuple[str, ...]  # the family's own description of each network, as JSON
+    shares: tuple[tuple[float, ...], ...]  # (members, stems); those of a stem sum to one
+    stems: tuple[str, ...]  # what each network gives, in its order
+    sample_rate: int  # Hz

@@ -1,0 +1,136 @@
+"""What a user brings as a model: a file, several files, a folder or an archive of them, made into one checkpoint."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unweave.errors import CheckpointError
+from unweave.families.bag import read_members
+from unweave.families.bag.members import published_bag
+from unweave.families.bag.shares import Bag, read_bag
+from unweave.families.openunmix.targets import join_targets, target_of
+from unweave.models.added import GRAPH, MAX_BYTES
+from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
+from unweave.models.checkpoints import Checkpoint, is_checkpoint_name, read_configuration, read_tensors
+from unweave.models.checkpoints.configuration import SUFFIXES, configuration_beside
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A checkpoint, however many files it came in."""
+
+    checkpoint: Checkpoint
+    name: str  # for messages, and for families that know files by their names
+    files: tuple[Path, ...]  # of the weights
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all weights."""
+        return sum(file.stat().st_size for file in self.files)
+
+
+def holds_checkpoints(origin: Path) -> bool:
+    """Whether ``origin`` is a checkpoint, or a folder or an archive of some, rather than a model that unweave or
+    Spleeter trained. Raises `CheckpointError` for an archive that is damaged."""
+    if origin.is_file() and is_checkpoint_name(origin):
+        return True
+    if not origin.exists():
+        return False
+    names = _names(origin)
+    is_trained = GRAPH in names or any(name.endswith(".index") for name in names)
+    return not is_trained and any(is_checkpoint_name(Path(name)) for name in names)
+
+
+@contextmanager
+def opened(
+    paths: Sequence[Path], configuration: Path | None, settings: Mapping[str, object] | None = None
+) -> Iterator[Brought]:
+    """The checkpoint in ``paths``; its arrays can be read inside the context.
+
+    ``configuration`` is the YAML or JSON file that belongs to it; otherwise it is looked for among and beside the
+    files, and else it is as if it said ``settings``. Raises `CheckpointError`.
+    """
+    with tempfile.TemporaryDirectory(prefix="unweave-") as unpacked:
+        files = [file for path in paths for file in _files(path, Path(unpacked))]
+        weights = [file for file in files if is_checkpoint_name(file)]
+        configurations = [file for file in files if file.suffix.lower() in SUFFIXES]
+        name = paths[0].name
+        if not weights:
+            raise CheckpointError(f"{name} holds no checkpoint (.ckpt, .th, .pth, .safetensors or .onnx)")
+        if configuration is not None:
+            configurations = [configuration]
+        yield Brought(_read(weights, configurations, settings or {}, name), name, tuple(weights))
+
+
+def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str, object], name: str) -> Checkpoint:
+    bag = _bag(weights, configurations, settings)
+    if bag is not None:
+        return read_members(bag, weights)
+    if len(weights) == 1:
+        beside = configuration_beside(weights[0])
+        chosen = configurations[0] if len(configurations) == 1 else beside
+        checkpoint = read_tensors(weights[0], chosen)
+        if chosen is None and settings:
+            return replace(checkpoint, configuration={**(checkpoint.configuration or {}), **settings})
+        return checkpoint
+    if all(target_of(file) for file in weights):
+        return join_targets(weights, weights[0].parent)
+    found = ", ".join(file.name for file in weights[:6])
+    raise CheckpointError(
+        f"{name} holds {len(weights)} networks ({found}), and nothing says how they go together: expected those of "
+        "Open-Unmix, called after their stems, or a bag of Demucs' with its YAML file; add any other by itself"
+    )
+
+
+def _bag(weights: list[Path], configurations: list[Path], settings: Mapping[str, object]) -> Bag | None:
+    """The bag that a configuration describes, or that the files are known to be; None for anything else."""
+    if len(weights) == 1:
+        return None
+    for told in [*map(read_configuration, configurations), settings]:
+        bag = read_bag(told)
+        if bag is not None:
+            return bag
+    return published_bag(weights)
+
+
+def _files(path: Path, unpacked: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    if is_checkpoint_name(path) or path.suffix.lower() in SUFFIXES:
+        return [path]
+    return _unpacked(path, unpacked)
+
+
+def _unpacked(archive: Path, folder: Path) -> list[Path]:
+    """The checkpoints and configurations in an archive, under their bare names."""
+    files = []
+    try:
+        for member in members(archive, MAX_BYTES):
+            file = folder / member.name
+            if member.name.startswith(".") or not (is_checkpoint_name(file) or file.suffix.lower() in SUFFIXES):
+                continue
+            if file.exists():
+                raise CheckpointError(f"{archive} contains several files called {member.name}")
+            with damage_told(archive), member.open() as stream, file.open("wb") as out:
+                copy_limited(stream, out, member.size)
+            files.append(file)
+    except ArchiveError as error:
+        raise CheckpointError(f"{archive} is not a usable folder, .tar.gz or .zip: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {archive}: {error.strerror or error}") from error
+    return sorted(files)
+
+
+def _names(origin: Path) -> list[str]:
+    try:
+        if origin.is_dir():
+            return [file.name for file in origin.iterdir()]
+        return [member.name for member in members(origin, MAX_BYTES)]
+    except ArchiveError as error:
+        raise CheckpointError(f"{origin} is not a usable folder, .tar.gz or .zip: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {origin}: {error.strerror or error}") from error
