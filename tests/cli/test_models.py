@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -16,12 +18,73 @@ def run(cache):
 
 
 def test_list_and_info(run):
-    listing = run("models", "list").stdout
+    listing = run("models", "list", "--all").stdout
     for name in ("spleeter:2stems", "spleeter:4stems-16kHz", "spleeter:5stems"):
         assert name in listing
     info = run("models", "info", "spleeter:5stems").stdout
     assert "vocals, piano, drums, bass, other" in info
     assert "softmax" in info
+
+
+def listed(run, *options):
+    return json.loads(run("models", "list", "--format", "json", *options).stdout)
+
+
+def test_the_short_list_is_of_what_is_here_or_recommended(run):
+    short, everything = listed(run), listed(run, "--all")
+    assert 10 < len(short) < 30 < len(everything)
+    assert all(model["recommended"] or model["here"] for model in short)
+    assert {"spleeter:2stems", "htdemucs", "htdemucs_ft", "melband-kim"} <= {model["name"] for model in short}
+    assert f"{len(everything) - len(short)} more: unweave models list --all" in run("models", "list").stdout
+
+
+def test_the_list_for_a_stem(run):
+    models = listed(run, "--stem", "Guitar")
+    assert {"htdemucs_6s", "melband-becruily-guitar"} == {model["name"] for model in models}
+
+
+def test_the_list_for_a_licence(run):
+    free = listed(run, "--free")
+    assert {model["licence"] for model in free} == {"MIT", "GPL-3.0", "CC-BY-SA-4.0"}
+    assert not any(model["needs_consent"] for model in free)
+    mit = [model for model in listed(run, "--all") if model["licence"] == "MIT"]
+    assert listed(run, "--licence", "mit") == mit
+    assert {model["licence"] for model in listed(run, "--licence", "cc-by-nc")} == {"CC-BY-NC-SA-4.0"}
+
+
+def test_the_list_in_order(run):
+    names = [model["name"] for model in listed(run, "--all", "--sort", "name")]
+    assert names == sorted(names, key=str.casefold)
+    sizes = [model["size_bytes"] or 0 for model in listed(run, "--all", "--sort", "size")]
+    assert sizes == sorted(sizes)
+
+
+def test_scores_are_compared_within_a_test_set_only(run):
+    shown = []
+    for model in listed(run, "--stem", "vocals", "--sort", "score"):
+        scores = [
+            (score["test_set"], score["stems"]["vocals"]) for score in model["scores"] if "vocals" in score["stems"]
+        ]
+        shown.append(scores[0] if scores else None)
+    with_score = [each for each in shown if each]
+    assert shown == with_score + [None] * (len(shown) - len(with_score))
+    assert with_score == sorted(with_score, key=lambda each: (each[0], -each[1]))
+    assert len({test_set for test_set, _ in with_score}) > 3
+
+
+def test_the_table_says_what_a_model_is(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = {
+        row.split()[0]: " ".join(row.split())
+        for row in run("models", "list", "--all").stdout.splitlines()
+        if row.split()
+    }
+    assert rows["melband-kim"] == "melband-kim no vocals, other 913 MB MIT vocals 10.98 (multisong)"
+    assert rows["htdemucs"].endswith("174 MB research mean 9.16 (multisong) yes")
+    assert rows["bs-roformer-317"].startswith(
+        "bs-roformer-317 by hand vocals, instrumental 639 MB unknown vocals 10.87"
+    )
+    assert "guitar 1" not in rows["htdemucs_6s"]
 
 
 def test_path_of_absent_weights_fails(run):

@@ -5,11 +5,16 @@ from __future__ import annotations
 import dataclasses
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from unweave.cli.failures import failures_shown
+from unweave.cli.model_list import ListFormat, ListOrder, print_json, print_table
+from unweave.cli.options import AcceptLicence
+
+if TYPE_CHECKING:
+    from unweave.models.catalogue import Entry
 
 app = typer.Typer(no_args_is_help=True, help="List, download, add and export models.")
 
@@ -17,41 +22,58 @@ Name = Annotated[str, typer.Argument(help="A model's name, as 'unweave models li
 
 
 @app.command("list")
-def list_models() -> None:
-    """List all models: their names, whether their weights are on this machine, their stems and licences."""
-    with failures_shown():
-        import rich.box
-        import rich.table
-        from rich.console import Console
-        from rich.text import Text
+def list_models(
+    everything: Annotated[
+        bool, typer.Option("--all", help="All models, not only those that are here or recommended.")
+    ] = False,
+    stem: Annotated[str, typer.Option("--stem", help="Only models that give this stem, such as vocals.")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="Only models under this licence, such as mit.")] = "",
+    free: Annotated[bool, typer.Option("--free", help="Only models that may be used for any purpose.")] = False,
+    sort: Annotated[Optional[ListOrder], typer.Option("--sort", help="What to sort by.", show_default=False)] = None,  # noqa: UP045
+    form: Annotated[
+        ListFormat, typer.Option("--format", help="A table, or JSON for other programs.")
+    ] = ListFormat.table,
+) -> None:
+    """List models: their stems, sizes, licences and scores, and whether their weights are on this machine.
 
-        from unweave.models.catalog import CASCADES, SHORT_NAMES
+    Without options these are the models that are here or recommended; with one of --stem, --licence and --free, all
+    that fit.
+    """
+    with failures_shown():
+        from unweave.models.listing import Order, chosen
         from unweave.models.listing import list_models as listed_models
 
-        models = listed_models()
-        table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-        table.add_column("model", no_wrap=True)
-        for heading in ("here", "stems", "licence"):
-            table.add_column(heading, overflow="fold")
-        for model in models:
-            here = "broken" if model.spec is None else "yes" if model.is_here else "no"
-            stems = "" if model.spec is None else ", ".join(model.spec.stems)
-            licence = "yours" if model.is_added or model.spec is None else model.spec.licence
-            table.add_row(*map(Text, (model.name, here, stems, licence)))  # nothing in a name is markup
-        Console().print(table)
+        listed = listed_models()
+        is_short = not (everything or stem or licence or free)
+        order: Order | None = sort.value if sort else None
+        models = chosen(listed, stem=stem, licence=licence, free=free, short=is_short, order=order)
+        if form is ListFormat.json:
+            print_json(models)
+            return
+        print_table(models, stem)
         for model in models:
             if model.problem:
                 print(f"{model.name} is broken: {model.problem}")
-        for name, target in SHORT_NAMES.items():
-            best = CASCADES.get(name)
-            print(f"{name} is {best}, or {target} if weights cannot be fetched" if best else f"{name} is {target}")
+        _explain_list(len(listed) - len(models) if is_short else 0)
+
+
+def _explain_list(n_more: int) -> None:
+    from unweave.models.catalogue.official import CASCADES, SHORT_NAMES
+
+    for name, target in SHORT_NAMES.items():
+        best = CASCADES.get(name)
+        print(f"{name} is {best}, or {target} if weights cannot be fetched" if best else f"{name} is {target}")
+    print("scores of different test sets cannot be compared; 'tried' are models that unweave's authors ran themselves")
+    if n_more:
+        print(f"{n_more} more: unweave models list --all")
 
 
 @app.command()
 def info(name: Name) -> None:
     """Show all there is to know about a model."""
     with failures_shown():
-        from unweave.models.catalog import find_weights
+        from unweave.models.catalogue import entries
+        from unweave.models.catalogue.official import find_weights
         from unweave.models.hub import home_of
         from unweave.models.resolve import official_weights, resolve
 
@@ -65,6 +87,31 @@ def info(name: Name) -> None:
             print(f"{'folder':20}{home_of(weights)}")
             for source in weights.sources:
                 print(f"{'source':20}{source.location}")
+        entry = entries().get(spec.name)
+        if entry is not None:
+            _show_entry(entry)
+
+
+def _show_entry(entry: Entry) -> None:
+    """What the list of models says beside the description."""
+    from unweave.families.published import by_hand
+    from unweave.models.model_hub import url_of
+
+    told = ", ".join(filter(None, (entry.licence.stated_in, entry.licence.stated_on)))
+    print(f"{'licence stated in':20}{told or 'nothing was found'}")
+    print(f"{'tried by us':20}{'yes' if entry.is_verified else 'no'}")
+    for score in entry.scores:
+        values = ", ".join(f"{stem} {value:.2f}" for stem, value in score.sdr.items())
+        print(f"{'SDR in dB':20}{values} ({score.test_set}; {score.source})")
+    for alias in entry.aliases:
+        print(f"{'also called':20}{alias}")
+    for download in entry.downloads:
+        for file in download.all_files:
+            print(f"{'file':20}{file.name}{f', SHA-256 {file.sha256}' if file.sha256 else ''}")
+            for source in file.sources:
+                print(f"{'source':20}{url_of(source)}")
+    if entry.downloads and entry.download is None:
+        print(by_hand(entry))
 
 
 @app.command()
@@ -77,6 +124,7 @@ def fetch(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    accept_licence: AcceptLicence = False,
 ) -> None:
     """Download a model's weights, verify them and make them ready for use. Prints where they are."""
     with failures_shown():
@@ -84,21 +132,31 @@ def fetch(
         from unweave.engines.choose import Runtime
         from unweave.errors import OptionError
         from unweave.families.base import LoadOptions
-        from unweave.families.load import load_resolved
-        from unweave.models.catalog import find_weights
+        from unweave.families.load import load, load_resolved
+        from unweave.models.catalogue.official import find_weights
         from unweave.models.hub import ensure_weights, is_packaged
         from unweave.models.resolve import official_weights, resolve
+        from unweave.models.spec import ForeignModelSpec
 
         model = resolve(name)
         with make_reporter(as_json=False) as reporter:
+            options = LoadOptions(
+                Runtime("cpu"), accept_licence=accept_licence, offline=offline, on_download=reporter.downloading
+            )
             if origin is not None:
                 wanted = [each for each in official_weights(model) if not is_packaged(find_weights(each))]
+                if not wanted and isinstance(model.spec, ForeignModelSpec):
+                    raise OptionError(f"to bring the files of {name} yourself, use 'unweave models add {name} FILE'")
                 if not wanted:
                     raise OptionError(f"{name} needs no weights from elsewhere: leave out --from")
                 ensure_weights(wanted[0], offline=offline, origin=origin, progress=reporter.downloading)
-            model = model.ready(offline, reporter.downloading)
             # Converted now, so that a copy of the cache that cannot be written is enough later.
-            load_resolved(model, LoadOptions(Runtime("cpu"), offline=offline, on_download=reporter.downloading))
+            if isinstance(model.spec, ForeignModelSpec):
+                load(name, options)
+                model = resolve(name)
+            else:
+                model = model.ready(offline, reporter.downloading)
+                load_resolved(model, options)
         for place in model.locations(offline):
             print(place)
 
@@ -117,10 +175,10 @@ def path(name: Name) -> None:
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
     origin: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), or a folder, .tar.gz or .zip with a trained "
-            "model or a checkpoint of Spleeter's."
+            help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), several that belong together, or a folder, "
+            ".tar.gz or .zip with them, with a trained model, or with a checkpoint of Spleeter's."
         ),
     ],
     config: Annotated[
@@ -134,32 +192,33 @@ def add(
 ) -> None:
     """Add a model of your own: a checkpoint from elsewhere, or one that unweave trained."""
     with failures_shown():
-        from unweave.models.checkpoints import is_checkpoint_name
+        from unweave.families.brought import holds_checkpoints
 
-        if origin.is_file() and is_checkpoint_name(origin):
+        if len(origin) > 1 or holds_checkpoints(origin[0]):
             _add_checkpoint(name, origin, config)
             return
         from unweave.models.added import add_model
 
-        spec = add_model(name, origin, config)
+        spec = add_model(name, origin[0], config)
         print(f"added {name}: {', '.join(spec.stems)}")
 
 
-def _add_checkpoint(name: str, origin: Path, config: Path | None) -> None:
+def _add_checkpoint(name: str, origin: list[Path], config: Path | None) -> None:
     """Add a checkpoint that others made, say what it is, and try it on one segment."""
     import time
 
     import numpy as np
 
     from unweave.engines.choose import Runtime
+    from unweave.families import foreign
     from unweave.families.base import LoadOptions
-    from unweave.families.foreign import add_checkpoint
-    from unweave.families.load import load
+    from unweave.families.load import load_resolved
+    from unweave.models.resolve import resolve
 
-    spec = add_checkpoint(name, origin, config)
-    size = origin.stat().st_size / 1e6
-    print(f"added {name}: {spec.family}, {size:.0f} MB, {', '.join(spec.stems)}", flush=True)
-    separator = load(name, LoadOptions(Runtime("cpu"))).separator
+    added = foreign.add(name, origin, config)
+    spec, files = added.spec, f" in {added.n_files} files" if added.n_files > 1 else ""
+    print(f"added {name}: {added.family}{files}, {added.n_bytes / 1e6:.0f} MB, {', '.join(spec.stems)}", flush=True)
+    separator = load_resolved(resolve(name), LoadOptions(Runtime("cpu"))).separator
     segmentation = separator.segmentation
     noise = np.random.default_rng(0).standard_normal((2, segmentation.length), np.float32) * np.float32(0.1)
     started = time.perf_counter()

@@ -54,8 +54,17 @@ def add_choices(app: FastAPI, store: JobStore) -> None:
 
 
 def all_models() -> list[ModelCard]:
-    """The models of the catalogue and those that the user added; a broken one is named with its problem."""
-    return [_card(model) for model in list_models()]
+    """The official models, the published ones that are here or recommended, and those that the user added.
+
+    A broken one is named with its problem.
+    """
+    return [_card(model) for model in list_models() if _is_offered(model)]
+
+
+def _is_offered(model: ListedModel) -> bool:
+    """Whether people are to choose among models with this one: it can be had, and is no speciality."""
+    is_official = model.entry is not None and not model.entry.downloads
+    return is_official or model.is_here or model.is_added or (model.is_short and model.is_fetchable)
 
 
 def _with_purposes(cards: list[ModelCard]) -> list[ModelCard]:

@@ -1,0 +1,111 @@
+"""The list of models, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unweave.models.listing import ListedModel
+
+
+class ListFormat(str, Enum):
+    """How the list is written."""
+
+    table = "table"
+    json = "json"
+
+
+class ListOrder(str, Enum):
+    """What the list is sorted by."""
+
+    name = "name"
+    size = "size"
+    score = "score"
+
+
+def print_table(models: Sequence[ListedModel], stem: str) -> None:
+    """A row for each model; ``stem`` is the one whose score is shown."""
+    import rich.box
+    import rich.table
+    from rich.console import Console
+    from rich.text import Text
+
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    table.add_column("model", no_wrap=True)
+    table.add_column("here", no_wrap=True)
+    table.add_column("stems", overflow="fold")
+    table.add_column("size", no_wrap=True, justify="right")
+    table.add_column("licence", overflow="fold")
+    table.add_column("SDR in dB (test set)", overflow="fold")
+    table.add_column("tried", no_wrap=True)
+    for model in models:
+        is_tried = "yes" if model.entry and model.entry.is_verified else ""
+        row = (
+            model.name,
+            _here(model),
+            ", ".join(model.stems),
+            _size(model),
+            model.licence,
+            _score(model, stem),
+            is_tried,
+        )
+        table.add_row(*map(Text, row))  # nothing in a name is markup
+    Console().print(table)
+
+
+def print_json(models: Sequence[ListedModel]) -> None:
+    """An array with an object for each model; docs/howto/models.md says what is in it. It is ASCII."""
+    print(json.dumps([_fields(model) for model in models], indent=1))
+
+
+def _here(model: ListedModel) -> str:
+    if model.problem:
+        return "broken"
+    return "yes" if model.is_here else "no" if model.is_fetchable else "by hand"
+
+
+def _size(model: ListedModel) -> str:
+    return f"{model.n_bytes / 1e6:.0f} MB" if model.n_bytes else ""
+
+
+def _score(model: ListedModel, stem: str) -> str:
+    score = model.score(stem)
+    return f"{score[0]} {score[1]:.2f} ({score[2]})" if score else ""
+
+
+def _fields(model: ListedModel) -> dict[str, object]:
+    entry = model.entry
+    licence = entry.licence if entry else None
+    return {
+        "name": model.name,
+        "aliases": list(entry.aliases) if entry else [],
+        "family": entry.family if entry else getattr(model.spec, "family", None),
+        "author": entry.author or None if entry else None,
+        "summary": entry.summary if entry else getattr(model.spec, "summary", None),
+        "stems": list(model.stems),
+        "size_bytes": model.n_bytes or None,
+        "licence": model.licence,
+        "licence_stated_in": (licence.stated_in or None) if licence else None,
+        "licence_stated_on": (licence.stated_on or None) if licence else None,
+        "licence_notes": (licence.notes or None) if licence else None,
+        "needs_consent": entry.needs_consent if entry else False,
+        "scores": [
+            {
+                "measure": "SDR",
+                "unit": "dB",
+                "test_set": score.test_set,
+                "stems": dict(score.sdr),
+                "source": score.source,
+            }
+            for score in (entry.scores if entry else ())
+        ],
+        "here": model.is_here,
+        "fetchable": model.is_fetchable,
+        "download_bytes": model.missing_bytes or None,
+        "verified": bool(entry and entry.is_verified),
+        "recommended": bool(entry and entry.is_recommended),
+        "problem": model.problem or None,
+    }
