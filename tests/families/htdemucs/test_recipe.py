@@ -8,21 +8,12 @@ import pytest
 from tests.families.htdemucs.small import SPECS, random_weights, signal
 from tests.families.htdemucs.test_network import Graph
 from tests.helpers.signals import error_db, noise
+from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.errors import OptionError
-from unweave.families.htdemucs.recipe import (
-    BagSeparator,
-    HTDemucsSeparator,
-    TrackMeter,
-    Window,
-    as_channels,
-    from_channels,
-    separate_track,
-    spectrum_of,
-    triangle_weights,
-    waveform_of,
-    windows,
-)
+from unweave.families.demucs.recipe import BagSeparator, HybridSeparator, TrackMeter, Window, triangle_weights, windows
+from unweave.families.demucs.spectrum import spectrum_of, waveform_of
+from unweave.families.htdemucs.recipe import separate_track
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
 SPEC = SPECS["four"]
@@ -62,7 +53,7 @@ def stream(separator, mixture, stems=(0, 1, 2, 3), block=1234):
 def test_segments_are_put_together_as_they_were(overlap, n_samples):
     mixture, network = signal(n_samples), Shares()
     mixture -= mixture.mean(axis=1, keepdims=True)
-    stems = stream(HTDemucsSeparator(SPEC, network, overlap=overlap), mixture)
+    stems = stream(HybridSeparator(SPEC, network, overlap=overlap), mixture)
     assert network.n_runs == -(-n_samples // (3000 - round(3000 * overlap)))
     for share, stem in zip(network.shares, stems, strict=True):
         # The spectrum lacks its highest bin and the frames at its ends, as in the original.
@@ -73,7 +64,7 @@ def test_a_stream_at_the_tracks_level_is_the_originals_recipe_up_to_its_tail(net
     mixture = signal(3000 + 4 * 2250)
     meter = TrackMeter()
     meter.push(mixture)
-    streamed = stream(HTDemucsSeparator(SPEC, network, level=meter.level), mixture)
+    streamed = stream(HybridSeparator(SPEC, network, level=meter.level), mixture)
     whole = separate_track(mixture, SPEC, network)
     full = [window for window in windows(mixture.shape[1], 3000) if window.n_samples == 3000]
     end = full[-1].offset + 2250
@@ -82,18 +73,18 @@ def test_a_stream_at_the_tracks_level_is_the_originals_recipe_up_to_its_tail(net
 
 
 def test_quiet_passages_are_separated_like_loud_ones(network):
-    separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
+    separator, segment = HybridSeparator(SPEC, network), signal(3000)
     loud = separator.separate(segment, [0, 1, 2, 3], is_first=False)
     quiet = separator.separate(segment * np.float32(1e-3), [0, 1, 2, 3], is_first=False)
     assert error_db(quiet * 1e3, loud) < -90
 
 
 def test_silence_stays_silent(network):
-    assert not stream(HTDemucsSeparator(SPEC, network), np.zeros((2, 10_000), np.float32)).any()
+    assert not stream(HybridSeparator(SPEC, network), np.zeros((2, 10_000), np.float32)).any()
 
 
 def test_stems_come_in_the_order_that_is_asked_for(network):
-    separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
+    separator, segment = HybridSeparator(SPEC, network), signal(3000)
     whole = separator.separate(segment, [0, 1, 2, 3], is_first=True)
     np.testing.assert_array_equal(separator.separate(segment, [2, 0], is_first=True), whole[[2, 0]])
 
@@ -101,21 +92,22 @@ def test_stems_come_in_the_order_that_is_asked_for(network):
 def test_the_segment_is_not_changed(network):
     segment = signal(3000)
     kept = segment.copy()
-    HTDemucsSeparator(SPEC, network).separate(segment, [0], is_first=True)
+    HybridSeparator(SPEC, network).separate(segment, [0], is_first=True)
     np.testing.assert_array_equal(segment, kept)
 
 
 @pytest.mark.parametrize("overlap", [0.0, -0.1, 0.6, float("nan"), float("inf")])
 def test_overlaps_that_make_no_sense(overlap):
     with pytest.raises(OptionError, match="overlap"):
-        HTDemucsSeparator(SPEC, Shares(), overlap=overlap)
+        HybridSeparator(SPEC, Shares(), overlap=overlap)
 
 
 def test_windows_of_the_original():
     assert list(windows(0, 100)) == []
-    assert list(windows(40, 100)) == [Window(-30, 0, 40)]
-    assert list(windows(100, 100)) == [Window(0, 0, 100), Window(75 - 37, 75, 25)]
-    assert list(windows(175, 100))[1:] == [Window(75, 75, 100), Window(150 - 37, 150, 25)]
+    assert list(windows(40, 100)) == [Window(-30, 100, 0, 40)]
+    assert list(windows(100, 100)) == [Window(0, 100, 0, 100), Window(75 - 37, 100, 75, 25)]
+    assert list(windows(175, 100))[1:] == [Window(75, 100, 75, 100), Window(150 - 37, 100, 150, 25)]
+    assert list(windows(100, 100, filled=False)) == [Window(0, 100, 0, 100), Window(75, 25, 75, 25)]
 
 
 def test_an_empty_track():
@@ -178,17 +170,17 @@ def test_weights_sum_to_one(length, hop):
 
 def test_members_of_a_bag_give_their_stems_only():
     networks = [Shares(np.eye(4)[i] + 0.25) for i in range(4)]
-    bag = BagSeparator([HTDemucsSeparator(SPEC, network) for network in networks], np.eye(4))
+    bag = BagSeparator([HybridSeparator(SPEC, network) for network in networks], np.eye(4))
     segment = signal(3000)
     stems = bag.separate(segment, [3, 1], is_first=True)
     assert [network.n_runs for network in networks] == [0, 1, 0, 1]
     for row, stem in enumerate((3, 1)):
-        alone = HTDemucsSeparator(SPEC, networks[stem]).separate(segment, [stem], is_first=True)
+        alone = HybridSeparator(SPEC, networks[stem]).separate(segment, [stem], is_first=True)
         np.testing.assert_array_equal(stems[row], alone[0])
 
 
 def test_members_of_a_bag_are_averaged_by_their_shares():
-    members = [HTDemucsSeparator(SPEC, Shares((share,) * 4)) for share in (1, 0)]
+    members = [HybridSeparator(SPEC, Shares((share,) * 4)) for share in (1, 0)]
     segment = signal(3000)
     shares = np.array([[0.75, 0.5, 0.25, 0.0], [0.25, 0.5, 0.75, 1.0]])
     stems = BagSeparator(members, shares).separate(segment, [0, 1, 2, 3], is_first=False)
@@ -198,13 +190,13 @@ def test_members_of_a_bag_are_averaged_by_their_shares():
 
 @pytest.mark.parametrize("offset", [0.0, 0.2])
 def test_an_offset_is_not_given_to_every_stem(network, offset):
-    separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
+    separator, segment = HybridSeparator(SPEC, network), signal(3000)
     stems = [separator.separate_alone(segment + np.float32(shift), [0, 1, 2, 3]) for shift in (0.0, offset)]
     assert error_db(stems[1], stems[0]) < -90
 
 
 def test_members_of_a_bag_have_segments_of_one_length():
     other = dataclasses.replace(SPEC, segment_samples=3200)
-    members = [HTDemucsSeparator(spec, Shares()) for spec in (SPEC, other)]
+    members = [HybridSeparator(spec, Shares()) for spec in (SPEC, other)]
     with pytest.raises(OptionError, match="one length"):
         BagSeparator(members, [[1.0] * 4] * 2)
