@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from unweave.families.hdemucs.spec import HDemucsSpec
 
 from unweave.engines.base import HybridNetwork
 from unweave.families.demucs.recipe import DEFAULT_OVERLAP, separate_windows
+from unweave.families.hdemucs.spec import HDemucsSpec
 from unweave.types import Waveform
 
 
