@@ -9,7 +9,7 @@ import pytest
 
 from tests.families.htdemucs.small import SPECS
 from unweave.errors import CheckpointError
-from unweave.families.demucs.bag import Bag, read_bag
+from unweave.families.htdemucs.bag import Bag, read_bag
 from unweave.families.htdemucs.recognise import recognise
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
