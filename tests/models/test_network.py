@@ -4,7 +4,8 @@ import pytest
 from tests.helpers.bundles import write_bundle
 from tests.helpers.toys import TOY, random_variables
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.network import checkpoint_name, has_checkpoint, network_path
+from unweave.families.unet.path import network_path
+from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
 
 
 @pytest.fixture

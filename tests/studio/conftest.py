@@ -118,7 +118,7 @@ class Studio:
 @pytest.fixture
 def toy_model(tmp_path, cache):
     """The toy as an added model, which needs no network."""
-    from unweave.models.added import add_model
+    from unweave.families.add import add_model
 
     (tmp_path / "toy").mkdir()
     path = write_toy(tmp_path / "toy")

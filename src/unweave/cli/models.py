@@ -139,7 +139,7 @@ def add(
         if origin.is_file() and is_checkpoint_name(origin):
             _add_checkpoint(name, origin, config)
             return
-        from unweave.models.added import add_model
+        from unweave.families.add import add_model
 
         spec = add_model(name, origin, config)
         print(f"added {name}: {', '.join(spec.stems)}")
@@ -186,8 +186,9 @@ def export(
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
         from unweave.families.masking import graph_path
-        from unweave.models.export import export_graph, export_onnx, export_safetensors
-        from unweave.models.network import load_unets
+        from unweave.families.unet.files import export_onnx, export_safetensors
+        from unweave.families.unet.path import load_unets
+        from unweave.models.export import export_graph
         from unweave.models.resolve import resolve
         from unweave.models.spec import MaskModelSpec
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from unweave.errors import DownloadError, ModelError, UnknownModelError
 from unweave.models.added import GRAPH, WEIGHTS, added_model_folder, added_names
 from unweave.models.catalog import CASCADES, SHORT_NAMES, find_spec, specs, weights_names
+from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
 from unweave.models.export import read_exported_spec
 from unweave.models.fetch import DownloadProgress
 from unweave.models.files import SEAL, is_sealed
 from unweave.models.foreign import DESCRIPTION, read_foreign
 from unweave.models.hub import ensure_weights
-from unweave.models.network import checkpoint_name, has_checkpoint
 from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
