@@ -103,11 +103,11 @@ def refuse_unknown(
 def n_fft_of(arguments: Mapping[str, Any], found: int | None) -> int:
     """The length of a frame: ``found`` from the weights, or what is told. Raises `CheckpointError`."""
     n_fft = found or arguments.get("nfft", DEFAULT_N_FFT)
-    if not isinstance(n_fft, int) or not 16 <= n_fft <= 1 << 16 or n_fft & (n_fft - 1):
+    if not found and (not isinstance(n_fft, int) or not 16 <= n_fft <= 1 << 16 or n_fft & (n_fft - 1)):
         raise CheckpointError(f"the configuration says nfft={n_fft!r}; powers of two up to 65536 can be computed")
     if arguments.get("nfft") not in (None, n_fft):
         raise CheckpointError(f"the configuration says nfft={arguments['nfft']!r}, but the weights are of {n_fft}")
-    return n_fft
+    return int(n_fft)
 
 
 def sample_rate_of(arguments: Mapping[str, Any]) -> int:
