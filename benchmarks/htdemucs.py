@@ -24,8 +24,10 @@ import onnxruntime
 from benchmarks.measure import median
 from unweave.audio.decode import AudioReader
 from unweave.dsp.real_parts import as_channels
-from unweave.families.htdemucs.graph import MIXTURE, SPECTRUM, build_graph
-from unweave.families.htdemucs.recipe import segment_level, spectrum_of
+from unweave.families.demucs.graph import MIXTURE, SPECTRUM
+from unweave.families.demucs.recipe import segment_level
+from unweave.families.demucs.spectrum import spectrum_of
+from unweave.families.htdemucs.graph import build_graph
 from unweave.families.htdemucs.recover import is_half_precision, recover_state
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.hub import ensure_weights

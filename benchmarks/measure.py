@@ -14,10 +14,10 @@ import numpy as np
 
 from unweave import AudioWriter
 from unweave.audio.formats import find_format
+from unweave.families.unet.files import export_safetensors
+from unweave.families.unet.path import load_unets
 from unweave.models.catalogue.official import find_spec
-from unweave.models.export import export_safetensors
 from unweave.models.hub import ensure_weights
-from unweave.models.network import load_unets
 
 UNWEAVE = [sys.executable, "-m", "unweave"]
 SAMPLE_RATE = 44100

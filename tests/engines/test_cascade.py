@@ -9,11 +9,11 @@ from tests.helpers.signals import error_db, noise
 from tests.helpers.toys import TOY, write_toy
 from unweave.engines.cascade import CascadeNetwork
 from unweave.engines.onnx import OnnxNetwork
-from unweave.models.cascade import Cascade
-from unweave.models.network import network_path
+from unweave.families.cascade import Cascade
+from unweave.families.torch_network import load_network, new_network, save_network, save_onnx
+from unweave.families.unet.path import network_path
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network, new_network, save_network, save_onnx
 
 THREE = MaskModelSpec(
     name="three", weights="three", stems=("vocals", "drums", "other"), network="bands", head="softmax",

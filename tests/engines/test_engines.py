@@ -13,8 +13,8 @@ from tests.helpers.signals import error_db, noise, song
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables, write_toy
 from unweave import OptionError, Separator
 from unweave.families.masking import MaskingSeparator
+from unweave.families.unet.weights import read_unets, unets_to_arrays
 from unweave.models.resolve import resolve
-from unweave.models.unet_weights import read_unets, unets_to_arrays
 
 AVERAGE = dataclasses.replace(TOY, mask_extension="average", mask_exponent=1.0)
 
@@ -22,7 +22,7 @@ AVERAGE = dataclasses.replace(TOY, mask_extension="average", mask_exponent=1.0)
 @pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE, AVERAGE], ids=["two", "four", "five", "average"])
 def test_pytorch_equals_onnx_runtime(tmp_path, cache, spec):
     from unweave.engines.torch import TorchSeparator
-    from unweave.models.torch_network import load_network
+    from unweave.families.torch_network import load_network
 
     path = write_toy(tmp_path, spec)
     reference = Separator(str(path), device="cpu", quality="exact")
@@ -52,7 +52,7 @@ def test_a_compiled_network_equals_a_plain_one(monkeypatch, caplog, compiler):
     import torch
 
     from unweave.engines.torch import TorchSeparator
-    from unweave.models.torch_network import new_network
+    from unweave.families.torch_network import new_network
 
     if compiler == "inductor" and shutil.which("g++") is None:
         pytest.skip("compiling for the CPU needs g++")
@@ -76,7 +76,7 @@ def test_a_compiled_network_equals_a_plain_one(monkeypatch, caplog, compiler):
 
 def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
     from unweave.engines.torch import TorchSeparator
-    from unweave.models.torch_network import load_network
+    from unweave.families.torch_network import load_network
 
     location = resolve("spleeter:2stems").locate(False, lambda *progress: None)
     torch_separator = TorchSeparator(separator.spec, load_network(separator.spec, location), "cpu", "float32")
@@ -89,7 +89,7 @@ def test_pytorch_equals_onnx_runtime_on_the_official_model(separator):
 
 
 def test_weights_there_and_back():
-    from unweave.models.unet import unets_from_weights, unets_to_weights
+    from unweave.families.unet.network import unets_from_weights, unets_to_weights
 
     weights = read_unets(random_variables(TOY_FOUR), TOY_FOUR)
     again = unets_to_weights(unets_from_weights(weights, TOY_FOUR))

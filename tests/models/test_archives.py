@@ -11,8 +11,9 @@ import pytest
 
 from tests.helpers.toys import TOY, write_toy
 from unweave.errors import DownloadError, ModelError
-from unweave.models import added
-from unweave.models.added import add_model, added_names
+from unweave.families import add
+from unweave.families.add import add_model
+from unweave.models.added import added_model_folder, added_names
 from unweave.models.fetch import unpack
 from unweave.models.spec import Weights, WeightsFile
 
@@ -87,7 +88,7 @@ def test_links_in_a_zip_are_not_followed(files, tmp_path):
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_bombs_are_refused(files, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(added, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(add, "MAX_BYTES", 1_000_000)
     path = tmp_path / f"bomb.{kind}"
     (tarred if kind == "tar" else zipped)(path, {**files, "zeros.txt": bytes(2_000_000)})
     assert "more data than a model can have" in refused(path)
@@ -115,7 +116,7 @@ def test_damaged_archives_are_one_line_or_right(files, tmp_path, kind, seed):
         message = str(error)
     else:
         message = ""
-    folder = added.added_model_folder("mine")
+    folder = added_model_folder("mine")
     if message:
         assert "\n" not in message
         assert not folder.exists()

@@ -15,7 +15,6 @@ from unweave.models.catalogue import entries, find_entry, published
 from unweave.models.catalogue.official import KINDS, SHORT_NAMES, specs
 from unweave.models.validate import check_stems
 
-COMING = {"hdemucs"}  # listed, although this version cannot run them
 ENTRIES = entries()
 # The community's guide says that it was taken out of a commercial program.
 ILLICIT = re.compile(r"rofo[-_]?(former)?[-_]?sw|logic_bs_roformer|roformer_sw|56c13142|24e7d35e", re.IGNORECASE)
@@ -26,7 +25,7 @@ def test_what_is_said_of_a_model(name):
     entry = ENTRIES[name]
     check_stems(entry.stems, "stems")
     assert len(entry.summary) > 3
-    assert entry.family in (KINDS if name in specs() else {*FAMILIES, *COMING})
+    assert entry.family in (KINDS if name in specs() else FAMILIES)
     licence = entry.licence
     assert licence.name == "unknown" or (licence.stated_in and licence.stated_on), "who said so, and when"
     assert entry.needs_consent == (licence.name in ("unknown", "research", "CC-BY-NC-SA-4.0"))

@@ -9,8 +9,8 @@ import pytest
 
 import unweave
 from tests.helpers.toys import TOY, write_toy
-from unweave.models.export import export_onnx
-from unweave.models.network import load_unets
+from unweave.families.unet.files import export_onnx
+from unweave.families.unet.path import load_unets
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 

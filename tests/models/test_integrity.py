@@ -12,13 +12,14 @@ from tests.helpers.toys import write_toy
 from tests.models.test_hub import CONTENT, weights_from
 from unweave import Separator
 from unweave.errors import DownloadError, ModelError
+from unweave.families.add import add_model
+from unweave.families.unet.files import export_onnx, export_safetensors
+from unweave.families.unet.path import load_unets
 from unweave.models import hub
-from unweave.models.added import GRAPH, WEIGHTS, add_model, added_model_folder
+from unweave.models.added import GRAPH, WEIGHTS, added_model_folder
 from unweave.models.catalogue.official import find_weights
-from unweave.models.export import export_onnx, export_safetensors
 from unweave.models.integrity import is_whole
 from unweave.models.listing import list_models
-from unweave.models.network import load_unets
 from unweave.models.resolve import resolve
 from unweave.models.spec import Source, WeightsFile
 from unweave.models.spleeter_json import read_spleeter_json

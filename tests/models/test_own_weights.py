@@ -68,7 +68,7 @@ def test_four_stems_are_five_with_the_piano_in_the_rest(cache):
 
 def test_pytorch_computes_the_same(cache):
     from unweave.engines.torch import TorchSeparator
-    from unweave.models.torch_network import load_network
+    from unweave.families.torch_network import load_network
 
     separator = Separator("unweave:4stems", device="cpu")
     module = load_network(separator.spec, resolve("unweave:4stems").locate(True, print))

@@ -15,12 +15,12 @@ from unweave import Separator
 from unweave.cli.main import app
 from unweave.compat.spleeter import model_name
 from unweave.errors import DownloadError, ModelError, UnknownModelError
+from unweave.families.unet.files import export_onnx, export_safetensors
+from unweave.families.unet.weights import read_unets
 from unweave.models import hub
 from unweave.models.added import GRAPH, WEIGHTS
 from unweave.models.catalogue.official import CASCADES, SHORT_NAMES, specs
-from unweave.models.export import export_onnx, export_safetensors
 from unweave.models.resolve import official_weights, resolve
-from unweave.models.unet_weights import read_unets
 
 
 @pytest.fixture

@@ -13,19 +13,12 @@ from tests.helpers.toys import TOY, TOY_FOUR, edit_json, random_variables, write
 from tests.models.test_spleeter_json import ORIGINAL
 from unweave import Separator
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.export import (
-    METADATA_KEY,
-    export_onnx,
-    export_safetensors,
-    read_exported_spec,
-    read_safetensors_unets,
-    spec_from_json,
-    spec_to_json,
-)
+from unweave.families.unet.files import export_onnx, export_safetensors, read_safetensors_unets
+from unweave.families.unet.weights import read_unets
+from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_json, spec_to_json
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import parse_spleeter_json, read_spleeter_json
-from unweave.models.unet_weights import read_unets
 from unweave.models.validate import MAX_STEMS, check_stems
 
 UNUSABLE = [

@@ -9,12 +9,8 @@ from tests.helpers.signals import error_db, noise, tones
 from unweave import ConsentError, OptionError, Separator
 from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.families.base import Loaded
-from unweave.families.htdemucs.recipe import (
-    HTDemucsSeparator,
-    spectrum_of,
-    triangle_weights,
-    waveform_of,
-)
+from unweave.families.demucs.recipe import HybridSeparator, triangle_weights
+from unweave.families.demucs.spectrum import spectrum_of, waveform_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models import consent
 from unweave.models.catalogue.official import find_spec
@@ -38,7 +34,7 @@ class Shares:
 def separate(mixture, overlap=0.25, sizes=(5000,)):
     workers = Workers(2, "test")
     stream = SegmentStream(
-        HTDemucsSeparator(NETWORK, Shares(), overlap=overlap),
+        HybridSeparator(NETWORK, Shares(), overlap=overlap),
         {name: index for index, name in enumerate(NETWORK.stems)},
         workers,
         3,
@@ -122,7 +118,7 @@ def test_consent_by_environment(cache, monkeypatch, value):
 
 
 def loaded_htdemucs(monkeypatch):
-    loaded = Loaded(SPEC, HTDemucsSeparator(NETWORK, Shares()), n_parallel=1)
+    loaded = Loaded(SPEC, HybridSeparator(NETWORK, Shares()), n_parallel=1)
     monkeypatch.setattr("unweave.separation.separator.load", lambda model, options: loaded)
 
 

@@ -117,7 +117,7 @@ class Studio:
 
 def add_toy(folder):
     """The toy as an added model, which needs no network."""
-    from unweave.models.added import add_model
+    from unweave.families.add import add_model
 
     (folder / "toy").mkdir()
     path = write_toy(folder / "toy")

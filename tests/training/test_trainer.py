@@ -16,7 +16,7 @@ from tests.helpers.band import RATE, STEMS, changed, small_plan, stems, write_tr
 from tests.helpers.signals import error_db
 from unweave import ModelError, OptionError, Separator
 from unweave.evaluation.metrics import sdr
-from unweave.models.added import add_model
+from unweave.families.add import add_model
 from unweave.training.checkpoint import all_finite
 from unweave.training.plan import LoopPlan, read_plan
 from unweave.training.release import GRAPH, WEIGHTS
@@ -60,8 +60,8 @@ def test_it_learns_to_separate_held_out_music(tmp_path, tracks, cache):
 def test_what_comes_out_is_the_same_in_onnx_and_pytorch(tmp_path, tracks, cache):
     from unweave.engines.torch import TorchSeparator
     from unweave.families.masking import MaskingSeparator
+    from unweave.families.torch_network import load_network
     from unweave.models.export import read_exported_spec
-    from unweave.models.torch_network import load_network
 
     folder = train(small_plan(tmp_path, tracks, steps=3)).folder
     spec = read_exported_spec(folder / GRAPH)
@@ -190,7 +190,7 @@ def test_fine_tuning_starts_from_given_weights_and_keeps_the_norms(tmp_path, tra
 
 def test_u_nets_have_no_place_for_attention_over_time(tmp_path, tracks):
     from tests.helpers.toys import TOY
-    from unweave.models.torch_network import new_network, save_network
+    from unweave.families.torch_network import new_network, save_network
 
     save_network(new_network(TOY), TOY, tmp_path / WEIGHTS)
     plan = changed(small_plan(tmp_path, tracks), "model", start=str(tmp_path / WEIGHTS), time_attention=True)
@@ -200,7 +200,7 @@ def test_u_nets_have_no_place_for_attention_over_time(tmp_path, tracks):
 
 def test_freezing_reaches_every_norm():
     from tests.helpers.toys import TOY
-    from unweave.models.torch_network import new_network
+    from unweave.families.torch_network import new_network
 
     network = new_network(TOY).train()
     freeze_norms(network)
@@ -258,7 +258,7 @@ def test_two_processes_train_together(tmp_path, tracks, network, frozen):
 
 def test_what_no_output_depends_on_is_frozen():
     from tests.helpers.toys import TOY
-    from unweave.models.torch_network import new_network
+    from unweave.families.torch_network import new_network
     from unweave.training.learner import freeze_unused
 
     network = new_network(TOY).train()

@@ -197,7 +197,7 @@ def add(
         if len(origin) > 1 or holds_checkpoints(origin[0]):
             _add_checkpoint(name, origin, config)
             return
-        from unweave.models.added import add_model
+        from unweave.families.add import add_model
 
         spec = add_model(name, origin[0], config)
         print(f"added {name}: {', '.join(spec.stems)}")
@@ -245,8 +245,9 @@ def export(
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
         from unweave.families.masking import graph_path
-        from unweave.models.export import export_graph, export_onnx, export_safetensors
-        from unweave.models.network import load_unets
+        from unweave.families.unet.files import export_onnx, export_safetensors
+        from unweave.families.unet.path import load_unets
+        from unweave.models.export import export_graph
         from unweave.models.resolve import resolve
         from unweave.models.spec import MaskModelSpec
 

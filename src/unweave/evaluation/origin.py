@@ -14,7 +14,7 @@ from typing import Any
 
 import unweave
 from unweave.evaluation.tracks import Track
-from unweave.models.network import checkpoint_name
+from unweave.models.checkpoint_folder import checkpoint_name
 from unweave.models.resolve import ResolvedModel, resolve
 from unweave.separation.ensemble import Member, parse_ensemble
 from unweave.separation.separator import Separator

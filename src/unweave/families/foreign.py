@@ -32,7 +32,7 @@ from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
 from unweave.models.validate import check_stems
 
-FAMILIES = ("bag", "htdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
+FAMILIES = ("bag", "htdemucs", "hdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
 # Part of the name of every network that is kept: raise it when a family builds another one from the same weights.
 GRAPH_VERSION = 1
 

@@ -17,7 +17,7 @@ from unweave.engines.base import Network, SegmentSeparator
 from unweave.engines.cascade import CascadeNetwork
 from unweave.engines.choose import Runtime, cpu_network, require_torch_device
 from unweave.families.base import Loaded, LoadOptions, MaskingModel
-from unweave.models.network import network_path
+from unweave.families.unet.path import network_path
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.types import Spectrogram, Waveform
@@ -60,11 +60,11 @@ def _network(spec: MaskModelSpec, location: Path, before: Located | None, option
         first = cpu_network(graph_path(first_spec, first_location), runtime)
         return CascadeNetwork(first, network, first_spec.mask_exponent)
     from unweave.engines.torch import TorchSeparator
-    from unweave.models.torch_network import load_network
+    from unweave.families.torch_network import load_network
 
     module = load_network(spec, location)
     if before is not None:
-        from unweave.models.cascade import Cascade
+        from unweave.families.cascade import Cascade
 
         module = Cascade(load_network(*before), module, before[0].mask_exponent)
     precision = "float16" if runtime.precision == "auto" else runtime.precision

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
 
-from unweave.errors import CheckpointError, ModelError
+from unweave.errors import ModelError
 from unweave.files import replace_file
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet_weights import UNetWeights, check_shapes, unets_from_arrays, unets_to_arrays
 from unweave.models.validate import check_spec, check_text, shown
 
 # The keys of our description, and of the CRC32C of the weights, in the metadata of ONNX and safetensors files.
@@ -73,13 +72,6 @@ def _tuple(value: Any, key: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def export_onnx(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
-    """Write the network as ONNX: magnitudes (segments, channels, frames, bins) → (stems, …) magnitudes."""
-    from unweave.models.onnx_graph import build_graph
-
-    write_graph(build_graph(unets, spec), spec, path)
-
-
 def export_graph(graph: Path, spec: MaskModelSpec, path: Path) -> None:
     """Write the network in the ONNX file ``graph``, whose stems are those of ``spec``, with its description."""
     import onnx
@@ -94,14 +86,6 @@ def write_graph(model: Any, spec: MaskModelSpec, path: Path) -> None:
     metadata = {METADATA_KEY: spec_to_json(spec), CHECKSUM_KEY: str(_graph_checksum(model))}
     onnx.helper.set_model_props(model, metadata)
     write_file(path, model.SerializeToString())
-
-
-def export_safetensors(unets: Sequence[UNetWeights], spec: MaskModelSpec, path: Path) -> None:
-    """Write the weights as safetensors, each array named after its stem, layer and part."""
-    import safetensors.numpy
-
-    arrays = {name: np.ascontiguousarray(array) for name, array in unets_to_arrays(unets, spec.stems).items()}
-    write_safetensors(lambda metadata: safetensors.numpy.save(arrays, metadata=metadata), spec, path)
 
 
 def write_safetensors(save: Callable[[dict[str, str]], bytes], spec: MaskModelSpec, path: Path) -> None:
@@ -162,24 +146,6 @@ def read_exported_spec(path: Path) -> MaskModelSpec:
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     return spec
-
-
-def read_safetensors_unets(path: Path, spec: MaskModelSpec) -> tuple[UNetWeights, ...]:
-    """The U-Nets in a file that `export_safetensors` wrote. Raises `CheckpointError` for a damaged one."""
-    import safetensors
-    import safetensors.numpy
-
-    try:
-        unets = unets_from_arrays(safetensors.numpy.load_file(path), spec.stems)
-    except KeyError as error:
-        raise CheckpointError(f"{path} does not contain the weights of {spec.name}: {error} is missing") from error
-    except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} does not contain the weights of {spec.name}: {error}") from error
-    try:
-        check_shapes(unets, spec)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    return unets
 
 
 def _read_onnx(path: Path) -> Any:

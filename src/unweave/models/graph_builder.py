@@ -29,3 +29,9 @@ class GraphBuilder:
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
+
+
+def lstm_gates(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """PyTorch's gates, input, forget, cell, output, in the order of ONNX: input, output, forget, cell."""
+    given, forget, cell, output = np.split(array, 4)
+    return np.concatenate([given, output, forget, cell])

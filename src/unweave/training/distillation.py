@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from unweave.errors import OptionError
+from unweave.families.torch_network import load_network
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network
 from unweave.training.losses import EPSILON, Estimate, Truth, weighted_loss
 from unweave.training.plan import DistillationPlan, LossName
 

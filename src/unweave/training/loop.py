@@ -12,9 +12,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from unweave.errors import OptionError
+from unweave.families.torch_network import count_operations
 from unweave.models.export import spec_to_json
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import count_operations
 from unweave.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from unweave.training.journal import Journal
 from unweave.training.learner import Learner

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from unweave.errors import OptionError
-from unweave.models.bands import frequency_grid
+from unweave.families.bands.layout import frequency_grid
 from unweave.models.resolve import MODEL_FILES
 from unweave.models.spec import Activation, MaskExtension, MaskModelSpec
 from unweave.models.validate import check_stems

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
+from unweave.families.torch_network import count_operations, save_network, save_onnx
 from unweave.models.added import CARD, GRAPH, WEIGHTS
 from unweave.models.export import write_file
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import count_operations, save_network, save_onnx
 from unweave.training.checkpoint import TrainingState
 from unweave.training.shards import Shards
 

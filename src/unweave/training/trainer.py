@@ -15,9 +15,9 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from unweave.errors import OptionError
+from unweave.families.torch_network import load_network, new_network, with_time_attention
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network, new_network, with_time_attention
 from unweave.training.allocation import keep_freed_memory
 from unweave.training.checkpoint import TrainingState
 from unweave.training.learner import freeze_norms, without

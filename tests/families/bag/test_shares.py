@@ -11,24 +11,24 @@ from tests.helpers.signals import error_db
 from unweave.errors import CheckpointError, OptionError
 from unweave.families.bag.separator import BagSeparator
 from unweave.families.bag.shares import Bag, read_bag
-from unweave.families.htdemucs.recipe import HTDemucsSeparator
+from unweave.families.demucs.recipe import HybridSeparator
 
 SPEC = SPECS["four"]
 
 
 def test_members_of_a_bag_give_their_stems_only():
     networks = [Shares(np.eye(4)[i] + 0.25) for i in range(4)]
-    bag = BagSeparator([HTDemucsSeparator(SPEC, network) for network in networks], np.eye(4))
+    bag = BagSeparator([HybridSeparator(SPEC, network) for network in networks], np.eye(4))
     segment = signal(3000)
     stems = bag.separate(segment, [3, 1], is_first=True)
     assert [network.n_runs for network in networks] == [0, 1, 0, 1]
     for row, stem in enumerate((3, 1)):
-        alone = HTDemucsSeparator(SPEC, networks[stem]).separate(segment, [stem], is_first=True)
+        alone = HybridSeparator(SPEC, networks[stem]).separate(segment, [stem], is_first=True)
         np.testing.assert_array_equal(stems[row], alone[0])
 
 
 def test_members_of_a_bag_are_averaged_by_their_shares():
-    members = [HTDemucsSeparator(SPEC, Shares((share,) * 4)) for share in (1, 0)]
+    members = [HybridSeparator(SPEC, Shares((share,) * 4)) for share in (1, 0)]
     segment = signal(3000)
     shares = np.array([[0.75, 0.5, 0.25, 0.0], [0.25, 0.5, 0.75, 1.0]])
     stems = BagSeparator(members, shares).separate(segment, [0, 1, 2, 3], is_first=False)
@@ -38,7 +38,7 @@ def test_members_of_a_bag_are_averaged_by_their_shares():
 
 def test_members_of_a_bag_have_segments_of_one_length():
     other = dataclasses.replace(SPEC, segment_samples=3200)
-    members = [HTDemucsSeparator(spec, Shares()) for spec in (SPEC, other)]
+    members = [HybridSeparator(spec, Shares()) for spec in (SPEC, other)]
     with pytest.raises(OptionError, match="one length"):
         BagSeparator(members, [[1.0] * 4] * 2)
 

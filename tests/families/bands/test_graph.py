@@ -12,8 +12,8 @@ from tests.helpers.signals import error_db
 from unweave.errors import CheckpointError
 from unweave.families.bands.graph import build_graph
 from unweave.families.bands.path import bands_network_path
+from unweave.families.torch_network import load_network, new_network, save_network, save_onnx
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network, new_network, save_network, save_onnx
 
 SPEC = MaskModelSpec(
     name="toy", weights="toy", stems=("vocals", "drums", "piano", "other"), network="bands", head="softmax",

@@ -104,7 +104,11 @@ def track(kind: str) -> np.ndarray:
     """The mixtures that the whole recipe is tried on: those of `TRACKS`, and some that are special."""
     if kind in TRACKS:
         return signal(TRACKS[kind], seed=list(TRACKS).index(kind))
-    mixture = signal(2 * HOP + 500, seed=50)
+    return special(kind, signal(2 * HOP + 500, seed=50))
+
+
+def special(kind: str, mixture: np.ndarray) -> np.ndarray:
+    """The mixture made into one that networks and recipes may stumble over."""
     if kind == "mono":
         mixture[1] = mixture[0]
     elif kind == "silence":

@@ -9,7 +9,7 @@ from tests.families.htdemucs.small import random_weights, signal
 from tests.families.htdemucs.test_network import Graph
 from tests.helpers.signals import error_db
 from unweave.dsp.real_parts import as_channels
-from unweave.families.htdemucs.recipe import spectrum_of
+from unweave.families.demucs.spectrum import spectrum_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
 FOUR = HTDemucsSpec()

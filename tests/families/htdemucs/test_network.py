@@ -11,8 +11,10 @@ from tests.families.htdemucs.small import EVERY, KINDS, SPECS, random_weights, s
 from tests.helpers.signals import error_db
 from unweave.dsp.real_parts import as_channels
 from unweave.errors import CheckpointError
-from unweave.families.htdemucs.graph import MIXTURE, SPECTRUM, build_graph
-from unweave.families.htdemucs.recipe import separate_track, spectrum_of
+from unweave.families.demucs.graph import MIXTURE, SPECTRUM
+from unweave.families.demucs.spectrum import spectrum_of
+from unweave.families.htdemucs.graph import build_graph
+from unweave.families.htdemucs.recipe import separate_track
 
 REFERENCES = Path(__file__).with_name("references.npz")
 

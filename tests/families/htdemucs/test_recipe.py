@@ -6,20 +6,12 @@ import pytest
 from tests.families.htdemucs.small import SPECS, random_weights, signal
 from tests.families.htdemucs.test_network import Graph
 from tests.helpers.signals import error_db, noise
+from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.errors import OptionError
-from unweave.families.htdemucs.recipe import (
-    HTDemucsSeparator,
-    TrackMeter,
-    Window,
-    as_channels,
-    from_channels,
-    separate_track,
-    spectrum_of,
-    triangle_weights,
-    waveform_of,
-    windows,
-)
+from unweave.families.demucs.recipe import HybridSeparator, TrackMeter, Window, triangle_weights, windows
+from unweave.families.demucs.spectrum import spectrum_of, waveform_of
+from unweave.families.htdemucs.recipe import separate_track
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
 SPEC = SPECS["four"]
@@ -59,7 +51,7 @@ def stream(separator, mixture, stems=(0, 1, 2, 3), block=1234):
 def test_segments_are_put_together_as_they_were(overlap, n_samples):
     mixture, network = signal(n_samples), Shares()
     mixture -= mixture.mean(axis=1, keepdims=True)
-    stems = stream(HTDemucsSeparator(SPEC, network, overlap=overlap), mixture)
+    stems = stream(HybridSeparator(SPEC, network, overlap=overlap), mixture)
     assert network.n_runs == -(-n_samples // (3000 - round(3000 * overlap)))
     for share, stem in zip(network.shares, stems, strict=True):
         # The spectrum lacks its highest bin and the frames at its ends, as in the original.
@@ -70,7 +62,7 @@ def test_a_stream_at_the_tracks_level_is_the_originals_recipe_up_to_its_tail(net
     mixture = signal(3000 + 4 * 2250)
     meter = TrackMeter()
     meter.push(mixture)
-    streamed = stream(HTDemucsSeparator(SPEC, network, level=meter.level), mixture)
+    streamed = stream(HybridSeparator(SPEC, network, level=meter.level), mixture)
     whole = separate_track(mixture, SPEC, network)
     full = [window for window in windows(mixture.shape[1], 3000) if window.n_samples == 3000]
     end = full[-1].offset + 2250
@@ -79,18 +71,18 @@ def test_a_stream_at_the_tracks_level_is_the_originals_recipe_up_to_its_tail(net
 
 
 def test_quiet_passages_are_separated_like_loud_ones(network):
-    separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
+    separator, segment = HybridSeparator(SPEC, network), signal(3000)
     loud = separator.separate(segment, [0, 1, 2, 3], is_first=False)
     quiet = separator.separate(segment * np.float32(1e-3), [0, 1, 2, 3], is_first=False)
     assert error_db(quiet * 1e3, loud) < -90
 
 
 def test_silence_stays_silent(network):
-    assert not stream(HTDemucsSeparator(SPEC, network), np.zeros((2, 10_000), np.float32)).any()
+    assert not stream(HybridSeparator(SPEC, network), np.zeros((2, 10_000), np.float32)).any()
 
 
 def test_stems_come_in_the_order_that_is_asked_for(network):
-    separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
+    separator, segment = HybridSeparator(SPEC, network), signal(3000)
     whole = separator.separate(segment, [0, 1, 2, 3], is_first=True)
     np.testing.assert_array_equal(separator.separate(segment, [2, 0], is_first=True), whole[[2, 0]])
 
@@ -98,21 +90,22 @@ def test_stems_come_in_the_order_that_is_asked_for(network):
 def test_the_segment_is_not_changed(network):
     segment = signal(3000)
     kept = segment.copy()
-    HTDemucsSeparator(SPEC, network).separate(segment, [0], is_first=True)
+    HybridSeparator(SPEC, network).separate(segment, [0], is_first=True)
     np.testing.assert_array_equal(segment, kept)
 
 
 @pytest.mark.parametrize("overlap", [0.0, -0.1, 0.6, float("nan"), float("inf")])
 def test_overlaps_that_make_no_sense(overlap):
     with pytest.raises(OptionError, match="overlap"):
-        HTDemucsSeparator(SPEC, Shares(), overlap=overlap)
+        HybridSeparator(SPEC, Shares(), overlap=overlap)
 
 
 def test_windows_of_the_original():
     assert list(windows(0, 100)) == []
-    assert list(windows(40, 100)) == [Window(-30, 0, 40)]
-    assert list(windows(100, 100)) == [Window(0, 0, 100), Window(75 - 37, 75, 25)]
-    assert list(windows(175, 100))[1:] == [Window(75, 75, 100), Window(150 - 37, 150, 25)]
+    assert list(windows(40, 100)) == [Window(-30, 100, 0, 40)]
+    assert list(windows(100, 100)) == [Window(0, 100, 0, 100), Window(75 - 37, 100, 75, 25)]
+    assert list(windows(175, 100))[1:] == [Window(75, 100, 75, 100), Window(150 - 37, 100, 150, 25)]
+    assert list(windows(100, 100, filled=False)) == [Window(0, 100, 0, 100), Window(75, 25, 75, 25)]
 
 
 def test_an_empty_track():
@@ -175,6 +168,6 @@ def test_weights_sum_to_one(length, hop):
 
 @pytest.mark.parametrize("offset", [0.0, 0.2])
 def test_an_offset_is_not_given_to_every_stem(network, offset):
-    separator, segment = HTDemucsSeparator(SPEC, network), signal(3000)
+    separator, segment = HybridSeparator(SPEC, network), signal(3000)
     stems = [separator.separate_alone(segment + np.float32(shift), [0, 1, 2, 3]) for shift in (0.0, offset)]
     assert error_db(stems[1], stems[0]) < -90

@@ -9,8 +9,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from unweave.families.torch_network import load_network, save_network
 from unweave.models.export import read_exported_spec
-from unweave.models.torch_network import load_network, save_network
 
 
 def main():

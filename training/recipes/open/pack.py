@@ -20,8 +20,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from sources import all_credits
-from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_json, spec_to_json
-from unweave.models.torch_network import (
+from unweave.families.torch_network import (
     Ensemble,
     count_operations,
     load_network,
@@ -29,6 +28,7 @@ from unweave.models.torch_network import (
     save_onnx,
     with_time_attention,
 )
+from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_json, spec_to_json
 
 LICENCE = "CC-BY-SA-4.0"  # the strictest of the data's
 CREDITS = "\n## Sources and credits\n"

@@ -16,7 +16,7 @@ from unweave.families.bag.spec import BagSpec
 from unweave.families.descriptions import from_json, to_json
 from unweave.models.checkpoints import Tensors
 
-FAMILIES = ("htdemucs",)  # that networks of a bag can be of
+FAMILIES = ("htdemucs", "hdemucs")  # that networks of a bag can be of
 
 
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> BagSpec | None:

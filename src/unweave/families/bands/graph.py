@@ -19,8 +19,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from unweave.errors import CheckpointError
-from unweave.models.bands import BOTTLENECK, FRAMES_PER_CELL, N_HEADS, QUERY_WIDTH, SOFTEST, Band, bands_of
-from unweave.models.folding import groups_of
+from unweave.families.bands.layout import BOTTLENECK, FRAMES_PER_CELL, N_HEADS, QUERY_WIDTH, SOFTEST, Band, bands_of
+from unweave.families.folding import groups_of
 from unweave.models.graph_builder import GraphBuilder
 from unweave.models.spec import MaskModelSpec
 
@@ -112,7 +112,7 @@ class _Weights:
 
 
 class _Network:
-    """One network of `unweave.models.band_net.BandNet` on its way into a graph."""
+    """One network of `unweave.families.bands.network.BandNet` on its way into a graph."""
 
     def __init__(self, graph: _Graph, weights: _Weights, spec: MaskModelSpec) -> None:
         self._graph, self._weights, self._spec = graph, weights, spec

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from unweave.errors import CheckpointError
-from unweave.models.network import kept_network, network_path
+from unweave.families.kept import kept_network
+from unweave.families.unet.path import network_path
 from unweave.models.spec import MaskModelSpec
 
 GRAPH_VERSION = 1  # raise it when `graph` builds another graph from the same weights

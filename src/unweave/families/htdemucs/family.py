@@ -10,7 +10,7 @@ import numpy as np
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
-from unweave.families.htdemucs.recipe import HTDemucsSeparator
+from unweave.families.demucs.recipe import HybridSeparator
 from unweave.families.htdemucs.recognise import recognise as recognise_arrays
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.checkpoints import Tensors
@@ -37,13 +37,13 @@ def open_separator(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> Segmen
     return separator_of(spec, folder, runtime)
 
 
-def separator_of(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> HTDemucsSeparator:
+def separator_of(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> HybridSeparator:
     """The network that was written into ``folder``, on `parallel` segments at once."""
     from unweave.engines.onnx import OnnxHybridNetwork
 
     n_at_once = parallel(runtime)
     n_threads = max(1, runtime.n_threads // n_at_once)
-    return HTDemucsSeparator(spec, OnnxHybridNetwork(folder / NETWORK, n_threads, n_at_once))
+    return HybridSeparator(spec, OnnxHybridNetwork(folder / NETWORK, n_threads, n_at_once))
 
 
 def parallel(runtime: Runtime) -> int:

@@ -13,21 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unweave.errors import CheckpointError
+from unweave.families.demucs.layers import EPSILON, Residual, Scale, load_arrays, normalised
 from unweave.families.htdemucs.positions import frame_positions, sample_positions
 from unweave.families.htdemucs.spec import HTDemucsSpec
-
-EPSILON = 1e-5
 
 
 def load_network(spec: HTDemucsSpec, arrays: Mapping[str, Any]) -> HTDemucs:
     """The network with the tensors of a checkpoint, in evaluation mode. Raises `CheckpointError`."""
-    network = HTDemucs(spec)
-    try:
-        network.load_state_dict({name: torch.from_numpy(arrays[name]).float() for name in spec.shapes()})
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"the tensors are not those of this HTDemucs: {error}") from error
-    return network.eval()
+    return load_arrays(HTDemucs(spec), arrays, spec.shapes(), "HTDemucs")
 
 
 class HTDemucs(nn.Module):
@@ -54,8 +47,8 @@ class HTDemucs(nn.Module):
     def forward(self, mixture: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, channels, samples), (batch, 2 · channels, bins, frames) → the same with stems after the batch."""
         spec = self._spec
-        x, level, mean = _normalised(spectrum)
-        t, level_t, mean_t = _normalised(mixture)
+        x, level, mean = normalised(spectrum)
+        t, level_t, mean_t = normalised(mixture)
         skips: list[tuple[Tensor, Tensor, int]] = []
         for layer, (encode, encode_t) in enumerate(zip(self.encoder, self.tencoder, strict=True)):
             length = t.shape[-1]
@@ -89,51 +82,11 @@ class HTDemucs(nn.Module):
         return torch.as_tensor(self.get_submodule(f"channel_{direction}sampler{suffix}")(x))
 
 
-def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    axes = tuple(range(1, x.dim()))
-    mean, level = x.mean(axes, keepdim=True), x.std(axes, keepdim=True)
-    return (x - mean) / (EPSILON + level), level, mean
-
-
-class _Scale(nn.Module):
-    """A factor per channel; ``channels_last`` says where the channels are."""
-
-    def __init__(self, n_channels: int, *, channels_last: bool) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.full((n_channels,), 1e-3))
-        self._channels_last = channels_last
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * (self.scale if self._channels_last else self.scale[:, None])
-
-
-class _Residual(nn.Module):
-    """Dilated convolutions of few channels along time, added to their input; every row of frequencies on its own."""
-
-    def __init__(self, spec: HTDemucsSpec, n_channels: int) -> None:
-        super().__init__()
-        hidden = n_channels // spec.dconv_comp
-        self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv1d(n_channels, hidden, 3, dilation=2**depth, padding=2**depth),
-                nn.GroupNorm(1, hidden, EPSILON),
-                nn.GELU(),
-                nn.Conv1d(hidden, 2 * n_channels, 1),
-                nn.GroupNorm(1, 2 * n_channels, EPSILON),
-                nn.GLU(1),
-                _Scale(n_channels, channels_last=False),
-            )
-            for depth in range(spec.dconv_depth)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 4:
-            n_rows = x.shape[2]
-            rows = self.forward(x.transpose(1, 2).flatten(0, 1))
-            return rows.reshape(-1, n_rows, *rows.shape[1:]).transpose(1, 2)
-        for layer in self.layers:
-            x = x + layer(x)
-        return x
+def _residual(spec: HTDemucsSpec, n_channels: int, mode: int) -> nn.Module:
+    """The residual branch of a layer, where those of ``mode`` have one."""
+    if not spec.dconv_mode & mode:
+        return nn.Identity()
+    return Residual(n_channels, n_channels // spec.dconv_comp, spec.dconv_depth)
 
 
 class _Encoder(nn.Module):
@@ -149,7 +102,11 @@ class _Encoder(nn.Module):
         else:
             self.conv = nn.Conv2d(n_inputs, n_channels, (kernel, 1), (stride, 1), (pad, 0))
             self.rewrite = nn.Conv2d(n_channels, 2 * n_channels, 2 * context + 1, padding=context)
-        self.dconv: nn.Module = _Residual(spec, n_channels) if spec.dconv_mode & 1 else nn.Identity()
+        self.dconv: nn.Module = (
+            Residual(n_channels, n_channels // spec.dconv_comp, spec.dconv_depth)
+            if spec.dconv_mode & 1
+            else nn.Identity()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.pad(x, (0, -x.shape[-1] % self._stride))
@@ -173,7 +130,11 @@ class _Decoder(nn.Module):
         else:
             self.conv_tr = nn.ConvTranspose2d(n_channels, n_outputs, (kernel, 1), (stride, 1), (pad, 0))
             self.rewrite = nn.Conv2d(n_channels, 2 * n_channels, 2 * context + 1, padding=context)
-        self.dconv: nn.Module = _Residual(spec, n_channels) if spec.dconv_mode & 2 else nn.Identity()
+        self.dconv: nn.Module = (
+            Residual(n_channels, n_channels // spec.dconv_comp, spec.dconv_depth)
+            if spec.dconv_mode & 2
+            else nn.Identity()
+        )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.dconv(functional.glu(self.rewrite(x + skip), 1))
@@ -218,8 +179,8 @@ class _Layer(nn.Module):
         self.linear1 = nn.Linear(width, spec.hidden_channels)
         self.linear2 = nn.Linear(spec.hidden_channels, width)
         if spec.t_layer_scale:
-            self.gamma_1 = _Scale(width, channels_last=True)
-            self.gamma_2 = _Scale(width, channels_last=True)
+            self.gamma_1 = Scale(width, channels_last=True)
+            self.gamma_2 = Scale(width, channels_last=True)
         if spec.t_norm_out:
             self.norm_out = nn.GroupNorm(1, width, EPSILON)
         self._spec = spec

@@ -1,33 +1,36 @@
 """From a checkpoint's tensors, and what is said about them, to the description of the network; or: not mine.
 
 Most of a description can be read off the tensors' shapes. The rest (names of stems, length of a segment, number of
-heads) is in the arguments of the original's constructor, which come in one of these forms:
-
-* the package that Demucs saves (``.th``): ``klass``, ``args`` and ``kwargs``;
-* the same three as JSON in the metadata of a safetensors file (Demucs 4.1), where a fraction is a small object;
-* a YAML file of "Music-Source-Separation-Training", with the sections ``training`` and ``htdemucs``;
-* nothing: then the weights are taken for one of the published models.
+heads) is in the arguments of the original's constructor (`unweave.families.demucs.arguments`). Without them the weights
+are taken for one of the published models.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.htdemucs.spec import HTDemucsSpec, Shape
+from unweave.families.demucs.arguments import (
+    FOUR_STEMS,
+    Shapes,
+    class_name,
+    n_fft_of,
+    read_arguments,
+    refuse_unknown,
+    require_channels,
+    sample_rate_of,
+    segment_samples,
+    stems_of,
+)
+from unweave.families.htdemucs.spec import HTDemucsSpec
 
-FOUR_STEMS = ("drums", "bass", "other", "vocals")
+KIND = "HTDemucs"
 PUBLISHED_STEMS = {4: FOUR_STEMS, 6: (*FOUR_STEMS, "guitar", "piano")}
 PUBLISHED_SEGMENT = Fraction(39, 5)  # seconds
-# Of the original's constructor.
-DEFAULT_SEGMENT = 10  # seconds
-DEFAULT_SAMPLE_RATE = 44100
-DEFAULT_N_FFT = 4096
-MAX_SEGMENT = 60  # seconds: attention over a minute takes seventy times as long as over the published 7.8 seconds
+DEFAULT_SEGMENT = 10  # seconds, of the original's constructor
 
 # What the original's constructor can be told, and the only value that is computed here.
 REQUIRED: dict[str, object] = {
@@ -58,7 +61,6 @@ DERIVED = (
     "dconv_depth", "dconv_comp", "bottom_channels", "t_layers", "t_hidden_scale", "t_cross_first", "t_norm_in",
     "t_norm_out", "t_layer_scale",
 )  # fmt: skip
-OTHER_NAMES = {"nfft": "n_fft"}
 
 
 def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | None = None) -> HTDemucsSpec | None:
@@ -68,11 +70,11 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
     here, and says what in it is unknown.
     """
     configuration = configuration or {}
-    shapes = _Shapes(tensors)
+    shapes = Shapes(tensors)
     if not _is_mine(shapes, configuration):
         return None
-    arguments = _arguments(configuration)
-    _refuse_unknown(arguments)
+    arguments = read_arguments(configuration, KIND, DEFAULT_SEGMENT)
+    refuse_unknown(arguments, REQUIRED, {*IRRELEVANT, *FREE, *DERIVED, "nfft"}, KIND)
     try:
         derived = _derived(shapes, arguments)
     except KeyError as error:
@@ -95,27 +97,6 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
     return spec
 
 
-class _Shapes:
-    """The shapes of tensors, which may be lying in a file still."""
-
-    def __init__(self, tensors: Mapping[str, Any]) -> None:
-        self.names = set(tensors)
-        self._tensors = tensors
-        self._shape_of = getattr(tensors, "shape", None)
-
-    def __getitem__(self, name: str) -> Shape:
-        if name not in self.names:
-            raise KeyError(name)
-        return tuple(self._shape_of(name) if self._shape_of else self._tensors[name].shape)
-
-    def count(self, prefix: str) -> int:
-        """How many numbers follow ``prefix`` in names, counted from 0."""
-        n = 0
-        while any(name.startswith(f"{prefix}{n}.") for name in self.names):
-            n += 1
-        return n
-
-
 def _is_idle(name: str, derived: Mapping[str, Any]) -> bool:
     """Whether an argument is about a part that the network does not have."""
     if name.startswith("t_") and name != "t_layers":
@@ -123,61 +104,17 @@ def _is_idle(name: str, derived: Mapping[str, Any]) -> bool:
     return name in ("dconv_depth", "dconv_comp") and not derived["dconv_mode"]
 
 
-def _is_mine(shapes: _Shapes, configuration: Mapping[str, object]) -> bool:
-    klass = str(configuration.get("klass") or "").rpartition(".")[2]
-    if klass and klass != "HTDemucs":
+def _is_mine(shapes: Shapes, configuration: Mapping[str, object]) -> bool:
+    klass = class_name(configuration)
+    if klass and klass != KIND:
         return False
     parts = {f"{branch}.0.{conv}.weight" for branch, conv in (("encoder", "conv"), ("tencoder", "conv"))}
     if not parts <= shapes.names:
         return False
-    return klass == "HTDemucs" or any(name.startswith("crosstransformer.") for name in shapes.names)
+    return klass == KIND or any(name.startswith("crosstransformer.") for name in shapes.names)
 
 
-def _arguments(configuration: Mapping[str, object]) -> dict[str, Any]:
-    """What the original's constructor was called with, by name."""
-    arguments: dict[str, Any] = {}
-    if "klass" in configuration:
-        args, kwargs = _decoded(configuration.get("args") or ()), _decoded(configuration.get("kwargs") or {})
-        if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping) or len(args) > 1:
-            raise CheckpointError("the arguments in the checkpoint are not those of an HTDemucs")
-        arguments = {"segment": DEFAULT_SEGMENT, **kwargs}
-        if args:
-            arguments["sources"] = args[0]
-        return arguments
-    section = configuration.get("htdemucs", configuration.get("model"))
-    if isinstance(section, Mapping):
-        arguments.update(section)
-    training = configuration.get("training")
-    if isinstance(training, Mapping):
-        names = {"instruments": "sources", "channels": "audio_channels"}
-        for name in ("instruments", "channels", "samplerate", "segment"):
-            if training.get(name) is not None:
-                arguments[names.get(name, name)] = training[name]
-    return arguments
-
-
-def _decoded(value: Any) -> Any:
-    """Arguments as the metadata of a safetensors file hold them, or as they are."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise CheckpointError(f"the arguments in the checkpoint are no JSON: {error}") from error
-    return value
-
-
-def _refuse_unknown(arguments: Mapping[str, Any]) -> None:
-    known = {*IRRELEVANT, *FREE, *DERIVED, *OTHER_NAMES, "sources", "audio_channels", "samplerate", "segment"}
-    for name, value in arguments.items():
-        if name in REQUIRED:
-            wanted = REQUIRED[name]
-            if value != wanted and (value or wanted):
-                raise CheckpointError(f"an HTDemucs with {name}={value!r} is not supported, only with {wanted!r}")
-        elif name not in known and value:
-            raise CheckpointError(f"an HTDemucs with {name}={value!r} is not supported")
-
-
-def _derived(shapes: _Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _derived(shapes: Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `HTDemucsSpec` that are no matter of choice."""
     channels, n_inputs, kernel_size, _ = shapes["encoder.0.conv.weight"]
     depth = shapes.count("encoder.")
@@ -190,24 +127,16 @@ def _derived(shapes: _Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
     n_layers = shapes.count("crosstransformer.layers.")
     audio_channels = n_inputs // 2
     n_stems = shapes[f"decoder.{depth - 1}.conv_tr.bias"][0] // (2 * audio_channels)
-    if "freq_emb.embedding.weight" in shapes.names:
-        n_fft = 2 * stride * shapes["freq_emb.embedding.weight"][0]
-    else:
-        n_fft = arguments.get("nfft", DEFAULT_N_FFT)
-        if not isinstance(n_fft, int) or not 16 <= n_fft <= 1 << 16 or n_fft & (n_fft - 1):
-            raise CheckpointError(f"the configuration says nfft={n_fft!r}; powers of two up to 65536 can be computed")
-    if arguments.get("nfft") not in (None, n_fft):
-        raise CheckpointError(f"the configuration says nfft={arguments['nfft']!r}, but the weights are of {n_fft}")
-    if arguments.get("audio_channels") not in (None, audio_channels):
-        raise CheckpointError(f"the weights are for {audio_channels} channels, not {arguments['audio_channels']!r}")
-    sample_rate = arguments.get("samplerate", DEFAULT_SAMPLE_RATE)
-    if not isinstance(sample_rate, int) or isinstance(sample_rate, bool) or sample_rate <= 0:
-        raise CheckpointError(f"the configuration says samplerate={sample_rate!r}")
+    embedding = "freq_emb.embedding.weight"
+    n_fft = n_fft_of(arguments, 2 * stride * shapes[embedding][0] if embedding in shapes.names else None)
+    require_channels(arguments, audio_channels)
+    sample_rate = sample_rate_of(arguments)
+    segment = arguments.get("segment")
     growth = shapes["encoder.1.conv.weight"][0] // channels if depth > 1 else 2
     return {
-        "stems": _stems(arguments.get("sources"), n_stems),
+        "stems": stems_of(arguments.get("sources"), n_stems, PUBLISHED_STEMS),
         "sample_rate": sample_rate,
-        "segment_samples": _segment_samples(arguments.get("segment"), sample_rate, n_fft),
+        "segment_samples": segment_samples(PUBLISHED_SEGMENT if segment is None else segment, sample_rate, n_fft),
         "audio_channels": audio_channels,
         "n_fft": n_fft,
         "channels": channels,
@@ -231,39 +160,7 @@ def _derived(shapes: _Shapes, arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stems(told: object, n_stems: int) -> tuple[str, ...]:
-    if told is None:
-        if n_stems not in PUBLISHED_STEMS:
-            raise CheckpointError(f"the weights give {n_stems} stems, whose names only a configuration can tell")
-        return PUBLISHED_STEMS[n_stems]
-    if not isinstance(told, list | tuple) or not all(isinstance(name, str) and name for name in told):
-        raise CheckpointError(f"the stems' names are not a list of names: {told!r}")
-    if len(told) != n_stems or len(set(told)) != n_stems:
-        raise CheckpointError(f"the weights give {n_stems} stems, but the configuration names {', '.join(told)}")
-    return tuple(told)
-
-
-def _segment_samples(told: Any, sample_rate: int, n_fft: int) -> int:
-    """The segment in samples, from seconds as a number, a fraction, or the JSON of a fraction."""
-    if told is None:
-        told = PUBLISHED_SEGMENT
-    try:
-        if isinstance(told, Mapping):
-            told = Fraction(told["numerator"], told["denominator"])
-        elif isinstance(told, str):
-            told = Fraction(told)
-        n_samples = int(told * sample_rate)
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise CheckpointError(f"the configuration says segment={told!r}, which is no number of seconds") from error
-    if not 2 * n_fft <= n_samples <= MAX_SEGMENT * sample_rate:
-        shortest = 2 * n_fft / sample_rate
-        raise CheckpointError(
-            f"the configuration says segment={told}; from {shortest:.2g} to {MAX_SEGMENT} seconds can be computed"
-        )
-    return n_samples
-
-
-def _check(spec: HTDemucsSpec, shapes: _Shapes) -> None:
+def _check(spec: HTDemucsSpec, shapes: Shapes) -> None:
     """Refuse what the spec does not describe to the last tensor. Raises `CheckpointError`."""
     if spec.kernel_size != 2 * spec.stride or spec.stride % 2:
         raise CheckpointError(f"an HTDemucs with kernel_size={spec.kernel_size} is not supported")
@@ -273,11 +170,4 @@ def _check(spec: HTDemucsSpec, shapes: _Shapes) -> None:
         raise CheckpointError(f"{spec.transformer_channels} channels cannot be shared by t_heads={spec.t_heads}")
     if spec.t_layers and spec.transformer_channels % 4:
         raise CheckpointError(f"a transformer of {spec.transformer_channels} channels is not supported")
-    expected = spec.shapes()
-    if unknown := sorted(shapes.names - set(expected)):
-        raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they hold {unknown[0]}")
-    for name, shape in expected.items():
-        if name not in shapes.names:
-            raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they lack {name}")
-        if shapes[name] != shape:
-            raise CheckpointError(f"{name} has the shape {shapes[name]}, expected {shape}")
+    shapes.require(spec.shapes(), KIND)

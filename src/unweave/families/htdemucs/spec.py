@@ -56,6 +56,11 @@ class HTDemucsSpec:
         return self.n_fft // 4
 
     @property
+    def zero_borders(self) -> bool:
+        """Whether a segment's spectrum continues it with zeros: never here."""
+        return False
+
+    @property
     def n_frames(self) -> int:
         """Frames of a segment."""
         return -(-self.segment_samples // self.hop_length)

@@ -14,13 +14,12 @@ import numpy.typing as npt
 
 from unweave.families.openunmix.spec import NETWORK, OpenUnmixSpec
 from unweave.families.roformer.writer import GraphWriter
+from unweave.models.graph_builder import lstm_gates
 
 INPUT = "magnitudes"  # (frames, channels, bins), of the mixture
 OUTPUT = "estimates"  # (stems, frames, channels, bins)
 WEIGHTS = "network.bin"
 NORM_EPSILON = 1e-5  # PyTorch's
-# PyTorch's gates are input, forget, cell, output; ONNX's input, output, forget, cell.
-GATES = (0, 3, 1, 2)
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 Float64 = npt.NDArray[np.float64]
@@ -109,5 +108,4 @@ class _Network:
         return x
 
     def _gates(self, name: str) -> npt.NDArray[np.float32]:
-        gates = np.split(np.asarray(self._tensors[f"{self._prefix}{name}"], np.float32), len(GATES))
-        return np.concatenate([gates[k] for k in GATES])
+        return lstm_gates(np.asarray(self._tensors[f"{self._prefix}{name}"], np.float32))

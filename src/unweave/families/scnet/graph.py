@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from unweave.families.roformer.writer import GraphWriter
 from unweave.families.scnet.spec import PARTS, Band, ScnetSpec
+from unweave.models.graph_builder import lstm_gates
 
 INPUT = "spectrum"  # (1, 4, bins, frames): real and imaginary part of the left channel, then of the right one
 OUTPUT = "spectra"  # (1, 4 · stems, bins, frames): the same for each stem; masks where the network gives masks
@@ -172,7 +173,7 @@ class _Builder:
         inputs, recurrent, biases = [], [], []
         for suffix in ("", "_reverse"):
             arrays = {
-                key: _gates(self._array(f"{name}.lstm_layers.{axis}.{key}_l0{suffix}"))
+                key: lstm_gates(self._array(f"{name}.lstm_layers.{axis}.{key}_l0{suffix}"))
                 for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             }
             inputs.append(arrays["weight_ih"] * gain)
@@ -243,12 +244,6 @@ def _counted(n_frames: int, offset: int) -> npt.NDArray[np.float64]:
     """One for each frame whose neighbour ``offset`` frames later is in the segment, zero for the others."""
     places = np.arange(n_frames) + offset
     return ((places >= 0) & (places < n_frames)).astype(np.float64)
-
-
-def _gates(array: Array) -> Array:
-    """PyTorch's gates, input, forget, cell, output, in the order of ONNX: input, output, forget, cell."""
-    given, forget, cell, output = np.split(array, 4)
-    return np.concatenate([given, output, forget, cell])
 
 
 def _fourier_tables(n_frames: int) -> tuple[Array, Array]:

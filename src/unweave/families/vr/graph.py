@@ -18,14 +18,13 @@ from unweave.errors import CheckpointError
 from unweave.families.roformer.writer import GraphWriter
 from unweave.families.vr.spec import N_CHANNELS, NETWORK, VrSpec
 from unweave.models.checkpoints import Tensors
+from unweave.models.graph_builder import lstm_gates
 
 INPUT = "magnitudes"  # (1, 2, bins, frames), of the mixture
 OUTPUT = "masks"  # (1, 2, bins, frames); the frames at either end are of no use
 WEIGHTS = "network.bin"
 NORM_EPSILON = 1e-5  # PyTorch's
 LEAK = 0.01
-# PyTorch's gates are input, forget, cell, output; ONNX's input, output, forget, cell.
-GATES = (0, 3, 1, 2)
 
 Float64 = npt.NDArray[np.float64]
 
@@ -274,8 +273,7 @@ class _Builder:
         return np.asarray(self._tensors[name], np.float64)
 
     def _gates(self, name: str) -> npt.NDArray[np.float32]:
-        gates = np.split(np.asarray(self._tensors[name], np.float32), len(GATES))
-        return np.concatenate([gates[k] for k in GATES])
+        return lstm_gates(np.asarray(self._tensors[name], np.float32))
 
     def _biases(self, name: str, end: str) -> npt.NDArray[np.float32]:
         return np.concatenate([self._gates(f"{name}.bias_{kind}_{end}") for kind in ("ih", "hh")])

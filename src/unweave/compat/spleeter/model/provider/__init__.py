@@ -11,9 +11,9 @@ from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
 from unweave.models.catalogue.official import find_weights
+from unweave.models.checkpoint_folder import has_checkpoint
 from unweave.models.fetch import fetch_from
 from unweave.models.hub import ensure_weights
-from unweave.models.network import has_checkpoint
 
 
 class ModelProvider(ABC):

@@ -21,9 +21,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
+from unweave.families.unet.weights import N_LAYERS, Convolution, Norm, UNetWeights
 from unweave.models.graph_builder import GraphBuilder
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet_weights import N_LAYERS, Convolution, Norm, UNetWeights
 
 INPUT = "mixture"  # (segments, channels, frames, bins): magnitudes
 OUTPUT = "estimates"  # (stems, segments, channels, frames, bins): magnitudes

@@ -7,10 +7,10 @@ import torch
 
 from tests.helpers.signals import error_db, noise
 from unweave.engines.onnx import OnnxNetwork
-from unweave.models.folding import groups_of
-from unweave.models.network import network_path
+from unweave.families.folding import groups_of
+from unweave.families.torch_network import load_network, new_network, save_network, save_onnx
+from unweave.families.unet.path import network_path
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network, new_network, save_network, save_onnx
 
 FIVE = MaskModelSpec(
     name="five",

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from unweave.errors import CheckpointError
-from unweave.models.band_net import BandNet, _level
+from unweave.families.bands.network import BandNet, _level
+from unweave.families.torch_network import load_network, new_network, save_network, save_onnx
 from unweave.models.spec import MaskModelSpec
-from unweave.models.torch_network import load_network, new_network, save_network, save_onnx
 
 SPEC = MaskModelSpec(
     name="toy", weights="toy", stems=("drums", "other"), network="bands", n_filters=(4, 8), n_bins=256, n_frames=32

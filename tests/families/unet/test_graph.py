@@ -7,8 +7,8 @@ import pytest
 from tests.helpers.naive_unet import estimate
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables
 from unweave.errors import CheckpointError
-from unweave.models.onnx_graph import INPUT, build_graph
-from unweave.models.unet_weights import read_unets
+from unweave.families.unet.graph import INPUT, build_graph
+from unweave.families.unet.weights import read_unets
 
 # Wide enough for a layer or two above the limit where phases become convolutions of their own.
 WIDE = dataclasses.replace(TOY, n_filters=(4, 32, 40, 8, 33, 6))

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.band_net import BandNet
-from unweave.models.export import export_onnx, export_safetensors, write_graph, write_safetensors
-from unweave.models.folding import groups_of
-from unweave.models.network import load_unets
+from unweave.families.bands.network import BandNet
+from unweave.families.folding import groups_of
+from unweave.families.unet.files import export_onnx, export_safetensors
+from unweave.families.unet.network import UNets, unets_from_weights, unets_to_weights
+from unweave.families.unet.path import load_unets
+from unweave.models.export import write_graph, write_safetensors
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet import UNets, unets_from_weights, unets_to_weights
 
 
 def new_network(spec: MaskModelSpec) -> nn.Module:
@@ -31,8 +32,8 @@ def new_network(spec: MaskModelSpec) -> nn.Module:
 def load_network(spec: MaskModelSpec, location: Path) -> nn.Module:
     """The network of ``spec`` with the weights at ``location``, in evaluation mode.
 
-    ``location`` is what `unweave.models.network.network_path` takes; for an ``.onnx`` file the ``.safetensors`` file
-    beside it is read. Raises `ModelError`, or `CheckpointError` for damaged or foreign weights.
+    ``location`` is what `unweave.families.unet.path.network_path` takes; for an ``.onnx`` file the ``.safetensors``
+    file beside it is read. Raises `ModelError`, or `CheckpointError` for damaged or foreign weights.
     """
     if location.suffix == ".onnx":
         location = location.with_suffix(".safetensors")

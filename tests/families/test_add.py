@@ -8,7 +8,8 @@ import pytest
 from tests.helpers.toys import TOY, edit_json, write_toy
 from unweave import Separator
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.added import add_model, added_names
+from unweave.families.add import add_model
+from unweave.models.added import added_names
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-import numpy as np
+"""The network made of U-Nets in a checkpoint, made once and kept."""
+
 import pytest
 
 from tests.helpers.bundles import write_bundle
 from tests.helpers.toys import TOY, random_variables
 from unweave.errors import CheckpointError, ModelError
-from unweave.models.network import checkpoint_name, has_checkpoint, network_path
+from unweave.families.unet.path import network_path
 
 
 @pytest.fixture
@@ -48,18 +49,3 @@ def test_a_cache_that_is_a_file_is_an_error(folder, cache):
     cache.write_text("in the way")
     with pytest.raises(ModelError, match="cannot save"):
         network_path(TOY, folder)
-
-
-def test_the_checkpoint_file_names_the_newest(tmp_path):
-    for step in (100, 200):
-        write_bundle(tmp_path / f"model.ckpt-{step}", {"x": np.zeros(1, np.float32)})
-    (tmp_path / "checkpoint").write_text(
-        'model_checkpoint_path: "/somewhere/else/model.ckpt-200"\nall_model_checkpoint_paths: "model.ckpt-100"\n'
-    )
-    assert checkpoint_name(tmp_path) == "model.ckpt-200"
-    assert has_checkpoint(tmp_path)
-
-
-def test_an_empty_folder_has_no_checkpoint(tmp_path):
-    assert not has_checkpoint(tmp_path)
-    assert not has_checkpoint(tmp_path / "missing")

@@ -18,7 +18,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from unweave.models.bands import BOTTLENECK, FRAMES_PER_CELL, N_HEADS, QUERY_WIDTH, SOFTEST, Band, bands_of
+from unweave.families.bands.layout import BOTTLENECK, FRAMES_PER_CELL, N_HEADS, QUERY_WIDTH, SOFTEST, Band, bands_of
 from unweave.models.spec import MaskModelSpec
 
 

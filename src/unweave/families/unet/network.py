@@ -14,8 +14,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from unweave.families.unet.weights import NORM_EPSILON, Convolution, Norm, UNetWeights
 from unweave.models.spec import MaskModelSpec
-from unweave.models.unet_weights import NORM_EPSILON, Convolution, Norm, UNetWeights
 
 DROPOUT = 0.5  # after the first three layers of the decoder, in training
 N_DROPOUTS = 3

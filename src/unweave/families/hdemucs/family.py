@@ -1,0 +1,38 @@
+"""What `unweave.families.foreign` asks of a family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unweave.engines.base import SegmentSeparator
+from unweave.engines.choose import Runtime
+from unweave.families.demucs.recipe import HybridSeparator
+from unweave.families.hdemucs.recognise import recognise as recognise_arrays
+from unweave.families.hdemucs.spec import HDemucsSpec
+from unweave.models.checkpoints import Tensors
+
+NETWORK = "network.onnx"
+
+
+def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> HDemucsSpec | None:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    return recognise_arrays(tensors, configuration, name)
+
+
+def write_network(spec: HDemucsSpec, tensors: Tensors, folder: Path) -> None:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.hdemucs.graph import build_graph  # `onnx` takes 0.14 s to import, and this runs once
+
+    arrays = {name: np.asarray(tensors[name], np.float32) for name in spec.shapes()}
+    (folder / NETWORK).write_bytes(build_graph(spec, arrays).SerializeToString())
+
+
+def open_separator(spec: HDemucsSpec, folder: Path, runtime: Runtime) -> SegmentSeparator:
+    """See `unweave.families.foreign.ForeignFamily`. One segment at a time: it is long, and takes a lot of memory."""
+    from unweave.engines.onnx import OnnxHybridNetwork
+
+    return HybridSeparator(spec, OnnxHybridNetwork(folder / NETWORK, runtime.n_threads))
