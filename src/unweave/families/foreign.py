@@ -21,6 +21,7 @@ from unweave.errors import CheckpointError, ModelError
 from unweave.families import brought
 from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
 from unweave.families.descriptions import from_json, to_json
+from unweave.families.segment_options import with_overlap, with_segment
 from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
 from unweave.models.catalogue import Entry, published
@@ -152,12 +153,15 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     spec = resolved.spec
     assert isinstance(spec, ForeignModelSpec)
     family = _family(spec.family)
-    description = _description(family, spec)
+    usual = _description(family, spec)
+    description = with_segment(family, spec.name, usual, options)
+    # What is kept of other lengths has another name; the usual one keeps its own.
+    settings = spec.settings if description == usual else to_json(description)
     folder = resolved.locate(options.offline, options.on_download)
-    network = _network_folder(family, spec, description, folder)
-    separator = family.open_separator(description, network, options.runtime)
-    usual = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
-    n_parallel = getattr(separator, "n_parallel", usual)  # of a bag: that of its members
+    network = _network_folder(family, spec.family, settings, description, folder)
+    separator = with_overlap(family.open_separator(description, network, options.runtime), spec.name, options)
+    n_parallel = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
+    n_parallel = getattr(separator, "n_parallel", n_parallel)  # of a bag: that of its members
     return Loaded(
         spec,
         separator,
@@ -188,8 +192,8 @@ def _description(family: ForeignFamily, spec: ForeignModelSpec) -> Any:
         raise ModelError(f"{spec.name} was added by another version of unweave: add it again ({error})") from error
 
 
-def _network_folder(family: ForeignFamily, spec: ForeignModelSpec, description: Any, weights: Path) -> Path:
-    """The folder of the network, made from the weights if it was not yet."""
-    told = f"{spec.family} {GRAPH_VERSION} {spec.settings} {file_crc32c(weights / ARRAYS)}"
-    folder = graphs_folder() / f"{spec.family}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+def _network_folder(family: ForeignFamily, name: str, settings: str, description: Any, weights: Path) -> Path:
+    """The folder of the network of the family ``name``, made from the weights if it was not yet."""
+    told = f"{name} {GRAPH_VERSION} {settings} {file_crc32c(weights / ARRAYS)}"
+    folder = graphs_folder() / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     return kept_network_folder(folder, lambda staged: family.write_network(description, read_arrays(weights), staged))
