@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
+from unweave.cli.options import Overlap, Rule, Segment, Tta, names_in
 
 if TYPE_CHECKING:
     from unweave.evaluation.evaluate import Failure, Scores
@@ -38,6 +40,19 @@ def evaluate(
         int,
         typer.Option("--shifts", min=1, help="Separate this many times with shifted segments and take the average."),
     ] = 1,
+    rule: Rule = None,
+    tta: Tta = False,
+    segment: Segment = None,
+    overlap: Overlap = None,
+    metrics: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--metrics",
+            help="Figures to show, separated by commas: SDR, ISR, SIR, SAR, uSDR, SI-SDR, bleedless, fullness, "
+            "L1-freq, LSD. All of them are always computed and saved.",
+            show_default="all",
+        ),
+    ] = None,
     accept_licence: Annotated[
         bool, typer.Option("--accept_licence", help="Accept a licence that restricts how the weights may be used.")
     ] = False,
@@ -46,18 +61,30 @@ def evaluate(
 ) -> None:
     """Score a model on tracks whose true stems are known.
 
-    The scores are BSS Eval v4 (the median over windows of one second), SDR and SI-SDR. An evaluation that was
+    The scores are BSS Eval v4 (the median over windows of one second), SDR and SI-SDR over whole tracks, bleedless,
+    fullness and L1-freq from 0 to 100, and the log-spectral distance, where less is better. An evaluation that was
     interrupted continues where it stopped. Tracks that cannot be scored are reported, and the others are still scored.
     """
     with failures_shown(verbose):
+        given = {"rule": rule, "tta": tta or None, "segment_seconds": segment, "overlap": overlap}
         options = {"quality": quality, "shifts": shifts, "accept_licence": accept_licence}
-        n_failed = run_evaluation(mus_dir, model, output_path, mwf=mwf, jobs=jobs, options=options)
+        options |= {name: value for name, value in given.items() if value is not None}
+        n_failed = run_evaluation(
+            mus_dir, model, output_path, mwf=mwf, jobs=jobs, options=options, metrics=names_in(metrics)
+        )
     if n_failed:
         raise typer.Exit(EXIT_FAILED)
 
 
 def run_evaluation(
-    mus_dir: Path, model: str, output_path: Path | None, *, mwf: bool, jobs: int, options: dict[str, Any]
+    mus_dir: Path,
+    model: str,
+    output_path: Path | None,
+    *,
+    mwf: bool,
+    jobs: int,
+    options: dict[str, Any],
+    metrics: Sequence[str] | None = None,
 ) -> int:
     """Evaluate, show the table, and write scores.csv and scores.png beside each track's JSON.
 
@@ -72,10 +99,13 @@ def run_evaluation(
 
     if importlib.util.find_spec("museval") is None or importlib.util.find_spec("matplotlib") is None:
         raise OptionError("evaluation needs: pip install 'unweave[evaluate]'")
-    from unweave.evaluation.evaluate import evaluate
+    from unweave.evaluation.evaluate import METRICS, evaluate
     from unweave.evaluation.origin import folder_name
     from unweave.evaluation.report import write_box_plot, write_csv
 
+    unknown = [name for name in metrics or () if name not in METRICS]
+    if unknown:
+        raise OptionError(f"expected metrics among {', '.join(METRICS)}, got {', '.join(unknown)}")
     tracks = find_tracks(mus_dir)
     with make_reporter(as_json=False) as reporter:
         wiener: Wiener | None = "track" if mwf else None
@@ -96,31 +126,33 @@ def run_evaluation(
         except OSError as error:
             raise OptionError(f"cannot write the scores to {folder}: {error.strerror or error}") from error
         chosen = ", ".join(f"{name} {value}" for name, value in options.items() if name != "accept_licence")
-        _show_table(f"{model}, {chosen}{', Wiener filter' if mwf else ''}", scores, folder)
+        _show_table(f"{model}, {chosen}{', Wiener filter' if mwf else ''}", scores, folder, metrics or METRICS)
     if failures:
         print(f"unweave: {len(failures)} of {len(tracks)} tracks could not be scored", file=sys.stderr)
     return len(failures)
 
 
 def _show_track(scores: Scores) -> None:
-    line = "  ".join(f"{stem} {_db(values['SDR'])}" for stem, values in scores.values.items())
+    line = "  ".join(f"{stem} {_figure(values['SDR'])}" for stem, values in scores.values.items())
     print(f"{scores.track}: SDR {line}", file=sys.stderr, flush=True)
     for note in scores.notes:
         print(f"{scores.track}: note: {note}", file=sys.stderr, flush=True)
 
 
-def _show_table(title: str, scores: list[Scores], folder: Path) -> None:
-    from unweave.evaluation.evaluate import METRICS
+def _show_table(title: str, scores: list[Scores], folder: Path, metrics: Sequence[str]) -> None:
     from unweave.evaluation.report import medians, speed
+    from unweave.evaluation.scores import OUT_OF_HUNDRED
 
     tracks = "1 track" if len(scores) == 1 else f"{len(scores)} tracks"
-    print(f"\n{title}: medians over {tracks} in dB\n")
-    print("| stem | " + " | ".join(METRICS) + " |")
-    print("|---" * (len(METRICS) + 1) + "|")
+    of_hundred = [metric for metric in metrics if metric in OUT_OF_HUNDRED]
+    others = f"; {', '.join(of_hundred)} from 0 to 100" if of_hundred else ""
+    print(f"\n{title}: medians over {tracks} in dB{others}\n")
+    print("| stem | " + " | ".join(metrics) + " |")
+    print("|---" * (len(metrics) + 1) + "|")
     for stem, values in medians(scores).items():
-        print(f"| {stem} | " + " | ".join(_db(values[metric]) for metric in METRICS) + " |")
+        print(f"| {stem} | " + " | ".join(_figure(values[metric]) for metric in metrics) + " |")
     print(f"\nseparated at {speed(scores):.0f} times real time; the scores are in {folder}")
 
 
-def _db(value: float) -> str:
+def _figure(value: float) -> str:
     return "–" if value != value else f"{value:.2f}"

@@ -9,6 +9,7 @@ import typer
 from unweave import __version__
 from unweave.cli import models
 from unweave.cli.batch import batch
+from unweave.cli.ensemble import ensemble
 from unweave.cli.evaluate import evaluate
 from unweave.cli.live import live
 from unweave.cli.remix import remix
@@ -28,6 +29,7 @@ app.command()(train)
 app.command()(batch)
 app.command()(live)
 app.command()(remix)
+app.command()(ensemble)
 app.command()(studio)
 app.add_typer(models.app, name="models")
 

@@ -21,7 +21,8 @@ Model = Annotated[
         "-p",
         "--params_filename",
         "--model",
-        help="Model to use: a name from 'unweave models list', or the path of a model file or configuration.",
+        help="Model to use: a name from 'unweave models list', or the path of a model file or configuration. 'a+b' "
+        "takes several together, 'a > b' one after the other.",
     ),
 ]
 Quality = Annotated[
@@ -50,6 +51,14 @@ Bitrate = Annotated[
 BitDepth = Annotated[
     str, typer.Option("--bit_depth", help="Bits per sample: 16, 24 or 32f (float) for wav, 16 or 24 for flac.")
 ]
+SampleRate = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--sample_rate", help="Sample rate of the stems in Hz.", show_default="that of the input"),
+]
+Clip = Annotated[
+    str,
+    typer.Option("--clip", help="What to do with samples beyond full scale: clamp, or rescale all stems alike."),
+]
 FilenameFormat = Annotated[
     str,
     typer.Option(
@@ -69,6 +78,37 @@ Mwf = Annotated[
 ]
 Shifts = Annotated[
     int, typer.Option("--shifts", min=1, help="Separate this many times with shifted segments and take the average.")
+]
+Rule = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--rule",
+        help="How an ensemble (-p a+b) makes one stem of several: avg_wave, median_wave, min_wave, max_wave, avg_fft, "
+        "median_fft, min_fft, max_fft, uvr_min_spec or uvr_max_spec; or by stem, such as vocals=max_fft,other=min_fft.",
+        show_default="the mean",
+    ),
+]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta", help="Also separate with left and right swapped, and upside down, and take the average of all three."
+    ),
+]
+Segment = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--segment",
+        help="Length in seconds of the pieces that a model sees at once, where its family allows others.",
+        show_default="as published",
+    ),
+]
+Overlap = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--overlap",
+        help="How much of each piece the next one shares, from 0 to 0.98, where the family allows others.",
+        show_default="as published",
+    ),
 ]
 Device = Annotated[
     str, typer.Option("--device", callback=_in_lower_case, help="Where to compute: cpu, cuda, mps or auto.")

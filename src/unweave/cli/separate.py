@@ -16,16 +16,22 @@ from unweave.cli.options import (
     AcceptLicence,
     BitDepth,
     Bitrate,
+    Clip,
     Codec,
     Device,
     FilenameFormat,
     Model,
     Mwf,
     Offline,
+    Overlap,
     Precision,
     Quality,
+    Rule,
+    SampleRate,
+    Segment,
     Shifts,
     StemNames,
+    Tta,
     Verbose,
     names_in,
 )
@@ -61,15 +67,13 @@ def separate(
     ] = False,
     shifts: Shifts = 1,
     mwf: Mwf = False,
+    rule: Rule = None,
+    tta: Tta = False,
+    segment: Segment = None,
+    overlap: Overlap = None,
     bit_depth: BitDepth = "16",
-    sample_rate: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--sample_rate", help="Sample rate of the stems in Hz.", show_default="that of the input"),
-    ] = None,
-    clip: Annotated[
-        str,
-        typer.Option("--clip", help="What to do with samples beyond full scale: clamp, or rescale all stems alike."),
-    ] = "clamp",
+    sample_rate: SampleRate = None,
+    clip: Clip = "clamp",
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders too.")] = False,
     skip_existing: Annotated[
         bool,
@@ -115,6 +119,10 @@ def separate(
                 residual=residual,
                 shifts=shifts,
                 wiener=wiener,
+                rule=rule,
+                tta=tta,
+                segment_seconds=segment,
+                overlap=overlap,
                 device=device,
                 precision=precision,
                 accept_licence=accept_licence,
@@ -131,6 +139,9 @@ def separate(
                 "wiener": wiener,
                 "precision": precision,
             }
+            # What was not given is left out: `unweave batch`, which has no such options, keeps the same journal.
+            given = {"rule": rule, "tta": tta or None, "segment_seconds": segment, "overlap": overlap}
+            sound |= {name: value for name, value in given.items() if value is not None}
             journal = Journal(output_path, settings_of(options, models=model_state(model), **sound))
             with interrupts_deferred():
                 outcomes = separate_files(

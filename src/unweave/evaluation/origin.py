@@ -15,8 +15,9 @@ from typing import Any
 import unweave
 from unweave.evaluation.tracks import Track
 from unweave.models.checkpoint_folder import checkpoint_name
+from unweave.models.foreign import ARRAYS
 from unweave.models.resolve import ResolvedModel, resolve
-from unweave.separation.ensemble import Member, parse_ensemble
+from unweave.separation.ensemble import parse_ensemble
 from unweave.separation.separator import Separator
 
 # Exported networks: ONNX Runtime reads the graph, PyTorch the weights beside it; large graphs keep their data apart.
@@ -53,9 +54,9 @@ def origin_of(separator: Separator) -> Origin:
 
 
 def weights_checksum(model: str) -> str:
-    """SHA-256 over the weights and the descriptions of ``model``: of all its parts, if it is an ensemble or cascade."""
+    """SHA-256 over the weights and the descriptions of ``model``: of all that is run."""
     digest = hashlib.sha256()
-    for part in parse_ensemble(model) if "+" in model else [Member(model)]:
+    for part in parse_ensemble(model):
         for resolved in _chain(resolve(part.model)):
             digest.update(f"{part.weight} {resolved.spec!r}".encode())
             location = resolved.locate(True, lambda done, total, label: None)
@@ -74,6 +75,11 @@ def folder_name(settings: Mapping[str, Any]) -> str:
         parts.append("mwf")
     if settings["shifts"] != 1:
         parts.append(f"shifts{settings['shifts']}")
+    for name in ("rule", "segment_seconds", "overlap"):
+        if settings.get(name) is not None:
+            parts.append(f"{name.partition('_')[0]}{re.sub(r'[^A-Za-z0-9._]+', '-', str(settings[name]))}")
+    if settings.get("tta"):
+        parts.append("tta")
     return "-".join(part for part in parts if part)
 
 
@@ -85,6 +91,8 @@ def _chain(resolved: ResolvedModel | None) -> Iterator[ResolvedModel]:
 
 def _weights_files(location: Path) -> list[Path]:
     if location.is_dir():
+        if (location / ARRAYS).is_file():
+            return [location / ARRAYS]
         name = checkpoint_name(location)
         return sorted([*location.glob(f"{name}.index"), *location.glob(f"{name}.data-*")])
     return [path for suffix in NETWORK_FILES if (path := location.with_name(location.stem + suffix)).is_file()]

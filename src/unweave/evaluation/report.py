@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from unweave.evaluation.scores import METRICS, NAN, Scores
+from unweave.evaluation.scores import METRICS, NAN, OUT_OF_HUNDRED, Scores
 from unweave.files import replace_file
 
 
 def medians(scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
-    """The median over all tracks that have a value: stem → metric → dB; NaN where no track has one."""
+    """The median over all tracks that have a value: stem → metric → value; NaN where no track has one."""
     stems = list(dict.fromkeys(stem for each in scores for stem in each.values))
 
     def median(stem: str, metric: str) -> float:
@@ -34,7 +34,7 @@ def write_csv(scores: Sequence[Scores], path: Path) -> None:
     """A row per track, stem and metric."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["track", "stem", "metric", "db"])
+    writer.writerow(["track", "stem", "metric", "value"])
     for each in scores:
         for stem, values in each.values.items():
             writer.writerows([each.track, stem, metric, f"{value:.5f}"] for metric, value in values.items())
@@ -52,7 +52,7 @@ def write_box_plot(scores: Sequence[Scores], path: Path) -> None:
         axes.boxplot([[value for value in values if np.isfinite(value)] for values in series], showfliers=False)
         axes.set_xticks(range(1, len(stems) + 1), stems, rotation=30)
         axes.set_title(metric)
-        axes.set_ylabel("dB")
+        axes.set_ylabel("of 100" if metric in OUT_OF_HUNDRED else "dB")
         axes.grid(axis="y", alpha=0.3)
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=100)

@@ -13,12 +13,16 @@ import numpy.typing as npt
 
 from unweave.evaluation.metrics import BSS_METRICS, bss_eval, is_silent, sdr, si_sdr
 from unweave.evaluation.origin import Origin
+from unweave.evaluation.spectral import bleedless_fullness, l1_freq, log_spectral_distance
 from unweave.files import replace_file
 from unweave.types import Waveform
 
 WHOLE_METRICS = ("uSDR", "SI-SDR")
-METRICS = (*BSS_METRICS, *WHOLE_METRICS)
+SPECTRAL_METRICS = ("bleedless", "fullness", "L1-freq", "LSD")
+METRICS = (*BSS_METRICS, *WHOLE_METRICS, *SPECTRAL_METRICS)
+OUT_OF_HUNDRED = ("bleedless", "fullness", "L1-freq")  # from 0 to 100; all others are in dB
 NAN = float("nan")
+NO_SPECTRAL = dict.fromkeys(SPECTRAL_METRICS, NAN)
 
 Pair = tuple[Waveform, Waveform]  # reference and estimate, of one shape
 Windows = dict[str, npt.NDArray[np.float64]]  # metric → dB, one value per window
@@ -26,7 +30,7 @@ Windows = dict[str, npt.NDArray[np.float64]]  # metric → dB, one value per win
 
 @dataclass(frozen=True)
 class Scores:
-    """One track's figures: stem → metric → dB. BSS Eval's are medians over the windows of one second.
+    """One track's figures: stem → metric → value. BSS Eval's are medians over the windows of one second.
 
     NaN stands for what has no value, a silent stem for instance; ``notes`` say why.
     """
@@ -86,6 +90,7 @@ def score(
         has_reference, has_both = not is_silent(reference), not (is_silent(reference) or is_silent(estimate))
         values[stem]["uSDR"] = sdr(reference, estimate) if has_reference else NAN
         values[stem]["SI-SDR"] = si_sdr(reference, estimate) if has_both else NAN
+        values[stem] |= _spectral(reference, estimate, sample_rate) if has_reference else NO_SPECTRAL
     values |= {stem: dict.fromkeys(METRICS, NAN) for stem in unmatched}
     n_samples = max((reference.shape[-1] for reference, _ in pairs.values()), default=0)
     scores = Scores(name, values, n_samples / sample_rate, elapsed, notes)
@@ -93,6 +98,15 @@ def score(
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(scores.to_museval(frames, origin), indent=2).encode())
     return scores
+
+
+def _spectral(reference: Waveform, estimate: Waveform, sample_rate: int) -> dict[str, float]:
+    values = (
+        *bleedless_fullness(reference, estimate, sample_rate),
+        l1_freq(reference, estimate),
+        log_spectral_distance(reference, estimate),
+    )
+    return dict(zip(SPECTRAL_METRICS, values, strict=True))
 
 
 def _bss_eval(pairs: Mapping[str, Pair], sample_rate: int) -> tuple[dict[str, Windows], tuple[str, ...]]:

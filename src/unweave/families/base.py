@@ -20,6 +20,8 @@ class LoadOptions:
     quality: Quality = field(default_factory=lambda: find_quality("balanced"))
     accept_licence: bool = False  # consent to a licence that restricts the use of the weights
     offline: bool = False  # never open a connection
+    segment_seconds: float | None = None  # length of a segment; None: that which the model was published with
+    overlap: float | None = None  # share of a segment that the next one shares; None: as published
     on_download: DownloadProgress = lambda done, total, label: None
 
 

@@ -19,6 +19,7 @@ from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
 from unweave.errors import CheckpointError, ModelError
 from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
+from unweave.families.segment_options import with_overlap, with_segment
 from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
 from unweave.models.checkpoints import Tensors, read_tensors
@@ -80,7 +81,7 @@ def add_checkpoint(name: str, path: Path, configuration: Path | None = None) -> 
     complement = getattr(description, "complement", "")
     stems = (*description.stems, complement) if complement else tuple(description.stems)
     check_stems(stems, f"the stems of {path.name}")
-    settings = json.dumps(dataclasses.asdict(cast(Any, description)), sort_keys=True)
+    settings = _settings(description)
     spec = ForeignModelSpec(name, name, stems, family, settings, description.sample_rate, complement)
     target = added_model_folder(name)
     try:
@@ -106,10 +107,13 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     spec = resolved.spec
     assert isinstance(spec, ForeignModelSpec)
     family = _family(spec.family)
-    description = _description(family, spec)
+    published = _description(family, spec)
+    description = with_segment(family, spec.name, published, options)
+    # What is kept of other lengths has another name; the usual one keeps its own.
+    settings = spec.settings if description == published else _settings(description)
     folder = resolved.locate(options.offline, options.on_download)
-    network = _network_folder(family, spec, description, folder)
-    separator = family.open_separator(description, network, options.runtime)
+    network = _network_folder(family, spec.family, settings, description, folder)
+    separator = with_overlap(family.open_separator(description, network, options.runtime), spec.name, options)
     n_parallel = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
     return Loaded(
         spec,
@@ -134,6 +138,10 @@ def _family(name: str) -> ForeignFamily:
     return cast(ForeignFamily, importlib.import_module(f"unweave.families.{name}"))
 
 
+def _settings(description: Description) -> str:
+    return json.dumps(dataclasses.asdict(cast(Any, description)), sort_keys=True)
+
+
 def _description(family: ForeignFamily, spec: ForeignModelSpec) -> Any:
     try:
         return _description_of(family.Spec, json.loads(spec.settings))
@@ -150,8 +158,8 @@ def _description_of(kind: type[Any], fields: Mapping[str, Any]) -> Any:
     return kind(**{field: tuples(value) for field, value in fields.items()})
 
 
-def _network_folder(family: ForeignFamily, spec: ForeignModelSpec, description: Any, weights: Path) -> Path:
-    """The folder of the network, made from the weights if it was not yet."""
-    told = f"{spec.family} {GRAPH_VERSION} {spec.settings} {file_crc32c(weights / ARRAYS)}"
-    folder = graphs_folder() / f"{spec.family}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+def _network_folder(family: ForeignFamily, name: str, settings: str, description: Any, weights: Path) -> Path:
+    """The folder of the network of the family ``name``, made from the weights if it was not yet."""
+    told = f"{name} {GRAPH_VERSION} {settings} {file_crc32c(weights / ARRAYS)}"
+    folder = graphs_folder() / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     return kept_network_folder(folder, lambda staged: family.write_network(description, read_arrays(weights), staged))

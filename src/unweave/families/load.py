@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from unweave.engines.choose import Runtime
 from unweave.families.base import Loaded, LoadOptions
+from unweave.families.segment_options import check_segment_options
 from unweave.models.consent import require_consent
 from unweave.models.resolve import ResolvedModel, resolve
 from unweave.models.spec import ForeignModelSpec, MaskModelSpec, ModelSpec, WaveformModelSpec
@@ -39,6 +40,7 @@ def load(model: str, options: LoadOptions) -> Loaded:
     """
     resolved = resolve(model)
     _family(resolved.spec).check(resolved.spec, options.runtime)
+    check_segment_options(resolved.spec, options)
     require_consent(resolved.spec, options.accept_licence)
     return load_resolved(resolved.ready(options.offline, options.on_download), options)
 

@@ -19,6 +19,7 @@ from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
 from unweave.engines.choose import Runtime
 from unweave.families.base import require_plain_cpu
+from unweave.families.segment_options import hop_for
 from unweave.types import Waveform
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ def open_session(name: str, path: Path, runtime: Runtime) -> OnnxSession:
     return OnnxSession(path, runtime.n_threads)
 
 
+def overlapping(length: int, hop: int) -> tuple[Segmentation, Waveform]:
+    """Where segments lie that begin every ``hop`` samples, and how much each of their samples counts."""
+    return Segmentation(length=length, hop=hop, lead=length - hop), shares(fading_window(length), hop)
+
+
 class TrackSeparator(Protocol):
     """What `separate_track` needs of a separator."""
 
@@ -103,12 +109,14 @@ class OverlappingSeparator:
     each segment is brought to it by itself, since a stream does not know the level of the track.
     """
 
-    def __init__(self, spec: OverlapSpec, network: SegmentNetwork) -> None:
+    def __init__(self, spec: OverlapSpec, network: SegmentNetwork, hop: int | None = None) -> None:
         self.spec = spec
         self._network = network
-        lead = spec.segment_samples - spec.hop_samples
-        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=lead)
-        self._weights = shares(fading_window(spec.segment_samples), spec.hop_samples)
+        self.segmentation, self._weights = overlapping(spec.segment_samples, hop or spec.hop_samples)
+
+    def with_overlap(self, overlap: float) -> OverlappingSeparator:
+        """The same with another share of a segment that the next one shares."""
+        return OverlappingSeparator(self.spec, self._network, hop_for(overlap, self.spec.segment_samples))
 
     @property
     def stems(self) -> tuple[str, ...]:

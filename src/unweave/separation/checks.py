@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unweave.audio.arguments import checked_number
+from unweave.audio.arguments import checked_number, is_number
 from unweave.errors import AudioReadError, OptionError
 from unweave.types import Waveform
 
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz
+LONGEST_SEGMENT = 600.0  # seconds
+LARGEST_OVERLAP = 0.98  # share of a segment: fifty segments over each sample
 
 
 def checked_rate(value: Any, what: str = "sample_rate") -> int:
@@ -81,3 +83,21 @@ def owned(array: npt.NDArray[np.floating[Any]]) -> Waveform:
         log.warning("%d samples that are not finite numbers were replaced by silence", np.count_nonzero(~is_finite))
         block[~is_finite] = 0
     return block
+
+
+def checked_seconds(given: Any) -> float | None:
+    """The length of a segment in seconds, or None. Raises `OptionError`."""
+    if given is None:
+        return None
+    if not is_number(given) or not 0 < given <= LONGEST_SEGMENT:
+        raise OptionError(f"expected a segment of up to {LONGEST_SEGMENT:g} seconds, got {given!r}")
+    return float(given)
+
+
+def checked_overlap(given: Any) -> float | None:
+    """The share of a segment that the next one shares, or None. Raises `OptionError`."""
+    if given is None:
+        return None
+    if not is_number(given) or not 0 <= given <= LARGEST_OVERLAP:
+        raise OptionError(f"expected an overlap from 0 to {LARGEST_OVERLAP}, got {given!r}")
+    return float(given)

@@ -7,16 +7,20 @@ from pathlib import Path
 from unweave.errors import ModelError
 from unweave.models.catalog import specs
 from unweave.models.resolve import resolve
-from unweave.separation.ensemble import parse_ensemble
+from unweave.separation.ensemble import parse_steps
 
 
 def model_state(model: str) -> tuple[object, ...]:
-    """Names and, for models that are not official, the sizes and times of their files; for each model of an ensemble.
+    """Names and, for models that are not official, the sizes and times of their files; for each model that is run.
 
-    Official weights are pinned by their checksums: their name says everything. Raises `OptionError` for an ensemble
-    that cannot be read.
+    Official weights are pinned by their checksums: their name says everything. A single model, or an ensemble without a
+    rule of its own, is just its members. Raises `OptionError` for a name that cannot be read.
     """
-    return tuple((member.weight, *_state(member.model)) for member in parse_ensemble(model))
+    steps = parse_steps(model)
+    members = tuple((member.weight, *_state(member.model)) for step in steps for member in step.members)
+    if len(steps) == 1 and steps[0].rule is None:
+        return members
+    return (*((len(step.members), step.rule, step.hands_on) for step in steps), *members)
 
 
 def _state(model: str) -> tuple[object, ...]:

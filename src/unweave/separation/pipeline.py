@@ -13,9 +13,13 @@ from unweave.engines.base import SegmentSeparator
 from unweave.errors import AudioReadError, OptionError
 from unweave.families.base import Loaded, MaskingModel
 from unweave.families.masking import WienerSeparator
-from unweave.separation.averaging import AveragedStream, ShiftedSeparator
+from unweave.separation.averaging import ShiftedSeparator
+from unweave.separation.combined import CombinedStream
 from unweave.separation.feeder import SegmentFeeder
-from unweave.separation.stream import SegmentStream, Stream, StreamFormat
+from unweave.separation.residual import Completion
+from unweave.separation.rules import Rules
+from unweave.separation.stem_names import all_but_vocals, common_names, renamed
+from unweave.separation.stream import SegmentStream, SeparationStream, Stream, StreamFormat
 from unweave.separation.workers import Workers
 from unweave.types import Waveform
 
@@ -171,39 +175,67 @@ class ShiftedPipeline:
     def stream(self, form: StreamFormat, stems: Sequence[str]) -> Stream:
         """See `Pipeline`."""
         inner = self._inner if isinstance(self._inner, SinglePipeline) else self._inner.in_one_pass()
-        streams = [(inner.shifted(k / self._n_shifts).stream(form, stems), 1.0) for k in range(self._n_shifts)]
-        return AveragedStream(streams, stems, form)
+        names = {stem: stem for stem in stems}
+        streams = [(inner.shifted(k / self._n_shifts).stream(form, stems), names, 1.0) for k in range(self._n_shifts)]
+        return CombinedStream(streams, stems, form)
 
 
 class EnsemblePipeline:
-    """Several models, each with a weight, whose stems of the same name are averaged.
+    """Several models, each with a weight, whose stems of the same name become one by a rule, usually their mean.
 
-    Its stems are those of all models, starting with those of the first. If other models split the accompaniment of a
-    two-stem model further, that accompaniment is left out, because there is nothing to average it with.
+    Its stems are those of all models, starting with those of the first, by the names that they have in common. If other
+    models split what a two-stem model leaves of the song further, that is left out, because there is nothing to combine
+    it with. A stem that stands for the rest of the mixture only does so as a mean: any other rule is kept as it is.
     """
 
     sums_to_mixture = False
 
-    def __init__(self, members: Sequence[tuple[Pipeline, float]]) -> None:
-        self._members = members
-        names = tuple(dict.fromkeys(name for member, _ in members for name in member.stems))
-        is_split = any("accompaniment" not in member.stems for member, _ in members)
-        self.stems = tuple(name for name in names if not (is_split and name == "accompaniment"))
-        self.rest = next((member.rest for member, _ in members if member.rest in self.stems), None)
+    def __init__(self, members: Sequence[tuple[Pipeline, float]], rules: Rules | None = None) -> None:
+        self._members, self._rules = members, rules or Rules()
+        self._names = common_names([member.stems for member, _ in members])
+        every = tuple(dict.fromkeys(name for names in self._names for name in names.values()))
+        wholes = [all_but_vocals(member.stems) for member, _ in members]
+        whole = next((names[own] for names, own in zip(self._names, wholes, strict=True) if own is not None), None)
+        is_split = None in wholes
+        self.stems = tuple(name for name in every if not (is_split and name == whole))
+        rests = [names.get(member.rest or "") for (member, _), names in zip(members, self._names, strict=True)]
+        rest = next((name for name in rests if name in self.stems), None)
+        self.rest = rest if rest is not None and self._rules.is_mean(rest) else None
         self.n_learning_passes = sum(member.n_learning_passes for member, _ in members)
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> EnsemblePipeline:
         """See `Pipeline`."""
-        return EnsemblePipeline([(member.learn(passes, sample_rate, advance), w) for member, w in self._members])
+        learnt = [(member.learn(passes, sample_rate, advance), weight) for member, weight in self._members]
+        return EnsemblePipeline(learnt, self._rules)
 
     def stream(self, form: StreamFormat, stems: Sequence[str]) -> Stream:
         """See `Pipeline`."""
         streams = []
-        for member, weight in self._members:
-            own = [name for name in stems if name in member.stems]
+        for (member, weight), names in zip(self._members, self._names, strict=True):
+            own = renamed(names, stems)
             if own:
-                streams.append((member.stream(form, own), weight))
-        return AveragedStream(streams, stems, form)
+                streams.append((member.stream(form, list(own)), own, weight))
+        return CombinedStream(streams, stems, form, self._rules)
+
+
+def completed_stream(
+    pipeline: Pipeline,
+    form: StreamFormat,
+    chosen: Sequence[str],
+    *,
+    fills_up: bool,
+    keeps_residual: bool = False,
+    with_mixture: bool = False,
+) -> SeparationStream:
+    """A stream of the ``chosen`` stems; with ``fills_up``, the stem that means the rest takes what they lack."""
+    completed = fills_up and not keeps_residual and pipeline.rest in chosen
+    # A part of the stems lacks nothing where all of them sum to the mixture by themselves.
+    completed = completed and not (pipeline.sums_to_mixture and len(chosen) < len(pipeline.stems))
+    computed = pipeline.stems if completed else chosen
+    completion = Completion(
+        tuple(chosen), pipeline.rest if completed else None, as_stem=keeps_residual, with_mixture=with_mixture
+    )
+    return SeparationStream(pipeline.stream(form, computed), form, completion)
 
 
 def segment_wiener(single: SinglePipeline, masking: MaskingModel) -> SinglePipeline:

@@ -34,35 +34,53 @@ class Completion:
         return self.rest is not None or self.as_stem or self.with_mixture
 
 
+class SignalKeeper:
+    """Keeps a signal, brought to the output's rate and channels, until it is taken."""
+
+    def __init__(self, n_channels: int, sample_rate: int, output_rate: int) -> None:
+        self._n_channels = n_channels
+        self._samples = SampleQueue()
+        self._resampler = Resampler(sample_rate, output_rate, n_channels)
+
+    def push(self, block: Waveform) -> None:
+        """The next samples, with the input's channels; the block must not change afterwards."""
+        samples = block if len(block) == self._n_channels else to_stereo(block)
+        if self._n_channels < len(samples):
+            samples = to_mono(samples)
+        self._samples.push(self._resampler.push(samples))
+
+    def flush(self) -> None:
+        """The end of the signal."""
+        self._samples.push(self._resampler.flush(self._n_channels))
+
+    def take(self, n_samples: int) -> Waveform:
+        """The next samples; where fewer are left, silence follows."""
+        return self._samples.take(n_samples, self._n_channels)
+
+
 class MixtureKeeper:
     """Keeps the mixture, at the output's rate and channels, until the stems of the same samples arrive."""
 
     def __init__(self, completion: Completion, n_channels: int, sample_rate: int, output_rate: int) -> None:
         self._completion = completion
-        self._n_channels = n_channels
-        self._mixture = SampleQueue()
-        self._resampler = Resampler(sample_rate, output_rate, n_channels)
+        self._mixture = SignalKeeper(n_channels, sample_rate, output_rate)
 
     def push(self, block: Waveform) -> None:
         """The next samples of the mixture, with the input's channels; the block must not change afterwards."""
-        if not self._completion.needs_mixture:
-            return
-        mixture = block if len(block) == self._n_channels else to_stereo(block)
-        if self._n_channels < len(mixture):
-            mixture = to_mono(mixture)
-        self._mixture.push(self._resampler.push(mixture))
+        if self._completion.needs_mixture:
+            self._mixture.push(block)
 
     def flush(self) -> None:
         """The end of the mixture."""
         if self._completion.needs_mixture:
-            self._mixture.push(self._resampler.flush(self._n_channels))
+            self._mixture.flush()
 
     def complete(self, stems: Stems) -> Stems:
         """Add the residual where it belongs, for the next samples of the chosen stems."""
         how = self._completion
         if not how.needs_mixture:
             return stems
-        mixture = self._mixture.take(stems.n_samples, self._n_channels)
+        mixture = self._mixture.take(stems.n_samples)
         waveforms = dict(stems)
         if how.as_stem:
             waveforms[RESIDUAL_STEM] = mixture - sum(waveforms.values())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from unweave.audio.arguments import checked_number
 from unweave.audio.decode import AudioReader, AudioSource
@@ -19,29 +19,21 @@ from unweave.families.quality import DEFAULT_QUALITY, find_quality
 from unweave.models.catalog import DEFAULT_MODEL
 from unweave.models.fetch import DownloadProgress
 from unweave.models.spec import ModelSpec
-from unweave.separation.checks import MOST_CHANNELS, checked_path, checked_rate
-from unweave.separation.ensemble import parse_ensemble
+from unweave.separation.assemble import Wiener as Wiener
+from unweave.separation.assemble import assemble, check_rules, model_pipeline
+from unweave.separation.checks import MOST_CHANNELS, checked_overlap, checked_path, checked_rate, checked_seconds
+from unweave.separation.ensemble import parse_steps
 from unweave.separation.live import LiveStream
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
-from unweave.separation.pipeline import (
-    EnsemblePipeline,
-    Pipeline,
-    ShiftedPipeline,
-    SinglePipeline,
-    WienerPipeline,
-    masking_of,
-    segment_wiener,
-)
+from unweave.separation.pipeline import Pipeline, completed_stream
 from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.remix import Mix, check_target, write_mix
-from unweave.separation.residual import RESIDUAL_STEM, Completion
+from unweave.separation.residual import RESIDUAL_STEM
+from unweave.separation.rules import find_rules
 from unweave.separation.sources import MixtureSource, open_source
 from unweave.separation.stream import SeparationStream, StreamFormat, concatenated
 from unweave.separation.workers import Workers
 from unweave.types import Stems, Waveform
-
-# None: ratio masks. Otherwise the multichannel Wiener filter, with spatial covariances of the track or of each segment.
-Wiener = Literal["track", "segment"]
 
 MOST_THREADS, MOST_SHIFTS = 1024, 100
 
@@ -51,7 +43,15 @@ class Separator:
 
     ``model`` is the name of a model in the catalogue or of one that was added, or the path of a Spleeter configuration
     (``.json``) or of an exported model (``.onnx``, ``.safetensors``). Several of these, as in ``"a+b"`` or
-    ``"a*2+b"``, give the average of their stems.
+    ``"a*2+b"``, are an ensemble, whose stems are the mean of theirs; the names of some ensembles are known too. In
+    ``"a > b"``, b separates one of a's stems further: the one that it is made for, or the one that ``"a[stem] > b"``
+    names. All other stems of a come out as well.
+
+    ``rule`` is how an ensemble makes one stem of several instead of taking their mean: a name such as ``"max_fft"``, or
+    names by stem, ``{"vocals": "max_fft"}`` or ``"vocals=max_fft,accompaniment=min_fft"``; see
+    `unweave.dsp.combining`. ``tta`` averages over each segment as it is, with its channels swapped, and with its
+    polarity inverted. ``segment_seconds`` and ``overlap``, the share of a segment that the next one shares, are for
+    models whose family allows others than those that they were published with.
 
     ``quality`` is a preset: exact, fast, balanced or best. exact computes what Spleeter computes, to −100 dB. The
     others fill in the high frequencies, cross-fade the segments, and make the stems add up to the mixture: whatever
@@ -83,6 +83,10 @@ class Separator:
         residual: bool = False,
         shifts: int = 1,
         wiener: Wiener | None = None,
+        rule: str | Mapping[str, str] | None = None,
+        tta: bool = False,
+        segment_seconds: float | None = None,
+        overlap: float | None = None,
         device: str = "auto",
         precision: str = "auto",
         accept_licence: bool = False,
@@ -94,12 +98,15 @@ class Separator:
         n_shifts = checked_number(shifts, "shifts", 1, MOST_SHIFTS)
         if wiener not in (None, "track", "segment"):
             raise OptionError(f"expected wiener to be track or segment, got {wiener!r}")
+        rules = None if rule is None else find_rules(rule)
         options = LoadOptions(
             Runtime(str(device), str(precision), n_threads),
             find_quality(quality),
             accept_licence=accept_licence,
             offline=offline,
             on_download=on_download,
+            segment_seconds=checked_seconds(segment_seconds),
+            overlap=checked_overlap(overlap),
         )
         self._is_closed = False
         if not isinstance(model, (str, os.PathLike)):
@@ -109,20 +116,23 @@ class Separator:
         self.settings: dict[str, object] = {
             "model": self.name, "quality": quality, "residual": residual, "shifts": n_shifts, "wiener": wiener,
             "device": options.runtime.device, "precision": options.runtime.precision,
+            "rule": rules.text if rules else None, "tta": bool(tta), "segment_seconds": options.segment_seconds,
+            "overlap": options.overlap,
         }  # fmt: skip
-        members = parse_ensemble(self.name)
-        self.loaded: tuple[Loaded, ...] = tuple(load(member.model, options) for member in members)
+        self._steps = parse_steps(self.name)
+        check_rules(self._steps, rules)
         self._keeps_residual = residual
         self._sums_to_mixture = options.quality.sums_to_mixture
+        self.loaded: tuple[Loaded, ...] = tuple(
+            load(member.model, options) for step in self._steps for member in step.members
+        )
         n_parallel = [each.n_parallel or options.runtime.n_threads for each in self.loaded]
         self._workers = Workers(max(n_parallel), "unweave")
-        pipelines = [
-            _pipeline(each, self._workers, n, n_shifts, wiener) for each, n in zip(self.loaded, n_parallel, strict=True)
+        singles = [
+            model_pipeline(each, self._workers, n, n_shifts=n_shifts, wiener=wiener, tta=bool(tta))
+            for each, n in zip(self.loaded, n_parallel, strict=True)
         ]
-        self._pipeline: Pipeline = pipelines[0]
-        if len(members) > 1:
-            weights = [member.weight for member in members]
-            self._pipeline = EnsemblePipeline(list(zip(pipelines, weights, strict=True)))
+        self._pipeline = assemble(self._steps, singles, rules, fills_up=self._sums_to_mixture and not residual)
 
     def __enter__(self) -> Separator:
         return self
@@ -270,7 +280,8 @@ class Separator:
         Raises `OptionError` for models that cannot separate live, and for latencies that are not possible.
         """
         if len(self.loaded) > 1:
-            raise OptionError(f"only a single model can separate live, not the ensemble {self.name}")
+            what = "pipeline" if len(self._steps) > 1 else "ensemble"
+            raise OptionError(f"only a single model can separate live, not the {what} {self.name}")
         (loaded,) = self.loaded
         if loaded.masking is None:
             raise OptionError(f"{loaded.spec.name} needs whole segments, so it cannot separate live")
@@ -310,15 +321,14 @@ class Separator:
     def _stream(
         self, pipeline: Pipeline, form: StreamFormat, stems: Sequence[str] | None, *, with_mixture: bool = False
     ) -> SeparationStream:
-        chosen = self._chosen(stems)
-        completed = self._sums_to_mixture and not self._keeps_residual and pipeline.rest in chosen
-        # A part of the stems lacks nothing where all of them sum to the mixture by themselves.
-        completed = completed and not (pipeline.sums_to_mixture and len(chosen) < len(pipeline.stems))
-        computed = pipeline.stems if completed else chosen
-        completion = Completion(
-            chosen, pipeline.rest if completed else None, as_stem=self._keeps_residual, with_mixture=with_mixture
+        return completed_stream(
+            pipeline,
+            form,
+            self._chosen(stems),
+            fills_up=self._sums_to_mixture,
+            keeps_residual=self._keeps_residual,
+            with_mixture=with_mixture,
         )
-        return SeparationStream(pipeline.stream(form, computed), form, completion)
 
     def _chosen(self, stems: Sequence[str] | None) -> tuple[str, ...]:
         """The names of the chosen stems, each once, in the order in which they are asked for."""
@@ -334,17 +344,6 @@ class Separator:
             wrong = ", ".join(unknown) or "none"
             raise OptionError(f"expected stems of {self.name} ({', '.join(self.stems)}), got {wrong}")
         return names
-
-
-def _pipeline(loaded: Loaded, workers: Workers, n_parallel: int, n_shifts: int, wiener: Wiener | None) -> Pipeline:
-    """One model with its options, put together."""
-    single = SinglePipeline(loaded, workers, n_parallel)
-    filtered: SinglePipeline | WienerPipeline = single
-    if wiener == "track":
-        filtered = WienerPipeline(single, masking_of(loaded))
-    elif wiener == "segment":
-        filtered = segment_wiener(single, masking_of(loaded))
-    return filtered if n_shifts == 1 else ShiftedPipeline(filtered, n_shifts)
 
 
 def _run(stream: SeparationStream, blocks: Iterable[Waveform]) -> Iterator[Stems]:

@@ -19,6 +19,7 @@ from unweave.dsp.fades import shares
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
 from unweave.families.mdx.spec import N_CHANNELS, N_PARTS, MdxSpec
+from unweave.families.segment_options import LARGEST_CROSSFADE, hop_for
 from unweave.types import Spectrogram, Waveform
 
 N_SILENCED_BINS = 3
@@ -36,12 +37,18 @@ class SpectrumNetwork(Protocol):
 class MdxSeparator:
     """Separates one segment at a time, as `unweave.engines.base.SegmentSeparator`: the stem, then the complement."""
 
-    def __init__(self, spec: MdxSpec, network: SpectrumNetwork) -> None:
+    def __init__(self, spec: MdxSpec, network: SpectrumNetwork, hop: int | None = None) -> None:
         self.spec = spec
         self._network = network
-        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=spec.edge_samples)
+        hop = hop or spec.hop_samples
+        self.segmentation = Segmentation(length=spec.segment_samples, hop=hop, lead=spec.edge_samples)
         window = np.hanning(spec.segment_samples)
-        self._weights = [shares(window, spec.hop_samples, is_first=first) for first in (False, True)]
+        self._weights = [shares(window, hop, is_first=first) for first in (False, True)]
+
+    def with_overlap(self, overlap: float) -> MdxSeparator:
+        """The same with another share of a segment that the next one shares: at most a half."""
+        hop = hop_for(overlap, self.spec.segment_samples, LARGEST_CROSSFADE)
+        return MdxSeparator(self.spec, self._network, hop)
 
     @property
     def stems(self) -> tuple[str, ...]:

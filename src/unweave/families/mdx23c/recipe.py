@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def from_subbands(numbers: npt.NDArray[np.float32], n_subbands: int) -> Spectrog
     parts = numbers.reshape(-1, 2, n_subbands, *numbers.shape[1:]).transpose(0, 1, 3, 2, 4)
     parts = parts.reshape(*parts.shape[:3], -1)
     return (parts[:, 0] + 1j * parts[:, 1]).astype(np.complex64)
+
+
+def with_segment(spec: Mdx23cSpec, n_samples: int) -> Mdx23cSpec:
+    """See `unweave.families.segment_options`: as many frames as can be halved at each level."""
+    n_frames_of = spec.scale[0] ** spec.n_scales
+    n_frames = max(1, round((n_samples / spec.hop_length + 1) / n_frames_of)) * n_frames_of
+    return dataclasses.replace(spec, segment_samples=(n_frames - 1) * spec.hop_length)
 
 
 def open_separator(spec: Mdx23cSpec, folder: Path, runtime: Runtime) -> OverlappingSeparator:

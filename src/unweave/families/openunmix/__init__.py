@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from unweave.engines.choose import Runtime
@@ -10,6 +11,7 @@ from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
 from unweave.families.openunmix.recognise import recognise
 from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
 from unweave.families.openunmix.targets import read_targets
+from unweave.families.segment_options import whole_hops
 from unweave.models.checkpoints import Tensors
 
 Spec = OpenUnmixSpec
@@ -22,8 +24,14 @@ __all__ = [
     "read_targets",
     "recognise",
     "separate_track",
+    "with_segment",
     "write_network",
 ]
+
+
+def with_segment(spec: OpenUnmixSpec, n_samples: int) -> OpenUnmixSpec:
+    """See `unweave.families.segment_options`: any whole number of hops."""
+    return dataclasses.replace(spec, n_frames=1 + whole_hops(n_samples, spec.hop_length) // spec.hop_length)
 
 
 def write_network(spec: OpenUnmixSpec, tensors: Tensors, folder: Path) -> None:

@@ -18,6 +18,7 @@ from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
 from unweave.families.openunmix.spec import OpenUnmixSpec
 from unweave.families.openunmix.wiener import refine
+from unweave.families.segment_options import LARGEST_CROSSFADE, hop_for
 from unweave.types import Spectrogram, Waveform
 
 
@@ -32,12 +33,18 @@ class MagnitudeNetworks(Protocol):
 class OpenUnmixSeparator:
     """Separates one segment at a time, as `unweave.engines.base.SegmentSeparator`."""
 
-    def __init__(self, spec: OpenUnmixSpec, networks: MagnitudeNetworks) -> None:
+    def __init__(self, spec: OpenUnmixSpec, networks: MagnitudeNetworks, hop: int | None = None) -> None:
         self.spec = spec
         self._networks = networks
-        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=0)
+        hop = hop or spec.hop_samples
+        self.segmentation = Segmentation(length=spec.segment_samples, hop=hop, lead=0)
         window = np.hanning(spec.segment_samples + 2)[1:-1]  # without the zeros at its ends
-        self._weights = [shares(window, spec.hop_samples, is_first=first) for first in (False, True)]
+        self._weights = [shares(window, hop, is_first=first) for first in (False, True)]
+
+    def with_overlap(self, overlap: float) -> OpenUnmixSeparator:
+        """The same with another share of a segment that the next one shares: at most a half."""
+        hop = hop_for(overlap, self.spec.segment_samples, LARGEST_CROSSFADE)
+        return OpenUnmixSeparator(self.spec, self._networks, hop)
 
     @property
     def stems(self) -> tuple[str, ...]:

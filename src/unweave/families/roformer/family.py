@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,15 @@ from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
 from unweave.families.roformer.recipe import RoformerSeparator
 from unweave.families.roformer.spec import RoformerSpec
+from unweave.families.segment_options import whole_hops
 from unweave.models.checkpoints import Tensors
 
 NETWORK = "network.onnx"
+
+
+def with_segment(spec: RoformerSpec, n_samples: int) -> RoformerSpec:
+    """See `unweave.families.segment_options`: any whole number of hops."""
+    return dataclasses.replace(spec, segment_samples=whole_hops(n_samples, spec.hop_length))
 
 
 def write_network(spec: RoformerSpec, tensors: Tensors, folder: Path) -> None:

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.centred_stft import centred_istft, centred_stft
-from unweave.dsp.fades import shares
 from unweave.dsp.memory import large_zeros
-from unweave.dsp.segments import Segmentation
-from unweave.families.overlapping import fading_window
+from unweave.families.overlapping import overlapping
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
+from unweave.families.segment_options import hop_for
 from unweave.types import Spectrogram, Waveform
 
 
@@ -32,12 +31,14 @@ class RoformerSeparator:
     segments overlap, so that every sample lies in equally many segments.
     """
 
-    def __init__(self, spec: RoformerSpec, network: MaskNetwork) -> None:
+    def __init__(self, spec: RoformerSpec, network: MaskNetwork, hop: int | None = None) -> None:
         self.spec = spec
         self._network = network
-        lead = spec.segment_samples - spec.hop_samples
-        self.segmentation = Segmentation(length=spec.segment_samples, hop=spec.hop_samples, lead=lead)
-        self._weights = shares(fading_window(spec.segment_samples), spec.hop_samples)
+        self.segmentation, self._weights = overlapping(spec.segment_samples, hop or spec.hop_samples)
+
+    def with_overlap(self, overlap: float) -> RoformerSeparator:
+        """The same with another share of a segment that the next one shares."""
+        return RoformerSeparator(self.spec, self._network, hop_for(overlap, self.spec.segment_samples))
 
     @property
     def stems(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from unweave.engines.choose import Runtime
 from unweave.families.overlapping import OverlappingSeparator, Session, open_session
 from unweave.families.scnet.graph import NETWORK
 from unweave.families.scnet.spec import PARTS, ScnetSpec
+from unweave.families.segment_options import whole_hops
 from unweave.types import Waveform
 
 
@@ -41,6 +43,11 @@ class ScnetNetwork:
                 found *= spectrum
             separated[row] = centred_istft(found, segment.shape[1], spec.n_fft, spec.hop_length, self._window)
         return separated
+
+
+def with_segment(spec: ScnetSpec, n_samples: int) -> ScnetSpec:
+    """See `unweave.families.segment_options`: any whole number of hops."""
+    return dataclasses.replace(spec, segment_samples=whole_hops(n_samples, spec.hop_length))
 
 
 def open_separator(spec: ScnetSpec, folder: Path, runtime: Runtime) -> OverlappingSeparator:

@@ -1,0 +1,70 @@
+"""Which rule makes one stem of several models' estimates: one for all stems, or one for some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from unweave.dsp.combining import MEANS, RULES
+from unweave.errors import OptionError
+
+MEAN = MEANS[0]
+EXPECTED = "expected a rule such as max_fft, or vocals=max_fft,accompaniment=min_fft"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A rule by stem, and one for all other stems; see `unweave.dsp.combining` for what they mean."""
+
+    others: str = MEAN
+    by_stem: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for rule in (self.others, *self.by_stem.values()):
+            if rule not in RULES:
+                raise OptionError(f"expected a rule among {', '.join(RULES)}, got {rule!r}")
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether some stems are weighted means."""
+        return any(rule in MEANS for rule in (self.others, *self.by_stem.values()))
+
+    @property
+    def text(self) -> str:
+        """The same as `find_rules` reads it."""
+        return ",".join([self.others, *(f"{stem}={rule}" for stem, rule in sorted(self.by_stem.items()))])
+
+    def of(self, stem: str) -> str:
+        """The rule for ``stem``."""
+        return self.by_stem.get(stem.casefold(), self.others)
+
+    def is_mean(self, stem: str) -> bool:
+        """Whether ``stem`` is a weighted mean, as it is without any rule."""
+        return self.of(stem) in MEANS
+
+    def check(self, stems: Collection[str]) -> None:
+        """Raise `OptionError` for a rule for a stem that there is not among ``stems``."""
+        unknown = sorted(set(self.by_stem) - {stem.casefold() for stem in stems})
+        if unknown:
+            raise OptionError(f"expected rules for stems of {', '.join(stems)}, got {', '.join(unknown)}")
+
+
+def find_rules(given: str | Mapping[str, str] | None) -> Rules:
+    """The rules that a caller means: None is the mean, a text as on the command line, or a rule by stem.
+
+    Raises `OptionError`.
+    """
+    if given is None:
+        return Rules()
+    if isinstance(given, Mapping):
+        return Rules(by_stem={str(stem).strip().casefold(): str(rule) for stem, rule in given.items()})
+    others, by_stem = MEAN, {}
+    for part in str(given).split(","):
+        stem, equals, rule = part.rpartition("=")
+        if not rule.strip() or (equals and not stem.strip()):
+            raise OptionError(f"{EXPECTED}, got {given!r}")
+        if equals:
+            by_stem[stem.strip().casefold()] = rule.strip().lower()
+        else:
+            others = rule.strip().lower()
+    return Rules(others, by_stem)
