@@ -45,7 +45,10 @@ def test_a_silent_estimate_has_no_bss_eval_and_changes_no_others(tmp_path):
     pairs = {"vocals": pair(0), "drums": pair(1), "bass": pair(2)}
     expected = scored(tmp_path, pairs).values
     scores = scored(tmp_path, {**pairs, "bass": (pairs["bass"][0], np.zeros((2, N), np.float32))})
-    assert [metric for metric in METRICS if not np.isnan(scores.values["bass"][metric])] == ["uSDR"]
+    known = [metric for metric in METRICS if not np.isnan(scores.values["bass"][metric])]
+    assert known == ["uSDR", "bleedless", "fullness", "L1-freq", "LSD"]
+    assert scores.values["bass"]["bleedless"] == 100
+    assert scores.values["bass"]["fullness"] < 2
     assert scores.values["bass"]["uSDR"] == pytest.approx(0, abs=0.01)
     for stem in ("vocals", "drums"):
         assert scores.values[stem] == pytest.approx(expected[stem])

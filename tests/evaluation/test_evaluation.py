@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import av
 import numpy as np
@@ -137,10 +138,21 @@ def test_evaluate_goes_on_where_it_stopped(toy, folders, tmp_path):
 
 
 def test_command(toy_json, folders, tmp_path):
-    result = unweave("evaluate", folders, "-p", toy_json, "-o", tmp_path / "out", "-j", "1")
+    options = ("-o", tmp_path / "out", "-j", "1", "--metrics", "uSDR, bleedless")
+    result = unweave("evaluate", folders, "-p", toy_json, *options)
     assert result.returncode == 0, result.stderr
-    assert "| vocals |" in result.stdout
+    assert "in dB; bleedless from 0 to 100" in result.stdout
+    assert "| stem | uSDR | bleedless |" in result.stdout
+    assert re.search(r"\| vocals \| -?[\d.]+ \| \d+\.\d\d \|\n", result.stdout)
     assert "times real time" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "track 0.json", "track 1.json", "scores.csv", "scores.png",
     }  # fmt: skip
+
+
+def test_figures_that_there_are_not(toy_json, folders, tmp_path):
+    result = unweave("evaluate", folders, "-p", toy_json, "-o", tmp_path / "out", "--metrics", "SDR,beauty")
+    assert result.returncode == 1
+    assert "expected metrics among SDR, ISR" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -95,6 +95,8 @@ def test_another_model_or_setting_is_scored_anew(in_process, track, tmp_path, ca
         Separator(same_model, threads=1, shifts=2),
         Separator(same_model, threads=1, wiener="segment"),
         Separator(f"{same_model}*2+{same_model}", threads=1),
+        Separator(f"{same_model}+{same_model}", threads=1, rule="max_wave"),
+        Separator(same_model, threads=1, tta=True),
         Separator(f"{same_model}+{same_model}", threads=1),
     ]
     for other in others:

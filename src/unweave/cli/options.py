@@ -70,7 +70,12 @@ FilenameFormat = Annotated[
 ]
 StemNames = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time on Python 3.10
-    typer.Option("--stems", help="Write only these stems, separated by commas.", show_default=False),
+    typer.Option(
+        "--stems",
+        help="Write only these stems, separated by commas; instrumental and no_drums, say, are the song without the "
+        "vocals or the drums.",
+        show_default=False,
+    ),
 ]
 Mwf = Annotated[
     bool,

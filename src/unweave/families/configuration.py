@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
+from unweave.families.complements import complement_of
 
 LARGEST = 1 << 31
 STEM = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f][^/\\:*?\"<>|\x00-\x1f]{0,60}")
@@ -103,8 +104,7 @@ class Settings:
                     f"among {', '.join(stems)}"
                 )
             others = [stem for stem in stems if stem != target]
-            usual = "instrumental" if target.casefold() == "vocals" else "other"
-            return (target,), others[0] if len(others) == 1 else usual
+            return (target,), others[0] if len(others) == 1 else complement_of(target.casefold().replace(" ", "_"))
         if len(stems) != n_outputs:
             raise CheckpointError(
                 f"{self._name} has {n_outputs} {what}, its configuration names {len(stems)} stems: {', '.join(stems)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
+from unweave.separation.choice import Choice
 from unweave.separation.pipeline import Advance, Passes, Pipeline, completed_stream
 from unweave.separation.residual import SignalKeeper
 from unweave.separation.stem_names import renamed, unique_names
@@ -41,11 +42,11 @@ class ChainPipeline:
         kept = [stem for stem in stems if stem in self._first.stems and stem not in self.names_of_last.values()]
         wanted = renamed(self.names_of_last, stems)
         if not wanted:
-            return completed_stream(self._first, form, kept, fills_up=self._fills_up)
+            return completed_stream(self._first, form, Choice(tuple(kept)), fills_up=self._fills_up)
         between = _between(form)
-        first = completed_stream(self._first, between, [*kept, self._fed], fills_up=self._fills_up)
+        first = completed_stream(self._first, between, Choice((*kept, self._fed)), fills_up=self._fills_up)
         to_end = StreamFormat(between.output_rate, between.output_channels, form.output_rate, form.output_channels)
-        second = completed_stream(self._second, to_end, list(wanted), fills_up=self._fills_up)
+        second = completed_stream(self._second, to_end, Choice(tuple(wanted)), fills_up=self._fills_up)
         return _ChainStream(first, self._fed, second, wanted, kept, between, form)
 
     def _fed_by(self, first: Pipeline, blocks: Iterable[Waveform], sample_rate: int) -> Iterator[Waveform]:
@@ -54,7 +55,7 @@ class ChainPipeline:
         for block in blocks:
             if stream is None:
                 form = _between(StreamFormat(sample_rate, len(block), sample_rate, 2))
-                stream = completed_stream(first, form, [self._fed], fills_up=self._fills_up)
+                stream = completed_stream(first, form, Choice((self._fed,)), fills_up=self._fills_up)
             yield stream.feed(block)[self._fed]
         if stream is not None:
             with closing(stream):

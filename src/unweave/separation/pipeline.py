@@ -14,6 +14,7 @@ from unweave.errors import AudioReadError, OptionError
 from unweave.families.base import Loaded, MaskingModel
 from unweave.families.masking import WienerSeparator
 from unweave.separation.averaging import ShiftedSeparator
+from unweave.separation.choice import Choice
 from unweave.separation.combined import CombinedStream
 from unweave.separation.feeder import SegmentFeeder
 from unweave.separation.residual import Completion
@@ -221,20 +222,20 @@ class EnsemblePipeline:
 def completed_stream(
     pipeline: Pipeline,
     form: StreamFormat,
-    chosen: Sequence[str],
+    choice: Choice,
     *,
     fills_up: bool,
     keeps_residual: bool = False,
     with_mixture: bool = False,
 ) -> SeparationStream:
-    """A stream of the ``chosen`` stems; with ``fills_up``, the stem that means the rest takes what they lack."""
-    completed = fills_up and not keeps_residual and pipeline.rest in chosen
+    """A stream of the stems of ``choice``; with ``fills_up``, the stem that means the rest takes what they lack."""
+    wanted = choice.separated
+    completed = fills_up and not keeps_residual and pipeline.rest in wanted
     # A part of the stems lacks nothing where all of them sum to the mixture by themselves.
-    completed = completed and not (pipeline.sums_to_mixture and len(chosen) < len(pipeline.stems))
-    computed = pipeline.stems if completed else chosen
-    completion = Completion(
-        tuple(chosen), pipeline.rest if completed else None, as_stem=keeps_residual, with_mixture=with_mixture
-    )
+    completed = completed and not (pipeline.sums_to_mixture and len(wanted) < len(pipeline.stems))
+    computed = pipeline.stems if completed else wanted
+    rest = pipeline.rest if completed else None
+    completion = Completion(choice, rest, as_stem=keeps_residual, with_mixture=with_mixture)
     return SeparationStream(pipeline.stream(form, computed), form, completion)
 
 

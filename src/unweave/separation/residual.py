@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.resample import Resampler
 from unweave.dsp.segments import SampleQueue
+from unweave.separation.choice import Choice
 from unweave.types import Stems, Waveform
 
 RESIDUAL_STEM = "residual"
@@ -20,10 +20,10 @@ class Completion:
     """Which of the stems that a model computed are returned, and what becomes of the residual.
 
     The residual is the mixture minus the sum of the stems. It is added to the stem ``rest``, for which all stems must
-    be computed, or becomes a separate stem, or is dropped.
+    be computed, or becomes a separate stem, or is dropped. A complement is the mixture minus one stem.
     """
 
-    chosen: tuple[str, ...]  # what comes out, in this order
+    chosen: Choice  # what comes out, in this order
     rest: str | None = None  # the stem that takes the residual
     as_stem: bool = False  # the residual is a stem of its own
     with_mixture: bool = False  # the stems come with the mixture of the same samples
@@ -31,7 +31,7 @@ class Completion:
     @property
     def needs_mixture(self) -> bool:
         """Whether the mixture must be kept until its stems arrive."""
-        return self.rest is not None or self.as_stem or self.with_mixture
+        return self.rest is not None or self.as_stem or self.with_mixture or bool(self.chosen.complements)
 
 
 class SignalKeeper:
@@ -78,15 +78,18 @@ class MixtureKeeper:
     def complete(self, stems: Stems) -> Stems:
         """Add the residual where it belongs, for the next samples of the chosen stems."""
         how = self._completion
-        if not how.needs_mixture:
-            return stems
-        mixture = self._mixture.take(stems.n_samples)
         waveforms = dict(stems)
-        if how.as_stem:
-            waveforms[RESIDUAL_STEM] = mixture - sum(waveforms.values())
-        elif how.rest is not None:
+        mixture = self._mixture.take(stems.n_samples) if how.needs_mixture else None
+        if mixture is not None and how.rest is not None:
             for _ in range(N_CORRECTIONS):
                 waveforms[how.rest] = waveforms[how.rest] + (mixture - sum(waveforms.values()))
-        names: Sequence[str] = (*how.chosen, RESIDUAL_STEM) if how.as_stem else how.chosen
-        kept = mixture if how.with_mixture else None
-        return Stems({name: waveforms[name] for name in names}, stems.sample_rate, kept)
+        chosen = {}
+        for name in how.chosen.names:
+            without = how.chosen.complements.get(name)
+            if without is None or mixture is None:
+                chosen[name] = waveforms[how.chosen.own.get(name, name)]
+            else:
+                chosen[name] = mixture - waveforms[without]
+        if mixture is not None and how.as_stem:
+            chosen[RESIDUAL_STEM] = mixture - sum(chosen.values())
+        return Stems(chosen, stems.sample_rate, mixture if how.with_mixture else None)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from unweave.audio.arguments import checked_number
 from unweave.audio.decode import AudioReader, AudioSource
@@ -22,6 +21,7 @@ from unweave.models.spec import ModelSpec
 from unweave.separation.assemble import Wiener as Wiener
 from unweave.separation.assemble import assemble, check_rules, model_pipeline
 from unweave.separation.checks import MOST_CHANNELS, checked_overlap, checked_path, checked_rate, checked_seconds
+from unweave.separation.choice import Choice, choose
 from unweave.separation.ensemble import parse_steps
 from unweave.separation.live import LiveStream
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
@@ -164,7 +164,7 @@ class Separator:
 
     def stem_names(self, stems: Sequence[str] | None = None) -> tuple[str, ...]:
         """The names of what comes out for ``stems`` (None: all of them), including the residual if it is kept."""
-        names = self._chosen(stems)
+        names = self._chosen(stems).names
         return (*names, RESIDUAL_STEM) if self._keeps_residual else names
 
     def separate(
@@ -179,9 +179,10 @@ class Separator:
 
         ``mixture`` is an array (channels, samples) of any float type at ``sample_rate`` Hz, or a file (a path or a
         file object), which has its own sample rate. The stems are as long as the mixture and have its sample rate.
-        Mono stays mono, and more than two channels are downmixed to stereo. ``stems`` chooses stems by name. The input
-        is not changed. Raises `OptionError` for an array of another shape or without a sample rate, and
-        `AudioReadError` for a file that cannot be read.
+        Mono stays mono, and more than two channels are downmixed to stereo. ``stems`` chooses stems by name, among them
+        ``instrumental`` and ``no_drums`` for what is left without the vocals or the drums. The input is not changed.
+        Raises `OptionError` for an array of another shape or without a sample rate, and `AudioReadError` for a file
+        that cannot be read.
         """
         with open_source(mixture, sample_rate) as source:
             return concatenated(self._parts(source, stems, on_progress))
@@ -289,7 +290,7 @@ class Separator:
             loaded.masking,
             latency_seconds=latency_seconds,
             step_frames=step_frames,
-            stems=self._chosen(stems),
+            stems=self._chosen(stems).names,
         )
 
     def _parts(
@@ -330,20 +331,11 @@ class Separator:
             with_mixture=with_mixture,
         )
 
-    def _chosen(self, stems: Sequence[str] | None) -> tuple[str, ...]:
-        """The names of the chosen stems, each once, in the order in which they are asked for."""
+    def _chosen(self, stems: Sequence[str] | None) -> Choice:
+        """The chosen stems, in the order in which they are asked for."""
         if self._is_closed:
             raise OptionError("this separator has been closed")
-        given: Sequence[Any] = self.stems if stems is None else [stems] if isinstance(stems, str) else stems
-        try:
-            names = tuple(dict.fromkeys(given))
-        except TypeError as error:  # no sequence, or one of no names
-            raise OptionError(f"expected stems of {self.name} ({', '.join(self.stems)}), got {stems!r}") from error
-        unknown = [str(name) for name in names if name not in self.stems]
-        if unknown or not names:
-            wrong = ", ".join(unknown) or "none"
-            raise OptionError(f"expected stems of {self.name} ({', '.join(self.stems)}), got {wrong}")
-        return names
+        return choose(stems, self.stems, self.name)
 
 
 def _run(stream: SeparationStream, blocks: Iterable[Waveform]) -> Iterator[Stems]:

@@ -16,7 +16,7 @@ from unweave.models.added import added_names
 from unweave.models.catalog import specs
 from unweave.models.consent import require_consent
 from unweave.models.resolve import resolve
-from unweave.separation.ensemble import parse_ensemble
+from unweave.separation.ensemble import parse_ensemble, parse_steps
 from unweave.studio.disk import size_of
 from unweave.studio.refusals import Refused, reason
 from unweave.studio.samples import BYTES_PER_SAMPLE
@@ -83,14 +83,20 @@ def check_model(model: str, quality: str, accept_licence: bool = False) -> None:
 
 
 def stem_names(model: str) -> list[str]:
-    """All stems that ``model``, or the models of an ensemble, can give. Raises `Refused` for the path of a file."""
-    names: dict[str, None] = {}
-    for member in parse_ensemble(model):
-        looks_like_a_path = any(sign in member.model for sign in "/\\.")
-        if looks_like_a_path and member.model not in specs() and member.model not in added_names():
-            raise Refused("bad_model", reason="expected the name of a model, not a path")
-        names.update(dict.fromkeys(resolve(member.model).spec.stems))
-    return list(names)
+    """All stems that ``model``, or the models of an ensemble, can give; those of each step, where there are several.
+
+    Raises `Refused` for the path of a file.
+    """
+    every: list[str] = []
+    for step in parse_steps(model):
+        names: dict[str, None] = {}
+        for member in step.members:
+            looks_like_a_path = any(sign in member.model for sign in "/\\.")
+            if looks_like_a_path and member.model not in specs() and member.model not in added_names():
+                raise Refused("bad_model", reason="expected the name of a model, not a path")
+            names.update(dict.fromkeys(resolve(member.model).spec.stems))
+        every += names
+    return every
 
 
 def needed_bytes(folder: Path, model: str, seconds: float, sample_rate: int) -> int:

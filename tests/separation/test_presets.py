@@ -1,0 +1,62 @@
+import pytest
+
+from tests.helpers.toys import TOY, write_toy
+from unweave import Separator, UnknownModelError
+from unweave.dsp.combining import RULES
+from unweave.models.added import add_model
+from unweave.separation.ensemble import parse_steps
+from unweave.separation.model_state import model_state
+from unweave.separation.presets import presets
+
+NAMES = (
+    "instrumental_clean", "instrumental_full", "instrumental_balanced", "instrumental_low_resource", "vocal_balanced",
+    "vocal_clean", "vocal_full", "vocal_rvc", "karaoke",
+)  # fmt: skip
+
+
+def test_the_ensembles_that_people_know():
+    assert tuple(presets()) == NAMES
+    for preset in presets().values():
+        assert preset.rule in RULES
+        assert len(preset.models) in (2, 3)
+        assert preset.summary
+
+
+def test_what_is_missing_is_named(cache):
+    with pytest.raises(UnknownModelError) as caught:
+        Separator("vocal_full")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "bs_roformer_vocals_revive_v3e_unwa.ckpt and mel_band_roformer_vocals_becruily.ckpt" in message
+    assert "unweave models add bs_roformer_vocals_revive_v3e_unwa FILE" in message
+
+
+@pytest.fixture
+def added(tmp_path, cache):
+    """Toys under the names of the models of vocal_clean."""
+    for seed, model in enumerate(presets()["vocal_clean"].models):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        path = write_toy(folder, TOY, seed=seed)
+        add_model(model.removesuffix(".ckpt"), folder / "weights", path)
+
+
+def test_an_ensemble_by_name(added):
+    (step,) = parse_steps("vocal_clean")
+    assert [member.model for member in step.members] == [
+        "bs_roformer_vocals_revive_v2_unwa", "mel_band_roformer_kim_ft2_bleedless_unwa",
+    ]  # fmt: skip
+    assert step.rule == "min_fft"
+    separator = Separator("vocal_clean", threads=2)
+    assert separator.stems == TOY.stems
+    (first, second) = step.members
+    assert model_state("vocal_clean") != model_state(f"{first.model}+{second.model}")
+    # As one step of several it keeps its rule.
+    assert [step.rule for step in parse_steps("vocal_clean[vocals] > x")] == ["min_fft", None]
+
+
+def test_a_model_of_the_same_name_comes_first(added, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    add_model("vocal_clean", folder / "weights", write_toy(folder, TOY, seed=5))
+    assert [member.model for member in parse_steps("vocal_clean")[0].members] == ["vocal_clean"]
