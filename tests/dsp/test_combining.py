@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.signals import noise
-from unweave.dsp.combining import HOP_LENGTH, MEANS, N_FFT, N_FRAMES, RULES, combiner
+from unweave.dsp.combining import HOP_LENGTH, MEANS, N_FFT, N_FRAMES, PHASE_FIX, RULES, combiner, phase_fixed
 
-LENGTHS = (1, 1023, 1024, 1025, 5000, N_FRAMES * HOP_LENGTH - 1, N_FRAMES * HOP_LENGTH + 700, 150_001)
+LENGTHS = (1, 1023, 1024, 1025, 5000, N_FRAMES * HOP_LENGTH - 1, N_FRAMES * HOP_LENGTH + 700)
 SPECTRAL = [rule for rule in RULES if rule.endswith(("_fft", "_spec"))]
 
 
@@ -111,3 +111,34 @@ def test_loud_and_soft_parts_of_the_spectrum():
     both = streamed([low, high], (1, 1), "max_fft")[:, 4000:-4000]
     np.testing.assert_allclose(both, (low + high)[:, 4000:-4000], atol=2e-3)
     assert np.abs(streamed([low, high], (1, 1), "min_fft")[:, 4000:-4000]).max() < 2e-3
+
+
+def test_phases_of_another():
+    """Magnitudes of the first; phases of the first below 500 Hz, of the second above 5 kHz, halfway in the middle."""
+    n_bins, rate = 1025, 44_100
+    hz = np.linspace(0, rate / 2, n_bins)
+    first = np.full((1, 3, n_bins), 2 * np.exp(0.5j), np.complex64)
+    second = np.full((1, 3, n_bins), 7 * np.exp(-1.5j), np.complex64)
+    fixed = phase_fixed(np.stack([first, second]), rate)
+    np.testing.assert_allclose(np.abs(fixed), 2, rtol=1e-5)
+    np.testing.assert_allclose(np.angle(fixed[..., hz <= 500]), 0.5, atol=1e-5)
+    np.testing.assert_allclose(np.angle(fixed[..., hz >= 5000]), -1.5, atol=1e-5)
+    middle = np.abs(hz - 2750).argmin()
+    np.testing.assert_allclose(np.angle(fixed[..., middle]), -0.5, atol=0.01)
+    silent = phase_fixed(np.stack([first, 0 * second]), rate)
+    np.testing.assert_allclose(silent, first, atol=1e-6)
+    np.testing.assert_allclose(phase_fixed(np.stack([0 * first, second]), rate), 0)
+
+
+@pytest.mark.parametrize("n_samples", [1, 5000, 40_000])
+def test_phases_of_the_same_change_nothing(n_samples):
+    estimate = noise(n_samples)
+    for other in (estimate, 3 * estimate):
+        np.testing.assert_allclose(streamed([estimate, other], (1, 1), PHASE_FIX), estimate, atol=1e-6)
+
+
+def test_a_low_tone_keeps_its_phase_and_a_high_one_takes_the_others():
+    t = np.arange(44_100) / 44_100
+    low, high = (0.5 * np.sin(2 * np.pi * hz * t).astype(np.float32)[None] for hz in (200, 9000))
+    fixed = streamed([low + high, -low - high], (1, 1), PHASE_FIX)[:, 4000:-4000]
+    np.testing.assert_allclose(fixed, (low - high)[:, 4000:-4000], atol=2e-3)

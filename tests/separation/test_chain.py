@@ -159,6 +159,8 @@ def test_refusals_in_one_line(models):
         Separator(two, rule="max_fft")
     with pytest.raises(OptionError, match="expected rules for stems of vocals, accompaniment, got drums"):
         Separator(f"{two}+{other}", rule="drums=max_fft")
+    with pytest.raises(OptionError, match=r"phase_fix takes two, .* got 3"):
+        Separator(f"{two}+{other}+{four}", rule="vocals=phase_fix")
     with pytest.raises(OptionError, match="weights only count for avg_wave and avg_fft"):
         Separator(f"{two}*2+{other}", rule="max_fft")
 

@@ -59,6 +59,7 @@ def test_options_that_make_no_sense(files, tmp_path):
         (files[:1], {}, "needs several files"),
         (files, {"rule": "loudest"}, "expected a rule among"),
         (files, {"rule": "max_fft", "weights": [1, 2, 3]}, "weights only count for"),
+        (files, {"rule": "phase_fix"}, "phase_fix takes two"),
         (files, {"weights": [1, 2]}, "expected 3 weights"),
         (files, {"weights": [1, 2, -1]}, "all above zero"),
     ):

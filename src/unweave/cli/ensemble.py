@@ -21,8 +21,8 @@ def ensemble(
         str,
         typer.Option(
             "--rule",
-            help="avg_wave, median_wave, min_wave, max_wave, avg_fft, median_fft, min_fft, max_fft, uvr_min_spec or "
-            "uvr_max_spec.",
+            help="avg_wave, median_wave, min_wave, max_wave, avg_fft, median_fft, min_fft, max_fft, uvr_min_spec, "
+            "uvr_max_spec; phase_fix takes the loudness from the first and the phases from the second file.",
         ),
     ] = "avg_wave",
     weights: Annotated[

@@ -89,7 +89,8 @@ Rule = Annotated[
     typer.Option(
         "--rule",
         help="How an ensemble (-p a+b) makes one stem of several: avg_wave, median_wave, min_wave, max_wave, avg_fft, "
-        "median_fft, min_fft, max_fft, uvr_min_spec or uvr_max_spec; or by stem, such as vocals=max_fft,other=min_fft.",
+        "median_fft, min_fft, max_fft, uvr_min_spec, uvr_max_spec or phase_fix; or by stem, such as "
+        "vocals=max_fft,other=min_fft.",
         show_default="the mean",
     ),
 ]

@@ -8,6 +8,10 @@ looks at every sample, or at every bin of the spectra (frames of 2048 samples, a
 * ``min_wave``, ``min_fft``, ``max_wave``, ``max_fft``: whichever estimate is closest to zero, or farthest from it. If
   two are as close, the first counts.
 * ``uvr_min_spec``, ``uvr_max_spec``: the same as ``min_fft`` and ``max_fft``, but then the last counts.
+* ``phase_fix``, of two estimates: the magnitudes of the first, with its phases below 500 Hz, those of the second above
+  5 kHz, and a mixture in between. Models of full instrumentals are often rough there, which a cleaner model's phases
+  hide. (Scripts of that name mix angles, and others by other amounts; this mixes directions, so that angles of 179°
+  and −179° are neighbours.) The hop is 512 here, since such spectra are no transform of any signal.
 
 What differs from those programs: an estimate is followed by silence, so that its last samples lie in two frames like
 all others. There they lie in one, at whose end rounding errors are divided by almost nothing.
@@ -15,7 +19,7 @@ all others. There they lie in one, at whose end rounding errors are divided by a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -27,8 +31,11 @@ from unweave.dsp.segments import Segmentation, SegmentCutter, SegmentJoiner
 from unweave.dsp.stft import analyse, hann
 from unweave.types import Spectrogram, Waveform
 
-N_FFT, HOP_LENGTH = 2048, 1024  # samples
+N_FFT, HOP_LENGTH, SHORT_HOP = 2048, 1024, 512  # samples
+PHASE_FIX = "phase_fix"
+PHASE_RANGE = (500.0, 5000.0)  # Hz, in which phases go from those of the first estimate to those of the second
 N_FRAMES = 64  # that are worked on at once
+SMALLEST = 1e-6  # length of a sum of directions that still has one
 
 Values = npt.NDArray[Any]  # real samples or complex bins, (estimates, …)
 
@@ -85,15 +92,39 @@ class Combiner(Protocol):
         ...
 
 
-def combiner(rule: str, weights: Sequence[float], n_channels: int) -> Combiner:
-    """What combines one estimate per weight by ``rule``, one of `RULES`; weights only count for `MEANS`."""
+def phase_fixed(estimates: Values, sample_rate: int) -> Values:
+    """(2, …, bins) → (…, bins): see ``phase_fix`` above."""
+    first, second = estimates
+    low, high = PHASE_RANGE
+    hz = np.linspace(0, sample_rate / 2, first.shape[-1])
+    share = np.clip((hz - low) / (high - low), 0, 1).astype(np.float32)
+    magnitude = np.abs(first)
+    # What is silent has no direction, and neither have two that cancel: the first keeps its own there.
+    mixed = (1 - share) * _direction(first) + share * _direction(second)
+    direction = np.where(np.abs(mixed) > SMALLEST, _direction(mixed), _direction(first))
+    fixed: Values = (magnitude * direction).astype(np.complex64)
+    return fixed
+
+
+def _direction(spectrum: Values) -> Values:
+    magnitude = np.abs(spectrum)
+    return np.divide(spectrum, magnitude, out=np.zeros_like(spectrum), where=magnitude > 0)
+
+
+def combiner(rule: str, weights: Sequence[float], n_channels: int, sample_rate: int = 44100) -> Combiner:
+    """What combines one estimate per weight by ``rule``; weights only count for `MEANS`.
+
+    ``rule`` is one of `RULES`, or `PHASE_FIX` for two estimates.
+    """
     if len(weights) == 1:
         return _Only(n_channels)
     if rule in MEANS:
         return _Mean(weights, n_channels)
     if rule in _OF_SAMPLES:
         return _OfSamples(_OF_SAMPLES[rule], n_channels)
-    return _OfSpectra(_OF_SPECTRA[rule], len(weights), n_channels)
+    if rule == PHASE_FIX:
+        return _OfSpectra(lambda estimates: phase_fixed(estimates, sample_rate), len(weights), n_channels, SHORT_HOP)
+    return _OfSpectra(_OF_SPECTRA[rule], len(weights), n_channels, HOP_LENGTH)
 
 
 class _Only:
@@ -138,12 +169,13 @@ class _OfSamples(_Only):
 class _OfSpectra:
     """Runs of frames, cut like segments: each is transformed, combined, transformed back and added to the next."""
 
-    def __init__(self, rule: Callable[[Values], Values], n_estimates: int, n_channels: int) -> None:
+    def __init__(self, rule: Callable[[Values], Values], n_estimates: int, n_channels: int, hop_length: int) -> None:
         self._rule = rule
         self._shape = (n_estimates, n_channels)
-        # Frames are centred on multiples of the hop: the first begins half a frame before the signal.
-        hop = N_FRAMES * HOP_LENGTH
-        segmentation = Segmentation(length=hop + N_FFT - HOP_LENGTH, hop=hop, lead=N_FFT // 2)
+        self._hop_length = hop_length
+        # Frames are centred on multiples of the hop; the first is the first that reaches the signal.
+        hop, n_shared = N_FRAMES * hop_length, N_FFT - hop_length
+        segmentation = Segmentation(length=hop + n_shared, hop=hop, lead=n_shared)
         self._cutter = SegmentCutter(segmentation, n_estimates * n_channels)
         self._joiner = SegmentJoiner(segmentation)
         self._n_given = 0
@@ -157,31 +189,33 @@ class _OfSpectra:
         n_left = self._cutter.n_samples - self._n_given
         return self._joined(self._cutter.flush())[:, :n_left]
 
-    def _joined(self, segments: Any) -> Waveform:
+    def _joined(self, segments: Iterable[Waveform]) -> Waveform:
         parts = [np.zeros((self._shape[1], 0), np.float32)]
         for segment in segments:
-            spectra = analyse(segment.reshape(*self._shape, -1), N_FFT, HOP_LENGTH)
-            parts.append(self._joiner.push(_synthesised(self._rule(spectra)))[0])
+            spectra = analyse(segment.reshape(*self._shape, -1), N_FFT, self._hop_length)
+            parts.append(self._joiner.push(_synthesised(self._rule(spectra), self._hop_length))[0])
         joined = np.concatenate(parts, axis=1)
         self._n_given += joined.shape[1]
         return joined
 
 
-def _synthesised(spectrum: Spectrogram) -> npt.NDArray[np.float32]:
+def _synthesised(spectrum: Spectrogram, hop_length: int) -> npt.NDArray[np.float32]:
     """(channels, frames, bins) → (1, channels, samples), to be added up with what comes before and after."""
-    halves = (scipy.fft.irfft(spectrum, n=N_FFT) * _synthesis_window()).reshape(*spectrum.shape[:2], 2, HOP_LENGTH)
     n_channels, n_frames = spectrum.shape[:2]
-    hops = np.zeros((n_channels, n_frames + 1, HOP_LENGTH), np.float32)
-    hops[:, :-1] += halves[:, :, 0]
-    hops[:, 1:] += halves[:, :, 1]
+    n_parts = N_FFT // hop_length
+    frames = scipy.fft.irfft(spectrum, n=N_FFT) * _synthesis_window(hop_length)
+    parts = frames.reshape(n_channels, n_frames, n_parts, hop_length)
+    hops = np.zeros((n_channels, n_frames + n_parts - 1, hop_length), np.float32)
+    for part in range(n_parts):
+        hops[:, part : part + n_frames] += parts[:, :, part]
     return hops.reshape(1, n_channels, -1)
 
 
-@lru_cache(maxsize=1)
-def _synthesis_window() -> Waveform:
-    """Hann divided by the sum of the squares of the two windows over each sample, which is never below a half."""
+@lru_cache(maxsize=2)
+def _synthesis_window(hop_length: int) -> Waveform:
+    """Hann divided by the sum of the squares of all windows over each sample, which is never below a half."""
     squared = hann(N_FFT).astype(np.float64) ** 2
-    sums = np.tile(squared[:HOP_LENGTH] + squared[HOP_LENGTH:], 2)
-    window: Waveform = (hann(N_FFT) / sums).astype(np.float32)
+    sums = squared.reshape(-1, hop_length).sum(axis=0)
+    window: Waveform = (hann(N_FFT) / np.tile(sums, N_FFT // hop_length)).astype(np.float32)
     window.setflags(write=False)
     return window

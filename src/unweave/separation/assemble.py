@@ -50,6 +50,7 @@ def check_rules(steps: Sequence[Step], rules: Rules | None) -> None:
     if rules is not None and not ensembles:
         raise OptionError("a rule is for an ensemble: name several models, such as -p a+b")
     for step in ensembles:
+        _rules_of(step, rules).check_number(len(step.members))
         weights = {member.weight for member in step.members}
         if len(weights) > 1 and not _rules_of(step, rules).has_mean:
             raise OptionError("weights only count for avg_wave and avg_fft: leave them out, or choose one of these")

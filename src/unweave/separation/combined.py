@@ -33,7 +33,12 @@ class CombinedStream:
         self._n_waiting = [0 for _ in streams]
         rules = rules or Rules()
         self._combiners = {
-            name: combiner(rules.of(name), [w for _, own, w in streams if name in own.values()], form.output_channels)
+            name: combiner(
+                rules.of(name),
+                [weight for _, own, weight in streams if name in own.values()],
+                form.output_channels,
+                form.output_rate,
+            )
             for name in names
         }
         self._combined = {name: SampleQueue() for name in names}

@@ -37,8 +37,8 @@ def combine_files(
 ) -> None:
     """Write what ``rule`` makes of ``sources`` to ``target``, which appears whole or not at all.
 
-    The files must be equally long, and have one sample rate and one number of channels. ``rule`` is one of
-    `unweave.dsp.combining.RULES`, ``weights`` one number per file, for means. The memory needed does not depend on the
+    The files must be equally long, and have one sample rate and one number of channels. ``rule`` is one of those of
+    `unweave.dsp.combining`, ``weights`` one number per file, for means. The memory needed does not depend on the
     length. Raises `OptionError`, `AudioReadError` and `AudioWriteError`.
     """
     paths = [checked_path(source, "an audio file") for source in sources]
@@ -56,7 +56,7 @@ def combine_files(
             StemSet({STEM: target}, options, sample_rate=rate, n_channels=n_channels, tags=first.tags)
         )
         resampler = Resampler(first.sample_rate, rate, n_channels)
-        one = combiner(rule, chosen, n_channels)
+        one = combiner(rule, chosen, n_channels, first.sample_rate)
         meter = Meter(on_progress, first.expected_seconds, 1)
         for estimates in _side_by_side(paths, readers, n_channels):
             files.write(Stems({STEM: resampler.push(one.push(estimates))}, rate))
@@ -109,6 +109,7 @@ def _unlike(one: Path, other: Path, how: str, what: str) -> OptionError:
 def _checked_weights(given: Sequence[float] | None, paths: Sequence[Path], rules: Rules) -> list[float]:
     if len(paths) < 2:
         raise OptionError(f"an ensemble needs several files, got {len(paths)}")
+    rules.check_number(len(paths))
     if given is None:
         return [1.0] * len(paths)
     if not rules.has_mean:

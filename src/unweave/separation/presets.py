@@ -12,8 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from unweave.errors import ModelError, UnknownModelError
-from unweave.models.added import added_names
-from unweave.models.catalog import specs
 from unweave.models.resolve import resolve
 
 FILE = Path(__file__).with_name("presets.json")
@@ -53,17 +51,19 @@ def presets() -> dict[str, Preset]:
 def find_preset(name: str) -> Preset | None:
     """The ensemble called ``name``; None where there is none, or where a model is called so."""
     preset = presets().get(name)
-    return None if preset is None or name in specs() or name in added_names() else preset
+    return None if preset is None or _is_model(name) else preset
 
 
 def _known_as(model: str) -> str | None:
-    for name in (model, Path(model).stem):
-        try:
-            resolve(name)
-        except ModelError:
-            continue
-        return name
-    return None
+    return next((name for name in (model, Path(model).stem) if _is_model(name)), None)
+
+
+def _is_model(name: str) -> bool:
+    try:
+        resolve(name)
+    except ModelError:
+        return False
+    return True
 
 
 def _enumerated(names: tuple[str, ...] | list[str]) -> str:

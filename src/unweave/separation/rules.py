@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from unweave.dsp.combining import MEANS, RULES
+from unweave.dsp.combining import MEANS, PHASE_FIX, RULES
 from unweave.errors import OptionError
 
 MEAN = MEANS[0]
@@ -21,8 +21,8 @@ class Rules:
 
     def __post_init__(self) -> None:
         for rule in (self.others, *self.by_stem.values()):
-            if rule not in RULES:
-                raise OptionError(f"expected a rule among {', '.join(RULES)}, got {rule!r}")
+            if rule not in (*RULES, PHASE_FIX):
+                raise OptionError(f"expected a rule among {', '.join((*RULES, PHASE_FIX))}, got {rule!r}")
 
     @property
     def has_mean(self) -> bool:
@@ -41,6 +41,13 @@ class Rules:
     def is_mean(self, stem: str) -> bool:
         """Whether ``stem`` is a weighted mean, as it is without any rule."""
         return self.of(stem) in MEANS
+
+    def check_number(self, n_estimates: int) -> None:
+        """Raise `OptionError` for a rule that cannot combine so many estimates."""
+        if n_estimates != 2 and PHASE_FIX in (self.others, *self.by_stem.values()):
+            raise OptionError(
+                f"{PHASE_FIX} takes two, one for the magnitudes and one for the phases, got {n_estimates}"
+            )
 
     def check(self, stems: Collection[str]) -> None:
         """Raise `OptionError` for a rule for a stem that there is not among ``stems``."""
