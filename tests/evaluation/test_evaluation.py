@@ -152,7 +152,7 @@ def test_command(toy_json, folders, tmp_path):
 
 def test_figures_that_there_are_not(toy_json, folders, tmp_path):
     result = unweave("evaluate", folders, "-p", toy_json, "-o", tmp_path / "out", "--metrics", "SDR,beauty")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "expected metrics among SDR, ISR" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
