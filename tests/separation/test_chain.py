@@ -90,6 +90,7 @@ def test_what_a_model_is_made_for():
     assert stem_made_for("x", ("kick", "snare", "toms"), four) == "drums"
     assert stem_made_for("x", four, two) == "instrumental"
     assert stem_made_for("x", ("guitar", "no_guitar"), four) == "other"
+    assert stem_made_for("x", ("instrumental", "bleed"), two) == "instrumental"
     assert stem_made_for("x", ("kick", "snare"), two) is None
     assert stem_made_for("x", ("vocals", "other"), two) is None
 

@@ -8,10 +8,13 @@ VOCALS = "vocals"
 # What two-stem models of vocals call everything else.
 INSTRUMENTALS = ("instrumental", "accompaniment", "inst", "no_vocals", "other")
 
-# What only a model that takes vocals, drums or the song without vocals apart gives, by parts of its stems' names.
+# What only a model that takes vocals, drums or the song without vocals apart gives: parts of its stems' names, and for
+# the last whole names.
 PARTS_OF_VOCALS = ("lead", "backing", "karaoke", "reverb", "dry", "echo", "male", "breath", "aspiration", "harmony")
 PARTS_OF_DRUMS = ("kick", "snare", "tom", "hihat", "hi_hat", "hh", "ride", "crash", "cymbal")
-INSTRUMENTS = ("drums", "bass", "guitar", "piano", "keys", "synth", "strings", "brass", "wind")
+PARTS_OF_INSTRUMENTALS = (
+    "drums", "bass", "guitar", "piano", "keys", "synth", "strings", "brass", "wind", "woodwinds", "bleed",
+)  # fmt: skip
 
 
 def plain(stem: str) -> str:
@@ -90,7 +93,7 @@ def stem_made_for(model: str, stems: Sequence[str], given: Sequence[str]) -> str
         return find_stem(VOCALS, given)
     if has(PARTS_OF_DRUMS):
         return find_stem("drums", given)
-    if any(name in INSTRUMENTS for name in names):
+    if any(name in PARTS_OF_INSTRUMENTALS for name in names):
         found = (find_stem(name, given) for name in INSTRUMENTALS)
         return next((stem for stem in found if stem is not None), None)
     return None
