@@ -103,6 +103,17 @@ def test_lengths_and_overlaps_of_a_model(tmp_path, cache):
     assert len(list(graphs_folder().glob("roformer-*/network.onnx"))) == 2
 
 
+def test_overlap_of_a_demucs(tmp_path, cache):
+    foreign.add_checkpoint("demucs", htdemucs(tmp_path))
+    separator = Separator("demucs", threads=1, overlap=0.5)
+    segmentation = separator.loaded[0].separator.segmentation
+    assert segmentation.hop == segmentation.length - round(segmentation.length / 2)
+    mixed = noise(40_000)
+    assert error_db(sum(separator.separate(mixed, 44100).values()), mixed) < -100
+    with pytest.raises(OptionError, match=r"overlap must be above 0 and at most 0\.5, got 0\.75"):
+        Separator("demucs", overlap=0.75)
+
+
 def test_refusals_name_what_there_is(tmp_path, cache, toy_json):
     foreign.add_checkpoint("mine", roformer(tmp_path))
     foreign.add_checkpoint("demucs", htdemucs(tmp_path))

@@ -3,7 +3,7 @@ import pytest
 from tests.helpers.toys import TOY, write_toy
 from unweave import Separator, UnknownModelError
 from unweave.dsp.combining import RULES
-from unweave.models.added import add_model
+from unweave.families.add import add_model
 from unweave.separation.ensemble import parse_steps
 from unweave.separation.model_state import model_state
 from unweave.separation.presets import presets

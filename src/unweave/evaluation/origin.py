@@ -15,10 +15,7 @@ from typing import Any
 import unweave
 from unweave.evaluation.tracks import Track
 from unweave.models.checkpoint_folder import checkpoint_name
-<<<<<<< HEAD
-=======
 from unweave.models.foreign import ARRAYS
->>>>>>> catalogue-with-ensembles
 from unweave.models.resolve import ResolvedModel, resolve
 from unweave.separation.ensemble import parse_ensemble
 from unweave.separation.separator import Separator

@@ -94,6 +94,10 @@ class HybridSeparator:
         first[: length - self.segmentation.hop] = 1  # nothing to fade in from
         self._weights = (weights, first)
 
+    def with_overlap(self, overlap: float) -> HybridSeparator:
+        """The same with another share of a segment that the next one shares: above 0 and at most a half."""
+        return HybridSeparator(self._spec, self._network, overlap=overlap, level=self._level)
+
     def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be added up."""
         separated = self.separate_alone(segment, stems)
