@@ -1,12 +1,12 @@
 import pytest
 
 from tests.helpers.toys import TOY, write_toy
-from unweave import Separator, UnknownModelError
+from unweave import ConsentError, Separator, UnknownModelError
 from unweave.dsp.combining import RULES
 from unweave.families.add import add_model
 from unweave.separation.ensemble import parse_steps
 from unweave.separation.model_state import model_state
-from unweave.separation.presets import presets
+from unweave.separation.presets import Preset, presets
 
 NAMES = (
     "instrumental_clean", "instrumental_full", "instrumental_balanced", "instrumental_low_resource", "vocal_balanced",
@@ -23,12 +23,23 @@ def test_the_ensembles_that_people_know():
 
 
 def test_what_is_missing_is_named(cache):
+    preset = Preset("loud", ("nobody_knows_this.ckpt", "UVR-MDX-NET-Inst_HQ_5.onnx", "nor_this.ckpt"), "max_fft", "")
     with pytest.raises(UnknownModelError) as caught:
-        Separator("vocal_full")
+        preset.found_models()
     message = str(caught.value)
     assert "\n" not in message
-    assert "bs_roformer_vocals_revive_v3e_unwa.ckpt and mel_band_roformer_vocals_becruily.ckpt" in message
-    assert "unweave models add bs_roformer_vocals_revive_v3e_unwa FILE" in message
+    assert "not here: nobody_knows_this.ckpt and nor_this.ckpt." in message
+    assert "unweave models add nobody_knows_this FILE" in message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_list_of_models_knows_their_files(cache, name):
+    assert len(presets()[name].found_models()) == len(presets()[name].models)
+
+
+def test_nothing_is_fetched_without_consent(cache):
+    with pytest.raises(ConsentError, match="bs-revive3e"):
+        Separator("vocal_full")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Ensembles by name: which models, and by which rule; they are data, in ``presets.json``.
 
 Their models are named as other programs name the files. A file counts as here if its name means something to
-`unweave.models.resolve`, or if a model was added under its name, with or without the ending.
+`unweave.models.resolve`; a model that was added under its name without the ending comes first.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def find_preset(name: str) -> Preset | None:
 
 
 def _known_as(model: str) -> str | None:
-    return next((name for name in (model, Path(model).stem) if _is_model(name)), None)
+    return next((name for name in (Path(model).stem, model) if _is_model(name)), None)
 
 
 def _is_model(name: str) -> bool:

@@ -57,10 +57,10 @@ def test_from_a_checkpoint_to_stems(tmp_path, cache):
     }  # fmt: skip
     path = tmp_path / "model_drumsep.th"
     torch.save({"klass": "HDemucs", "args": [list(spec.stems)], "kwargs": told, "state": state}, path)
-    added = foreign.add_checkpoint("drumsep", path)
+    added = foreign.add_checkpoint("drums", path)
     assert (added.family, added.stems) == ("hdemucs", spec.stems)
     mixture = tones(3 * SEGMENT)
-    stems = Separator("drumsep").separate(mixture, 44100)
+    stems = Separator("drums").separate(mixture, 44100)
     assert list(stems) == list(spec.stems)
     expected = stream(HybridSeparator(spec, Graph(spec, weights)), mixture)
     assert error_db(np.stack(list(stems.values())), expected) < -100
