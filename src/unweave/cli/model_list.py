@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from unweave.models.listing import ListedModel
 
 
+LONGEST_STEM = len("accompaniment")
+
+
 class ListFormat(str, Enum):
     """How the list is written."""
 
@@ -33,27 +36,29 @@ def print_table(models: Sequence[ListedModel], stem: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("model", no_wrap=True)
     table.add_column("here", no_wrap=True)
-    table.add_column("stems", overflow="fold")
-    table.add_column("size", no_wrap=True, justify="right")
-    table.add_column("licence", overflow="fold")
-    table.add_column("SDR in dB (test set)", overflow="fold")
-    table.add_column("tried", no_wrap=True)
+    table.add_column("stems", min_width=LONGEST_STEM)
+    table.add_column("MB", no_wrap=True, justify="right")
+    table.add_column("licence", overflow="fold", min_width=len("research"))
+    table.add_column("SDR in dB")
+    test_sets: list[str] = []
     for model in models:
-        is_tried = "yes" if model.entry and model.entry.is_verified else ""
+        is_tried = model.entry is not None and model.entry.is_verified
         row = (
-            model.name,
+            f"{model.name} *" if is_tried else model.name,
             _here(model),
             ", ".join(model.stems),
-            _size(model),
+            f"{model.n_bytes / 1e6:.0f}" if model.n_bytes else "",
             model.licence,
-            _score(model, stem),
-            is_tried,
+            _score(model, stem, test_sets),
         )
         table.add_row(*map(Text, row))  # nothing in a name is markup
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for number, test_set in enumerate(test_sets, 1):
+        console.print(Text(f"[{number}] {test_set}"))
 
 
 def print_json(models: Sequence[ListedModel]) -> None:
@@ -67,13 +72,15 @@ def _here(model: ListedModel) -> str:
     return "yes" if model.is_here else "no" if model.is_fetchable else "by hand"
 
 
-def _size(model: ListedModel) -> str:
-    return f"{model.n_bytes / 1e6:.0f} MB" if model.n_bytes else ""
-
-
-def _score(model: ListedModel, stem: str) -> str:
+def _score(model: ListedModel, stem: str, test_sets: list[str]) -> str:
+    """With the number of its test set in ``test_sets``, to which a new one is added."""
     score = model.score(stem)
-    return f"{score[0]} {score[1]:.2f} ({score[2]})" if score else ""
+    if not score:
+        return ""
+    name, value, test_set = score
+    if test_set not in test_sets:
+        test_sets.append(test_set)
+    return f"{name} {value:.2f} [{test_sets.index(test_set) + 1}]"
 
 
 def _fields(model: ListedModel) -> dict[str, object]:

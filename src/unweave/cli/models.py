@@ -63,7 +63,7 @@ def _explain_list(n_more: int) -> None:
     for name, target in SHORT_NAMES.items():
         best = CASCADES.get(name)
         print(f"{name} is {best}, or {target} if weights cannot be fetched" if best else f"{name} is {target}")
-    print("scores of different test sets cannot be compared; 'tried' are models that unweave's authors ran themselves")
+    print("* tried by unweave's authors; scores of different test sets cannot be compared")
     if n_more:
         print(f"{n_more} more: unweave models list --all")
 
