@@ -1,6 +1,7 @@
 """Damaged files: what can be read is read, and nothing but our own error is raised."""
 
 import io
+import logging
 from contextlib import suppress
 
 import numpy as np
@@ -73,3 +74,34 @@ def test_a_stream_that_begins_midway_does_not_end_the_reading():
     decoder._container, decoder._stream = Container(), None
     decoder._source = type("Named", (), {"name": "song.ts"})()
     assert list(decoder._demuxed()) == ["first", "second", "third"]
+    assert decoder._begins_midway
+
+
+def test_a_transport_stream_whose_sound_goes_on_in_another_stream(caplog):
+    """Joined recordings of two stations: the sound's number changes, and FFmpeg's reader does not follow it."""
+    parts = [encoded(SONG, "mpegts", "aac", 48_000, options={"mpegts_start_pid": pid}) for pid in ("256", "768")]
+    with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(parts[0] + 20 * parts[1])) as reader:
+        n_read = sum(block.shape[1] for block in reader)
+    assert n_read > 20 * 24_000 or "another track starts midway" in caplog.text
+
+
+# What states its length at its beginning, and how much of it is left.
+STATED = [("wav", "pcm_s24le"), ("flac", "flac"), ("w64", "pcm_f32le"), ("aiff", "pcm_s16be"), ("tta", "tta")]
+
+
+@pytest.mark.parametrize(("container", "codec"), [*STATED, ("mp4", "aac")])
+def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
+    options = {"movflags": "faststart"} if container == "mp4" else None
+    raw = encoded(tones(4 * 48_000, 48_000), container, codec, 48_000, options=options)
+    for part, is_told in ((raw, False), (raw[: len(raw) // 2], True)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(part)) as reader:
+            assert sum(block.shape[1] for block in reader) > 48_000
+        assert ("of the 4.0 s that its header states could be read" in caplog.text) == is_told
+
+
+def test_a_part_of_a_whole_file_is_not_taken_for_a_cut_off_one(caplog):
+    raw = encoded(tones(4 * 48_000, 48_000), "wav", "pcm_s16le", 48_000)
+    with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(raw), duration_seconds=1) as reader:
+        assert sum(block.shape[1] for block in reader) == 48_000
+    assert caplog.text == ""

@@ -72,6 +72,13 @@ def test_lossy_formats_neither_shift_nor_change_the_length(tmp_path, extension, 
     assert error_db(back, waveform) < -25  # a shift by one sample alone is -24 dB at 440 and 660 Hz
 
 
+@pytest.mark.parametrize("n_samples", [1, 1000, 9001, 24_003])
+def test_vorbis_of_a_page_or_two_is_as_long_as_it_was(tmp_path, n_samples):
+    """FFmpeg plays the padding of the last packet where all sound lies in one page."""
+    waveform = tones(24_003)[:, :n_samples]
+    assert read(write(tmp_path / "x.ogg", waveform)).shape == waveform.shape
+
+
 @pytest.mark.parametrize("container", ["aiff", "caf", "au", "w64", "matroska", "mov"])
 def test_formats_that_are_only_read(tmp_path, container):
     codec = {"aiff": "pcm_s16be", "au": "pcm_s16be"}.get(container, "pcm_s16le")

@@ -35,6 +35,9 @@ UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.")
 # No recording reaches 80 dB above full scale: such samples are bytes that mean something else.
 LOUDEST = 1e4
 
+# Headers may be off by a packet or two; what lacks more than this was cut off, or has holes.
+MISSING_SECONDS, MISSING_SHARE = 0.5, 0.01
+
 
 class AudioReader:
     """Reads an audio track of a file as blocks of float32 (channels, samples).
@@ -76,6 +79,7 @@ class AudioReader:
             self._source.close()
             raise
         self._number = self._decoder.track if isinstance(self._decoder, FFmpegDecoder) else stream
+        self._stated = self._decoder.stated_seconds if len(self._links) == 1 else None
         self.sample_rate: int
         self.n_channels: int
         self._decoded = self._pieces()
@@ -244,7 +248,8 @@ class AudioReader:
 
     def _waveforms(self) -> Iterator[Waveform]:
         """What is decoded, in the channels and at the rate that the file began with."""
-        damaged = non_finite = n_decoded = 0
+        damaged = non_finite = 0
+        n_decoded = 0.0  # in samples of the rate that the file began with
         first: Piece | None = None
         warned = False
         resampler: Resampler | None = None
@@ -273,17 +278,29 @@ class AudioReader:
                 )
             waveform, n_silenced = self._sound(piece.waveform)
             non_finite += n_silenced
-            n_decoded += waveform.shape[1]
+            n_decoded += waveform.shape[1] * self.sample_rate / rate
             waveform = self._fold(waveform, piece.speakers)
             yield waveform if resampler is None else resampler.push(waveform)
         if resampler is not None:
             yield resampler.flush(self.n_channels)
         if n_decoded == 0:
             raise unreadable(self._source, "it contains no audio samples")
+        self._warn_if_cut_off(n_decoded)
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:
             log.warning("%s: %d samples that are not finite numbers were replaced by silence", self.name, non_finite)
+
+    def _warn_if_cut_off(self, n_decoded: float) -> None:
+        seconds = n_decoded / self.sample_rate
+        if self._stated is None or self._stated - seconds <= max(MISSING_SECONDS, MISSING_SHARE * self._stated):
+            return
+        log.warning(
+            "%s: only %.1f of the %.1f s that its header states could be read; the file may be incomplete",
+            self.name,
+            seconds,
+            self._stated,
+        )
 
     def _sound(self, waveform: Waveform) -> tuple[Waveform, int]:
         """Samples that can be sound, and how many could not and are silent now.

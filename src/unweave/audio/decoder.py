@@ -32,6 +32,10 @@ class Decoder(Protocol):
         """How long the header says it is; None where it does not."""
 
     @property
+    def stated_seconds(self) -> float | None:
+        """The same, only where the header states it outright; None where it would be an estimate."""
+
+    @property
     def tags(self) -> Tags:
         """What the file says about its music."""
 

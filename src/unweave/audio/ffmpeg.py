@@ -43,6 +43,7 @@ class FFmpegDecoder:
         self, source: Source, *, stream: int | None = None, only_audio: bool = False, link: Link = WHOLE
     ) -> None:
         self._source, self._link = source, link
+        self._begins_midway = False  # whether the file has a stream that was not there when it was opened
         self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
         try:
             self._container = self._open()
@@ -79,6 +80,13 @@ class FFmpegDecoder:
         return self._container.duration / av.time_base if self._container.duration is not None else None
 
     @property
+    def stated_seconds(self) -> float | None:
+        """See `Decoder.stated_seconds`; FFmpeg estimates it for streams of frames."""
+        if self.is_headless or self._stream.duration is None or self._stream.time_base is None:
+            return None
+        return float(self._stream.duration * self._stream.time_base)
+
+    @property
     def tags(self) -> Tags:
         """What the file says about its music; no picture where it lies in a file object, which is read only once."""
         texts = kept_texts({**self._container.metadata, **self._stream.metadata})
@@ -110,6 +118,7 @@ class FFmpegDecoder:
         """Decoded frames, and how many samples of each are audio (None: all)."""
         is_padded = "mp4" in self._container.format.name and not self._is_lossless
         padding = _Padding() if is_padded else None
+        n_left = self._n_vorbis_samples()
         waiting: av.AudioFrame | None = None  # the last frame may have to be cut, so each waits for the next
         for packet, frames in self._packets():
             if frames is None:
@@ -122,9 +131,21 @@ class FFmpegDecoder:
             for frame in frames:
                 if waiting is not None:
                     yield waiting, None
+                    n_left -= waiting.samples
                 waiting = frame
-        if waiting is not None:
-            yield waiting, None if padding is None else padding.valid_samples(waiting)
+        if waiting is None:
+            return
+        if padding is not None:
+            yield waiting, padding.valid_samples(waiting)
+        else:
+            yield waiting, n_left if 0 < n_left < waiting.samples else None
+
+    def _n_vorbis_samples(self) -> int:
+        """How many samples an Ogg Vorbis file states, or 0: FFmpeg plays the end's padding where all fits in a page."""
+        stated, is_ogg = self.stated_seconds, self._container.format.name == "ogg"
+        if stated is None or not is_ogg or self._stream.codec_context.name != "vorbis" or self._stream.start_time:
+            return 0
+        return round(stated * self.sample_rate)
 
     def _packets(self) -> Iterator[tuple[av.Packet[av.AudioStream], list[av.AudioFrame] | None]]:
         """Packets and what is decoded from them; None for damaged ones."""
@@ -148,8 +169,8 @@ class FFmpegDecoder:
         except av.FFmpegError as error:
             log.warning("%s: reading stopped early: %s", self._source.name, reason(error))
         tracks = self._container.streams.audio
-        if any(is_usable(track) for track in tracks[self._n_tracks :]):
-            log.warning("%s: another audio track starts midway; it was not read", self._source.name)
+        if self._begins_midway or any(is_usable(track) for track in tracks[self._n_tracks :]):
+            log.warning("%s: another track starts midway; it was not read", self._source.name)
 
     def _demuxed(self) -> Iterator[av.Packet[av.AudioStream]]:
         """The track's packets; those of streams that begin midway, which PyAV does not know, are passed over."""
@@ -159,6 +180,7 @@ class FFmpegDecoder:
                 yield from self._container.demux(self._stream)
                 is_at_end = True
             except IndexError as error:  # the packet was taken from the file: the next call goes on behind it
+                self._begins_midway = True
                 log.debug("%s: a stream begins midway: %s", self._source.name, error)
 
     def _check_width(self, packet: av.Packet[av.AudioStream], frames: list[av.AudioFrame]) -> None:

@@ -42,6 +42,11 @@ class SoundFileDecoder:
         return float(self._file.frames / self.sample_rate) if self.sample_rate else None
 
     @property
+    def stated_seconds(self) -> float | None:
+        """None: libsndfile tells what is there, not what was promised."""
+        return None
+
+    @property
     def tags(self) -> Tags:
         """What the file says about its music."""
         texts = {TAG_NAMES.get(name, name): text for name, text in self._file.copy_metadata().items()}

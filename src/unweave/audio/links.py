@@ -2,22 +2,41 @@
 
 Each link may have another codec, rate and number of channels, and its own delay and padding (for Ogg: RFC 3533,
 section 4, and RFC 7845, section 7). FFmpeg gives up where an Ogg stream changes, misreads FLAC there, and reads only
-the first of several WAV, AIFF or MP4 files, so the links are found here and read one by one. Streams of frames that
-need no header (MP3, AAC, AC-3) can be read across their joints, and are not chains.
+the first of several WAV, AIFF, MP4, TTA, WavPack, WMA or FLV files, so the links are found here and read one by one.
+Streams of frames that need no header (MP3, AAC, AC-3), Matroska and AVI can be read across their joints, and are not
+chains.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from unweave.audio.atoms import Readable, read_atoms
+from unweave.audio.wav_header import W64_RIFF
 
 OGG = b"OggS"
 BEGINS = 2  # the flag of a logical stream's first page
 PAGE_HEADER_BYTES = 27
 # "fLaC" and the header of the block that must follow it, STREAMINFO, which is the last block or not (RFC 9639).
 FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+# What no audio contains by chance: the beginnings of other kinds of file, all of one length for each kind.
+BEGINNINGS = (
+    FLAC_STARTS,
+    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),),  # ASF's header object: WMA
+    tuple(b"FLV\x01" + flags + b"\0\0\0\x09\0\0\0\0" for flags in (b"\x04", b"\x05")),  # audio, audio and video
+    (W64_RIFF,),
+    (b"caff\0\x01\0\0desc",),
+    tuple(b"MAC " + version + b"\0\0\x34\0\0\0" for version in (b"\x8c\x0f", b"\x96\x0f")),  # Monkey's Audio 3.98, 3.99
+)
+TTA_STARTS = (b"TTA1\x01\x00", b"TTA1\x02\x00")
+TTA_HEADER_BYTES = 22  # the last four are the checksum of the others
+WAVPACK = b"wvpk"
+WAVPACK_HEADER_BYTES = 32
+INITIAL_BLOCK = 0x800  # the flag of the first block of several that belong to one moment
+UNKNOWN_SIZE = 2**32 - 1
 SCAN_BYTES = 1 << 20
 
 
@@ -38,14 +57,19 @@ def find_links(file: Readable) -> tuple[Link, ...]:
     head = file.read(16)
     if head.startswith(OGG):
         starts = _ogg_starts(file)
-    elif head.startswith(FLAC_STARTS):
-        starts = _flac_starts(file)
-    elif head[:4] in (b"RIFF", b"FORM"):
+    elif head[:4] in (b"RIFF", b"RIFX", b"FORM"):
         starts = _chunk_starts(file, head)
+    elif head.startswith(b".snd"):
+        starts = _sun_starts(file, head)
     elif head[4:8] == b"ftyp":
         starts = _mp4_starts(file)
+    elif head.startswith(WAVPACK):
+        starts = _wavpack_starts(file)
+    elif head.startswith(TTA_STARTS):
+        starts = _starts_with(file, TTA_STARTS, _is_tta_header)
     else:
-        starts = []
+        known = next((patterns for patterns in BEGINNINGS if head.startswith(patterns)), None)
+        starts = _starts_with(file, known) if known is not None else []
     if len(starts) < 2:
         return (WHOLE,)
     return tuple(Link(start, stop) for start, stop in zip([0, *starts[1:]], [*starts[1:], None], strict=True))
@@ -72,11 +96,39 @@ def _ogg_starts(file: Readable) -> list[int]:
     return starts
 
 
-def _flac_starts(file: Readable) -> list[int]:
-    starts, found = [0], _find(file, FLAC_STARTS, 1)
+def _starts_with(
+    file: Readable, patterns: tuple[bytes, ...], is_right: Callable[[Readable, int], bool] = lambda file, place: True
+) -> list[int]:
+    starts, found = [0], _find(file, patterns, 1)
     while found is not None:
-        starts.append(found)
-        found = _find(file, FLAC_STARTS, found + 1)
+        if is_right(file, found):
+            starts.append(found)
+        found = _find(file, patterns, found + 1)
+    return starts
+
+
+def _is_tta_header(file: Readable, place: int) -> bool:
+    file.seek(place)
+    header = file.read(TTA_HEADER_BYTES)
+    return len(header) == TTA_HEADER_BYTES and zlib.crc32(header[:-4]) == int.from_bytes(header[-4:], "little")
+
+
+def _wavpack_starts(file: Readable) -> list[int]:
+    """WavPack's blocks state their place in the file that they were made for."""
+    starts: list[int] = []
+    position: int | None = 0
+    while position is not None:
+        file.seek(position)
+        header = file.read(WAVPACK_HEADER_BYTES)
+        if len(header) < WAVPACK_HEADER_BYTES:
+            break
+        if not header.startswith(WAVPACK):
+            position = _find(file, (WAVPACK,), position + 1)
+            continue
+        n_bytes, upper, first, n_samples, flags = struct.unpack("<4xI2xBx4xIII4x", header)
+        if n_samples and flags & INITIAL_BLOCK and first == upper == 0:
+            starts.append(position)
+        position += 8 + n_bytes
     return starts
 
 
@@ -88,6 +140,20 @@ def _chunk_starts(file: Readable, head: bytes) -> list[int]:
         starts.append(position)
         (n_bytes,) = struct.unpack("<I" if head[:4] == b"RIFF" else ">I", start[4:8])
         position += 8 + n_bytes + n_bytes % 2
+        file.seek(position)
+        start = file.read(12)
+    return starts
+
+
+def _sun_starts(file: Readable, head: bytes) -> list[int]:
+    """Sun's AU, whose header states where its samples begin and how many bytes there are, if they were known."""
+    starts, start, position = [], head, 0
+    while len(start) >= 12 and start.startswith(b".snd"):
+        starts.append(position)
+        offset, n_bytes = struct.unpack(">II", start[4:12])
+        if n_bytes == UNKNOWN_SIZE:
+            break
+        position += offset + n_bytes
         file.seek(position)
         start = file.read(12)
     return starts

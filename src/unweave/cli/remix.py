@@ -53,13 +53,12 @@ def remix(
     """Remix a song with its stems at other levels. If you change nothing, you get the song back."""
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
-        from unweave.separation.output import OutputOptions
-        from unweave.separation.remix import Mix, check_target, stem_numbers
+        from unweave.separation.remix import Mix, check_target, options_for, stem_numbers
         from unweave.separation.separator import Separator
 
         gains = stem_numbers(gain or (), "=", "--gain ")
         mix = Mix(gains, tuple(mute or ()), tuple(solo or ()), stem_numbers(pan or (), "=", "--pan "))
-        options = OutputOptions(output.suffix[1:], bitrate, bit_depth)
+        options = options_for(output, bitrate, bit_depth)  # type: ignore[arg-type]
         check_target(output, file)
         with make_reporter(as_json=False) as reporter:
             separator = Separator(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from unweave.audio.formats import FORMATS, BitDepth
 from unweave.audio.resample import Resampler
 from unweave.audio.tags import Tags
 from unweave.errors import AudioWriteError, OptionError
@@ -19,6 +19,7 @@ from unweave.types import Stems, Waveform
 
 SILENCE_DB = -60.0  # what a fader at its lowest means
 LOUDEST_DB = 24.0
+MIX_IS_ONE = "this format holds several stems, and a remix is a single recording; choose another, such as .wav or .m4a"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Mix:
     """The settings of a mixer; stems that are not named stay as they are.
 
     With all gains at 0 dB and nothing muted the mix is the sum of the stems. ``pans`` range from −1 (left) to 1
-    (right) and turn the other channel down; 0 changes nothing. ``solo`` mutes all other stems.
+    (right) and turn the other channel down; 0 changes nothing. ``solo`` mutes all other stems. A gain of
+    `SILENCE_DB` or less, minus infinity too, mutes a stem.
     """
 
     gains_db: Mapping[str, float] = field(default_factory=dict)
@@ -40,10 +42,12 @@ class Mix:
         unknown = sorted(named - set(stems))
         if unknown:
             raise OptionError(f"expected stems of {', '.join(stems)}, got {', '.join(unknown)}")
-        if any(not math.isfinite(gain) or gain > LOUDEST_DB for gain in self.gains_db.values()):
-            raise OptionError(f"expected gains of at most {LOUDEST_DB:g} dB")
-        if any(not -1 <= pan <= 1 for pan in self.pans.values()):
-            raise OptionError("expected pans from -1 to 1")
+        for stem, gain in self.gains_db.items():
+            if not gain <= LOUDEST_DB:  # not a number, too
+                raise OptionError(f"expected a gain of at most {LOUDEST_DB:g} dB for {stem}, got {gain:g}")
+        for stem, pan in self.pans.items():
+            if not -1 <= pan <= 1:
+                raise OptionError(f"expected a pan from -1 to 1 for {stem}, got {pan:g}")
 
     def is_heard(self, stem: str) -> bool:
         """Whether a stem is in the mix."""
@@ -74,6 +78,16 @@ def check_target(target: Path, source: Path) -> None:
         raise OptionError(f"{target} is the input itself; choose another name")
 
 
+def options_for(target: Path, bitrate: str, bit_depth: BitDepth) -> OutputOptions:
+    """Options for the format that the extension of ``target`` names. Raises `OptionError`."""
+    for name, known in FORMATS.items():
+        if known.layout is not None and target.name.lower().endswith(f".{name}"):
+            raise OptionError(f"cannot write {target}: {MIX_IS_ONE}")
+    if not target.suffix:
+        raise OptionError(f"cannot tell in which format to write {target}: add an extension, such as .wav or .mp3")
+    return OutputOptions(target.suffix[1:], bitrate, bit_depth)
+
+
 def write_mix(
     parts: Iterable[Stems],
     mix: Mix,
@@ -87,6 +101,8 @@ def write_mix(
     """Write the mix of ``parts``, consecutive parts of the stems, to ``target``, which appears whole or not at all."""
     rate = options.rate_for(sample_rate)
     resampler = Resampler(sample_rate, rate, n_channels)
+    if options.format.layout is not None:
+        raise OptionError(f"cannot write {target}: {MIX_IS_ONE}")
     # One mix is written as a set of one stem.
     with StemSet({"mix": target}, options, sample_rate=rate, n_channels=n_channels, tags=tags) as files:
         for part in parts:
