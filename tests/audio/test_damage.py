@@ -2,6 +2,7 @@
 
 import io
 import logging
+import struct
 from contextlib import suppress
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_a_transport_stream_whose_sound_goes_on_in_another_stream(caplog):
 STATED = [("wav", "pcm_s24le"), ("flac", "flac"), ("w64", "pcm_f32le"), ("aiff", "pcm_s16be"), ("tta", "tta")]
 
 
-@pytest.mark.parametrize(("container", "codec"), [*STATED, ("mp4", "aac")])
+@pytest.mark.parametrize(("container", "codec"), [*STATED, ("mp4", "aac"), ("matroska", "flac")])
 def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
     options = {"movflags": "faststart"} if container == "mp4" else None
     raw = encoded(tones(4 * 48_000, 48_000), container, codec, 48_000, options=options)
@@ -98,6 +99,22 @@ def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
         with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(part)) as reader:
             assert sum(block.shape[1] for block in reader) > 48_000
         assert ("of the 4.0 s that its header states could be read" in caplog.text) == is_told
+
+
+def test_sound_behind_the_stated_size_is_told(caplog):
+    """As of a recorder that was cut off, or of a program that wrote more than 4 GB."""
+    raw = bytearray(encoded(tones(4 * 48_000, 48_000), "wav", "pcm_s16le", 48_000))
+    place = raw.index(b"data") + 4
+    tags = b"LIST" + struct.pack("<I", 70_000) + bytes(70_000)
+    whole, cut = bytes(raw), raw.copy()
+    cut[place : place + 4] = struct.pack("<I", 48_000 * 4)
+    appended = b"ID3\x04" + bytes(100_000)
+    for file, is_told in ((whole, False), (whole + tags, False), (whole + appended, False), (bytes(cut), True)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(file)) as reader:
+            assert sum(block.shape[1] for block in reader) == (48_000 if is_told else 4 * 48_000)
+        assert ("0.6 MB at the end were not read" in caplog.text) == is_told
+        assert bool(caplog.text) == is_told
 
 
 def test_a_part_of_a_whole_file_is_not_taken_for_a_cut_off_one(caplog):

@@ -95,8 +95,24 @@ def test_stems_never_replace_another_songs_stems_or_an_input(toy_json, tmp_path)
     other = write(tmp_path / "out" / "x" / "vocals.wav", tones(3000))
     result = spleeter("separate", write(tmp_path / "x.wav", tones(10)), other, "-p", toy_json, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "would replace the input" in result.stderr
+    assert "would overwrite the input" in result.stderr
     assert read(other).shape == (2, 3000)
+
+
+def test_one_file_by_several_paths_is_done_once(toy_json, audio, tmp_path):
+    paths = [audio, audio.parent / "x" / ".." / audio.name]
+    (audio.parent / "x").mkdir()
+    result = spleeter("separate", *paths, "-p", toy_json, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_a_link_to_itself_is_one_files_failure(toy_json, audio, tmp_path):
+    (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
+    result = spleeter("separate", tmp_path / "loop.wav", audio, "-p", toy_json, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "loop.wav" in result.stderr
+    assert "1 of 2 files failed" in result.stderr
+    assert (tmp_path / "out/audio/vocals.wav").is_file()
 
 
 @pytest.mark.parametrize("arguments", [("-f", "song"), ("-c", "tape"), ("-b", "loud"), ("-s", "nan"), ("-d", "-1")])

@@ -15,12 +15,14 @@ from unweave import Separator
 from unweave.cli.main import app
 from unweave.compat.spleeter import model_name
 from unweave.errors import DownloadError, ModelError, UnknownModelError
+from unweave.evaluation.origin import weights_checksum
 from unweave.families.unet.files import export_onnx, export_safetensors
 from unweave.families.unet.weights import read_unets
 from unweave.models import hub
 from unweave.models.added import GRAPH, WEIGHTS
 from unweave.models.catalogue.official import CASCADES, SHORT_NAMES, specs
 from unweave.models.resolve import official_weights, resolve
+from unweave.separation.model_state import model_state
 
 
 @pytest.fixture
@@ -67,6 +69,18 @@ def test_offline_a_short_name_is_the_network_in_the_package(offline, caplog, nam
     (record,) = caplog.records
     assert f"using {SHORT_NAMES[name]}" in record.getMessage()
     assert "\n" not in record.getMessage()
+
+
+@pytest.mark.parametrize("name", list(CASCADES))
+def test_what_ran_is_noted_and_not_what_might_have(offline, monkeypatch, tmp_path, name):
+    """Stems and scores of the network in the package are not those of the cascade that the same name may mean later."""
+    own = SHORT_NAMES[name]
+    assert resolve(name).at_hand().spec.name == own
+    assert model_state(name) == model_state(own)
+    assert weights_checksum(name) == weights_checksum(own)
+    monkeypatch.setattr("unweave.models.resolve.ensure_weights", lambda name, **options: tmp_path / name)
+    assert resolve(name).at_hand().spec.name == CASCADES[name]
+    assert model_state(name) == model_state(CASCADES[name]) != model_state(own)
 
 
 def test_a_cascade_by_its_own_name_is_never_replaced(offline):

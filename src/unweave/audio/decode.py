@@ -21,7 +21,7 @@ from unweave.audio.resample import Resampler
 from unweave.audio.sources import AudioSource as AudioSource
 from unweave.audio.sources import Source
 from unweave.audio.tags import Tags
-from unweave.audio.wav_header import read_wav_header
+from unweave.audio.wav_header import count_unclaimed_bytes, read_wav_header
 from unweave.errors import AudioReadError
 from unweave.types import Waveform
 
@@ -37,6 +37,7 @@ LOUDEST = 1e4
 
 # Headers may be off by a packet or two; what lacks more than this was cut off, or has holes.
 MISSING_SECONDS, MISSING_SHARE = 0.5, 0.01
+UNCLAIMED_BYTES = 1 << 16  # a third of a second of PCM
 
 
 class AudioReader:
@@ -285,14 +286,20 @@ class AudioReader:
             yield resampler.flush(self.n_channels)
         if n_decoded == 0:
             raise unreadable(self._source, "it contains no audio samples")
-        self._warn_if_cut_off(n_decoded)
+        self._warn_of_what_is_missing(n_decoded)
         if damaged:
             log.warning("%s: %d damaged packets were skipped", self.name, damaged)
         if non_finite:
             log.warning("%s: %d samples that are not finite numbers were replaced by silence", self.name, non_finite)
 
-    def _warn_if_cut_off(self, n_decoded: float) -> None:
+    def _warn_of_what_is_missing(self, n_decoded: float) -> None:
         seconds = n_decoded / self.sample_rate
+        is_one = self._links == (WHOLE,)
+        n_unclaimed = count_unclaimed_bytes(self._source.file()) if is_one and self._source.is_seekable else 0
+        if n_unclaimed > UNCLAIMED_BYTES:
+            log.warning(
+                "%s: its header states too small a size; %.1f MB at the end were not read", self.name, n_unclaimed / 1e6
+            )
         if self._stated is None or self._stated - seconds <= max(MISSING_SECONDS, MISSING_SHARE * self._stated):
             return
         log.warning(

@@ -27,6 +27,10 @@ AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,ma
 LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 HEADLESS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mpeg", "mpegts", "loas"})
+# Whose header states how long a track is, always or where it is PCM; FFmpeg may have estimated that of the others.
+STATES_LENGTH = frozenset({"flac", "tta", "wv", "ape", "asf", "ogg", "mov,mp4,m4a,3gp,3g2,mj2"})
+STATES_LENGTH_OF_PCM = frozenset({"wav", "w64", "aiff", "caf", "au"})
+STATES_LENGTH_OF_ALL = frozenset({"matroska,webm"})  # of all tracks together
 LOSSLESS_CODECS = frozenset({"alac", "flac", "mlp", "truehd", "tta", "wavpack"})  # which never pad their last packet
 
 # A header that makes samples this much narrower than they are is wrong about them.
@@ -81,10 +85,13 @@ class FFmpegDecoder:
 
     @property
     def stated_seconds(self) -> float | None:
-        """See `Decoder.stated_seconds`; FFmpeg estimates it for streams of frames."""
-        if self.is_headless or self._stream.duration is None or self._stream.time_base is None:
-            return None
-        return float(self._stream.duration * self._stream.time_base)
+        """See `Decoder.stated_seconds`."""
+        name, duration, unit = self._container.format.name, self._stream.duration, self._stream.time_base
+        if name in STATES_LENGTH_OF_ALL and len(self._container.streams) == 1:
+            whole = self._container.duration
+            return None if whole is None else whole / av.time_base
+        is_stated = name in STATES_LENGTH or (name in STATES_LENGTH_OF_PCM and self.stores_samples)
+        return float(duration * unit) if is_stated and duration is not None and unit is not None else None
 
     @property
     def tags(self) -> Tags:

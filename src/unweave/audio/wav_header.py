@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from unweave.audio.atoms import Readable
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+UNKNOWN_SIZE = 2**32 - 1
+APPENDED_TAGS = (b"ID3", b"TAG", b"APETAGEX")
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 
 
@@ -51,6 +53,37 @@ def read_wav_header(file: Readable) -> WavHeader | None:
     if start[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and start[8:12] == b"WAVE":
         return _find_format(file, 12, is_big_endian=start[:4] == b"RIFX", is_w64=False)
     return None
+
+
+def count_unclaimed_bytes(file: Readable) -> int:
+    """How many bytes at the end of a RIFF WAV belong to none of its chunks.
+
+    Recorders that were cut off, and programs that write more than 4 GB, leave headers with too small a size, and sound
+    behind it that nobody reads. Tags that were appended are no sound.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    if file.read(4) != b"RIFF":
+        return 0
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        header = file.read(9)
+        if not _is_chunk(header):
+            file.seek(position - 1)  # some writers leave out the byte that makes a chunk's length even
+            before = file.read(9)
+            header, position = (before, position - 1) if _is_chunk(before) else (header, position)
+        if not _is_chunk(header):
+            return 0 if header.startswith(APPENDED_TAGS) else size - position
+        (n_bytes,) = struct.unpack("<I", header[4:8])
+        if header[:4] == b"data" and n_bytes in (0, UNKNOWN_SIZE):
+            return 0
+        position += 8 + n_bytes + n_bytes % 2
+    return 0
+
+
+def _is_chunk(header: bytes) -> bool:
+    return len(header) >= 8 and all(32 <= byte < 127 for byte in header[:4])
 
 
 def _find_format(file: Readable, position: int, *, is_big_endian: bool, is_w64: bool) -> WavHeader | None:

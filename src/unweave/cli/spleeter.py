@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -64,6 +63,7 @@ def separate(
         from unweave.compat.spleeter.audio.adapter import AudioAdapter
         from unweave.compat.spleeter.separator import Separator
         from unweave.errors import OptionError
+        from unweave.separation.outcome import Task
 
         if inputs:
             print("unweave: warning: -i is deprecated; just name the files", file=sys.stderr)
@@ -74,11 +74,12 @@ def separate(
             raise OptionError("name at least one input file")
         audio_adapter = AudioAdapter.get(adapter)
         separator = Separator(params_filename, MWF=mwf)
-        targets = _Targets(separator.targets(codec, bitrate, filename_format, offset, duration), sources, output_path)
+        planner = separator.planner(sources, codec, bitrate, filename_format, offset, duration)
         n_failed = 0
         for source in sources:
             try:
-                targets.claim(source)
+                if planner.paths(Task(source, output_path)) is None:
+                    continue  # the same file by another path
                 separator.separate_to_file(
                     source, output_path, audio_adapter, offset, duration, codec, bitrate, filename_format
                 )
@@ -89,30 +90,6 @@ def separate(
             print(f"unweave: {n_failed} of {len(sources)} files failed", file=sys.stderr)
     if n_failed:
         raise typer.Exit(EXIT_FAILED)
-
-
-class _Targets:
-    """Which files the stems of each source go to, so that none is written over another's, or over a source."""
-
-    def __init__(
-        self, paths_of: Callable[[Path, Path], Iterable[Path]], sources: Sequence[Path], output_path: Path
-    ) -> None:
-        self._paths_of = paths_of
-        self._output_path = output_path
-        self._inputs = {source.resolve() for source in sources}
-        self._owners: dict[Path, Path] = {}
-
-    def claim(self, source: Path) -> None:
-        """Raises `OptionError` where a stem of ``source`` would replace a source or a stem of another one."""
-        from unweave.errors import OptionError
-
-        paths = [path.resolve() for path in self._paths_of(source, self._output_path)]
-        for path in paths:
-            if path in self._inputs:
-                raise OptionError(f"{source}: a stem would replace the input {path}; choose another folder or template")
-            if self._owners.get(path, source) != source:
-                raise OptionError(f"{source}: {path} is already taken by {self._owners[path]}; choose another template")
-        self._owners.update(dict.fromkeys(paths, source))
 
 
 def _show_failure(source: Path, error: Exception) -> None:

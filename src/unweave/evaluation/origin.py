@@ -57,7 +57,7 @@ def weights_checksum(model: str) -> str:
     """SHA-256 over the weights and the descriptions of ``model``: of all that is run."""
     digest = hashlib.sha256()
     for part in parse_ensemble(model):
-        for resolved in _chain(resolve(part.model)):
+        for resolved in _chain(resolve(part.model).at_hand()):
             digest.update(f"{part.weight} {resolved.spec!r}".encode())
             location = resolved.locate(True, lambda done, total, label: None)
             digest.update(_checksum(_weights_files(location)).encode())

@@ -76,6 +76,16 @@ class ResolvedModel:
         location = self.locate(offline, progress)
         return ResolvedModel(self.spec, lambda offline, progress: location, before)
 
+    def at_hand(self) -> ResolvedModel:
+        """What `ready` would give without a network, still to be located: nothing is fetched, and nothing is logged."""
+        if self.before is None or self.instead is None:
+            return self
+        try:
+            self.before.locations(True)
+        except DownloadError:
+            return self.instead
+        return self
+
     def locations(self, offline: bool, progress: DownloadProgress = _unseen) -> list[Path]:
         """Where the weights are, in the order in which they are used."""
         before = [] if self.before is None else self.before.locations(offline, progress)

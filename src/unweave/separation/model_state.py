@@ -25,7 +25,7 @@ def model_state(model: str) -> tuple[object, ...]:
 
 def _state(model: str) -> tuple[object, ...]:
     try:
-        resolved = resolve(model)
+        resolved = resolve(model).at_hand()  # 4stems may be either of two models, depending on what is here
         name = resolved.spec.name
         if name in specs() and not Path(model).suffix:
             return (name,)

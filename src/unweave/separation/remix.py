@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.formats import FORMATS, BitDepth
 from unweave.audio.resample import Resampler
 from unweave.audio.tags import Tags
@@ -99,16 +100,18 @@ def write_mix(
     tags: Tags,
 ) -> None:
     """Write the mix of ``parts``, consecutive parts of the stems, to ``target``, which appears whole or not at all."""
-    rate = options.rate_for(sample_rate)
-    resampler = Resampler(sample_rate, rate, n_channels)
+    rate, n_written = options.rate_for(sample_rate), options.n_channels or n_channels
+    resampler = Resampler(sample_rate, rate, n_written)
     if options.format.layout is not None:
         raise OptionError(f"cannot write {target}: {MIX_IS_ONE}")
     # One mix is written as a set of one stem.
-    with StemSet({"mix": target}, options, sample_rate=rate, n_channels=n_channels, tags=tags) as files:
+    with StemSet({"mix": target}, options, sample_rate=rate, n_channels=n_written, tags=tags) as files:
         for part in parts:
             if part.n_samples:
-                files.write(Stems({"mix": resampler.push(mix.apply(part))}, rate))
-        files.write(Stems({"mix": resampler.flush(n_channels)}, rate))
+                mixed = mix.apply(part)
+                mixed = to_mono(mixed) if n_written == 1 else to_stereo(mixed)
+                files.write(Stems({"mix": resampler.push(mixed)}, rate))
+        files.write(Stems({"mix": resampler.flush(n_written)}, rate))
         files.commit()
 
 

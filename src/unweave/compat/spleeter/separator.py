@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
 from pathlib import Path
@@ -29,6 +29,7 @@ from unweave.compat.spleeter.audio.arguments import (
 )
 from unweave.errors import OptionError
 from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.plan import Planner
 from unweave.separation.separator import Separator as OurSeparator
 from unweave.separation.workers import Workers
 
@@ -168,19 +169,23 @@ class Separator:
         if errors:
             raise errors[0]
 
-    def targets(
-        self, codec: Codec | str, bitrate: str, filename_format: str, offset: float | None, duration: float | None
-    ) -> Callable[[Path, Path], list[Path]]:
-        """What tells the paths of the stems of a file under a folder, both given. Raises `OptionError` at once.
+    def planner(
+        self,
+        sources: Iterable[Path],
+        codec: Codec | str,
+        bitrate: str,
+        filename_format: str,
+        offset: float | None,
+        duration: float | None,
+    ) -> Planner:
+        """What gives the stems of each of ``sources`` their paths. Raises `OptionError` for options that make no sense.
 
         Not one of the original's methods: its command needs it.
         """
-        options = _options(codec, bitrate, filename_format, self._sample_rate)
         to_offset(offset)
         to_duration(duration)
-        stems = list(self._separator.stems)
-        stem_paths(Path("song.wav"), Path(), stems, options)
-        return lambda source, folder: list(stem_paths(source, folder, stems, options).values())
+        options = _options(codec, bitrate, filename_format, self._sample_rate)
+        return Planner(sources, self._separator.stems, options)
 
     def _do(self, synchronous: bool, work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Have ``work`` done: in the background, or here and now, after all that was begun before.
