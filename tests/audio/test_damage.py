@@ -106,10 +106,12 @@ def test_sound_behind_the_stated_size_is_told(caplog):
     raw = bytearray(encoded(tones(4 * 48_000, 48_000), "wav", "pcm_s16le", 48_000))
     place = raw.index(b"data") + 4
     tags = b"LIST" + struct.pack("<I", 70_000) + bytes(70_000)
-    whole, cut = bytes(raw), raw.copy()
+    whole, cut, unknown = bytes(raw), raw.copy(), raw.copy()
+    unknown[place : place + 4] = b"\xff\xff\xff\xff"
     cut[place : place + 4] = struct.pack("<I", 48_000 * 4)
     appended = b"ID3\x04" + bytes(100_000)
-    for file, is_told in ((whole, False), (whole + tags, False), (whole + appended, False), (bytes(cut), True)):
+    right = (whole, whole + tags, whole + appended, bytes(unknown))
+    for file, is_told in (*((each, False) for each in right), (bytes(cut), True)):
         caplog.clear()
         with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(file)) as reader:
             assert sum(block.shape[1] for block in reader) == (48_000 if is_told else 4 * 48_000)

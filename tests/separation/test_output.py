@@ -262,3 +262,25 @@ def test_rescaling_is_recommended_only_where_it_can_be_had(tmp_path, caplog, cod
     assert "beyond full scale" in caplog.text
     assert ("clip=rescale" in caplog.text) is advice
     assert "32-bit float wav" in caplog.text
+
+
+@pytest.mark.parametrize(("codec", "rate", "written"), [("opus", 44100, 48000), ("mp3", 96000, 48000)])
+def test_a_rate_that_the_format_cannot_have_is_told(codec, rate, written, caplog):
+    assert OutputOptions(codec, sample_rate=rate).rate_for(44100) == written
+    assert f"{codec} files cannot have a sample rate of {rate} Hz; they will have {written} Hz" in caplog.text
+    caplog.clear()
+    OutputOptions(codec, sample_rate=48000)
+    OutputOptions(codec).rate_for(rate)
+    assert caplog.text == ""
+
+
+def test_clamped_samples_are_told_wherever_a_file_is_written(tmp_path, caplog):
+    from unweave.audio.encode import wav_file
+    from unweave.compat.spleeter.audio.adapter import AudioAdapter
+
+    loud = np.full((2, 100), 1.5, np.float32)
+    with wav_file(tmp_path / "live.wav", 44100) as write:
+        write(loud)
+    AudioAdapter.default().save(tmp_path / "saved.wav", loud.T, 44100)
+    for name in ("live", "saved"):
+        assert f"{name}.wav: 200 samples beyond full scale were clamped (peak +3.5 dB)\n" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from unweave.errors import AudioWriteError
 from unweave.files import PartFile
 from unweave.files import remove_orphans as remove_orphans
 from unweave.types import Waveform
+
+log = logging.getLogger(__name__)
 
 SAMPLES_AT_ONCE = 1 << 15  # small enough for the processor's cache
 
@@ -127,6 +130,17 @@ class AudioWriter:
             raise self._failure(error) from error
         self._part = None
 
+    def tell_of_clipping(self, remedy: str = "") -> None:
+        """Log a warning if samples were clamped; ``remedy`` says what would keep them."""
+        if self.n_clipped:
+            log.warning(
+                "%s: %d samples beyond full scale were clamped (peak %+.1f dB)%s",
+                self.path,
+                self.n_clipped,
+                20 * np.log10(self.peak),
+                f"; {remedy} would keep them" if remedy else "",
+            )
+
     def discard(self) -> None:
         """Remove the temporary file if it was not committed."""
         if self._part is None:
@@ -146,6 +160,7 @@ def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None
     with AudioWriter(path, FORMATS["wav"], sample_rate=sample_rate, n_channels=2) as writer:
         yield writer.write
         writer.finish()
+        writer.tell_of_clipping()
         writer.commit()
 
 

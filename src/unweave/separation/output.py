@@ -59,8 +59,16 @@ class OutputOptions:
         self.format.encoder(self.bit_depth)
         if self.format.layout is not None and self.clip == "rescale":
             raise OptionError(f"{self.codec} files cannot be rescaled; use clip=clamp")
+        self._tell_of_another_rate()
         # A template that no song could be written by is refused before any is read.
         relative_stem_paths("song", "folder", ("stem",), self)
+
+    def _tell_of_another_rate(self) -> None:
+        if self.sample_rate is not None and (nearest := self.rate_for(self.sample_rate)) != self.sample_rate:
+            log.warning(
+                "%s files cannot have a sample rate of %d Hz; they will have %d Hz",
+                self.codec, self.sample_rate, nearest,
+            )  # fmt: skip
 
     @property
     def format(self) -> OutputFormat:
@@ -207,14 +215,7 @@ class StemSet:
             self._rescale()
         remedy = "32-bit float wav" if self._layout is not None else "clip=rescale or 32-bit float wav"
         for writer in self._writers.values():
-            if writer.n_clipped:
-                log.warning(
-                    "%s: %d samples beyond full scale were clamped (peak %+.1f dB); %s would keep them",
-                    writer.path,
-                    writer.n_clipped,
-                    20 * np.log10(writer.peak),
-                    remedy,
-                )
+            writer.tell_of_clipping(remedy)
         commit_together(list(self._writers.values()))
 
     def _open(self, path: Path, format: OutputFormat, bit_depth: str) -> AudioWriter:

@@ -141,4 +141,5 @@ class LibraryAudioAdapter(AudioAdapter):
             writer.write(resampler.push(np.ascontiguousarray(samples.T)))
             writer.write(resampler.flush(n_channels))
             writer.finish()
+            writer.tell_of_clipping()
             writer.commit()
