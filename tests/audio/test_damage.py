@@ -4,6 +4,7 @@ import io
 import logging
 import struct
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,18 +64,22 @@ def test_a_stream_that_begins_midway_does_not_end_the_reading():
     """PyAV raises IndexError for a packet of a stream that was not there when the file was opened."""
     from unweave.audio.ffmpeg import FFmpegDecoder
 
+    sound = SimpleNamespace(index=3)
     rest = [["first"], ["second", "third"]]
 
     class Container:
-        def demux(self, stream):
-            yield from rest.pop(0)
+        format = SimpleNamespace(name="mpegts")
+        streams = SimpleNamespace(audio=[sound])
+
+        def demux(self, *streams):
+            yield from (SimpleNamespace(name=name, stream=sound, size=1) for name in rest.pop(0))
             if rest:
                 raise IndexError("list index out of range")
 
     decoder = FFmpegDecoder.__new__(FFmpegDecoder)
-    decoder._container, decoder._stream = Container(), None
-    decoder._source = type("Named", (), {"name": "song.ts"})()
-    assert list(decoder._demuxed()) == ["first", "second", "third"]
+    decoder._container, decoder._stream = Container(), sound
+    decoder._source = SimpleNamespace(name="song.ts")
+    assert [packet.name for packet in decoder._demuxed()] == ["first", "second", "third"]
     assert decoder._begins_midway
 
 
@@ -83,22 +88,27 @@ def test_a_transport_stream_whose_sound_goes_on_in_another_stream(caplog):
     parts = [encoded(SONG, "mpegts", "aac", 48_000, options={"mpegts_start_pid": pid}) for pid in ("256", "768")]
     with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(parts[0] + 20 * parts[1])) as reader:
         n_read = sum(block.shape[1] for block in reader)
-    assert n_read > 20 * 24_000 or "another track starts midway" in caplog.text
+    assert n_read == pytest.approx(24_000, abs=2048)
+    assert "its sound goes on in another track, which was not read" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(encoded([SONG, SONG], "mpegts", "aac"))) as reader:
+        assert sum(block.shape[1] for block in reader) > 0
+    assert caplog.text == ""
 
 
 # What states its length at its beginning, and how much of it is left.
 STATED = [("wav", "pcm_s24le"), ("flac", "flac"), ("w64", "pcm_f32le"), ("aiff", "pcm_s16be"), ("tta", "tta")]
 
 
-@pytest.mark.parametrize(("container", "codec"), [*STATED, ("mp4", "aac"), ("matroska", "flac")])
+@pytest.mark.parametrize(("container", "codec"), [*STATED, ("matroska", "flac")])
 def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
-    options = {"movflags": "faststart"} if container == "mp4" else None
-    raw = encoded(tones(4 * 48_000, 48_000), container, codec, 48_000, options=options)
+    raw = encoded(tones(4 * 48_000, 48_000), container, codec, 48_000)
     for part, is_told in ((raw, False), (raw[: len(raw) // 2], True)):
         caplog.clear()
         with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(part)) as reader:
             assert sum(block.shape[1] for block in reader) > 48_000
-        assert ("of the 4.0 s that its header states could be read" in caplog.text) == is_told
+        assert ("the file may be incomplete" in caplog.text) == is_told
+        assert len(caplog.records) <= 2  # with what FFmpeg makes of the last packet
 
 
 def test_sound_behind_the_stated_size_is_told(caplog):

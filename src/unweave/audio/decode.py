@@ -6,6 +6,7 @@ import io
 import itertools
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 
 import numpy as np
@@ -15,13 +16,13 @@ from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.decoder import Decoder, Piece
 from unweave.audio.ffmpeg import FFmpegDecoder
 from unweave.audio.libsndfile import SoundFileDecoder
-from unweave.audio.links import WHOLE, Link, find_links
+from unweave.audio.links import WHOLE, Link, find_links, is_vorbis_of_one_page
 from unweave.audio.recognise import unreadable
 from unweave.audio.resample import Resampler
 from unweave.audio.sources import AudioSource as AudioSource
 from unweave.audio.sources import Source
 from unweave.audio.tags import Tags
-from unweave.audio.wav_header import count_unclaimed_bytes, read_wav_header
+from unweave.audio.wav_header import count_surplus_bytes, read_wav_header
 from unweave.errors import AudioReadError
 from unweave.types import Waveform
 
@@ -37,7 +38,7 @@ LOUDEST = 1e4
 
 # Headers may be off by a packet or two; what lacks more than this was cut off, or has holes.
 MISSING_SECONDS, MISSING_SHARE = 0.5, 0.01
-UNCLAIMED_BYTES = 1 << 16  # a third of a second of PCM
+MISSING_BYTES = 1 << 16  # a third of a second of PCM
 
 
 class AudioReader:
@@ -190,6 +191,9 @@ class AudioReader:
                     f"cannot read {self.name}: this kind of WAV can only be read from a file, not a pipe"
                 )
             return SoundFileDecoder(self._source, link, stream=stream)
+        if seekable and not self._only_audio and is_vorbis_of_one_page(self._source.file(link.start, link.stop)):
+            with suppress(AudioReadError):
+                return SoundFileDecoder(self._source, link, stream=stream)
         try:
             return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
         except AudioReadError:
@@ -295,11 +299,13 @@ class AudioReader:
     def _warn_of_what_is_missing(self, n_decoded: float) -> None:
         seconds = n_decoded / self.sample_rate
         is_one = self._links == (WHOLE,)
-        n_unclaimed = count_unclaimed_bytes(self._source.file()) if is_one and self._source.is_seekable else 0
-        if n_unclaimed > UNCLAIMED_BYTES:
+        n_surplus = count_surplus_bytes(self._source.file()) if is_one and self._source.is_seekable else 0
+        if n_surplus > MISSING_BYTES:
             log.warning(
-                "%s: its header states too small a size; %.1f MB at the end were not read", self.name, n_unclaimed / 1e6
+                "%s: its header states too small a size; %.1f MB at the end were not read", self.name, n_surplus / 1e6
             )
+        elif n_surplus < -MISSING_BYTES:
+            log.warning("%s: the last %.1f MB are missing; the file may be incomplete", self.name, -n_surplus / 1e6)
         if self._stated is None or self._stated - seconds <= max(MISSING_SECONDS, MISSING_SHARE * self._stated):
             return
         log.warning(

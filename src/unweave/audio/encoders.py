@@ -63,6 +63,14 @@ class FFmpegEncoder:
         if tags.cover is not None and can_hold(format.container, tags.cover):
             self._cover = CoverStream(self._container, tags.cover)
         self._n_written = 0
+        if format.container == "asf":
+            self._encode_silence()
+
+    def _encode_silence(self) -> None:
+        """A frame of silence around WMA: its readers leave out two frames, and FFmpeg's encoder is late by one only."""
+        context = self._streams[0].codec_context
+        context.open(strict=False)
+        self.encode(np.zeros((self._n_channels, context.frame_size), np.float32))
 
     def _add_stream(self, title: str, bit_depth: str, bitrate: int) -> av.AudioStream:
         encoder = self._format.encoder(bit_depth)
@@ -93,6 +101,8 @@ class FFmpegEncoder:
             self._cover = None
 
     def finish(self) -> None:
+        if self._format.container == "asf":  # the last frame is not played
+            self._encode_silence()
         for stream in self._streams:
             self._container.mux(stream.encode(None))
         self._container.close()

@@ -33,6 +33,9 @@ STATES_LENGTH_OF_PCM = frozenset({"wav", "w64", "aiff", "caf", "au"})
 STATES_LENGTH_OF_ALL = frozenset({"matroska,webm"})  # of all tracks together
 LOSSLESS_CODECS = frozenset({"alac", "flac", "mlp", "truehd", "tta", "wavpack"})  # which never pad their last packet
 
+# Other tracks of one programme end at about the same time.
+BYTES_BEHIND = 1 << 16
+
 # A header that makes samples this much narrower than they are is wrong about them.
 CONTRADICTION = 1.2
 
@@ -47,6 +50,7 @@ class FFmpegDecoder:
         self, source: Source, *, stream: int | None = None, only_audio: bool = False, link: Link = WHOLE
     ) -> None:
         self._source, self._link = source, link
+        self._n_bytes_behind = 0  # of other audio tracks in a transport stream, after the last packet of this one
         self._begins_midway = False  # whether the file has a stream that was not there when it was opened
         self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
         try:
@@ -125,7 +129,6 @@ class FFmpegDecoder:
         """Decoded frames, and how many samples of each are audio (None: all)."""
         is_padded = "mp4" in self._container.format.name and not self._is_lossless
         padding = _Padding() if is_padded else None
-        n_left = self._n_vorbis_samples()
         waiting: av.AudioFrame | None = None  # the last frame may have to be cut, so each waits for the next
         for packet, frames in self._packets():
             if frames is None:
@@ -138,21 +141,9 @@ class FFmpegDecoder:
             for frame in frames:
                 if waiting is not None:
                     yield waiting, None
-                    n_left -= waiting.samples
                 waiting = frame
-        if waiting is None:
-            return
-        if padding is not None:
-            yield waiting, padding.valid_samples(waiting)
-        else:
-            yield waiting, n_left if 0 < n_left < waiting.samples else None
-
-    def _n_vorbis_samples(self) -> int:
-        """How many samples an Ogg Vorbis file states, or 0: FFmpeg plays the end's padding where all fits in a page."""
-        stated, is_ogg = self.stated_seconds, self._container.format.name == "ogg"
-        if stated is None or not is_ogg or self._stream.codec_context.name != "vorbis" or self._stream.start_time:
-            return 0
-        return round(stated * self.sample_rate)
+        if waiting is not None:
+            yield waiting, None if padding is None else padding.valid_samples(waiting)
 
     def _packets(self) -> Iterator[tuple[av.Packet[av.AudioStream], list[av.AudioFrame] | None]]:
         """Packets and what is decoded from them; None for damaged ones."""
@@ -176,15 +167,23 @@ class FFmpegDecoder:
         except av.FFmpegError as error:
             log.warning("%s: reading stopped early: %s", self._source.name, reason(error))
         tracks = self._container.streams.audio
-        if self._begins_midway or any(is_usable(track) for track in tracks[self._n_tracks :]):
+        if self._n_bytes_behind > BYTES_BEHIND:
+            log.warning("%s: its sound goes on in another track, which was not read", self._source.name)
+        elif self._begins_midway or any(is_usable(track) for track in tracks[self._n_tracks :]):
             log.warning("%s: another track starts midway; it was not read", self._source.name)
 
     def _demuxed(self) -> Iterator[av.Packet[av.AudioStream]]:
         """The track's packets; those of streams that begin midway, which PyAV does not know, are passed over."""
+        tracks = self._container.streams.audio if self._container.format.name == "mpegts" else [self._stream]
         is_at_end = False
         while not is_at_end:
             try:
-                yield from self._container.demux(self._stream)
+                for packet in self._container.demux(*tracks):
+                    if packet.stream.index == self._stream.index:
+                        self._n_bytes_behind = 0 if packet.size else self._n_bytes_behind
+                        yield packet
+                    else:
+                        self._n_bytes_behind += packet.size
                 is_at_end = True
             except IndexError as error:  # the packet was taken from the file: the next call goes on behind it
                 self._begins_midway = True

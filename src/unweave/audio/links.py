@@ -96,6 +96,24 @@ def _ogg_starts(file: Readable) -> list[int]:
     return starts
 
 
+def is_vorbis_of_one_page(file: Readable) -> bool:
+    """Whether ``file`` is Ogg Vorbis whose sound lies in one page: FFmpeg then cuts its end off at a wrong place."""
+    file.seek(0)
+    first = file.read(PAGE_HEADER_BYTES + 8)  # whose one packet has one length
+    if first[:4] != OGG or first[PAGE_HEADER_BYTES + 1 :] != b"\x01vorbis":
+        return False
+    position, n_pages = 0, 0
+    while n_pages < 2:
+        file.seek(position)
+        header = file.read(PAGE_HEADER_BYTES + 255)
+        if header[:4] != OGG or len(header) < PAGE_HEADER_BYTES:
+            break
+        n_pages += header[6:14] not in (bytes(8), b"\xff" * 8)  # headers have no place in time
+        n_parts = header[26]
+        position += PAGE_HEADER_BYTES + n_parts + sum(header[PAGE_HEADER_BYTES : PAGE_HEADER_BYTES + n_parts])
+    return n_pages == 1
+
+
 def _starts_with(
     file: Readable, patterns: tuple[bytes, ...], is_right: Callable[[Readable, int], bool] = lambda file, place: True
 ) -> list[int]:

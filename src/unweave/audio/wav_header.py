@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from unweave.audio.atoms import Readable
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-UNKNOWN_SIZE = 2**32 - 1
+UNKNOWN_SIZE = 2**31 - 2**16  # sizes from here on that a file does not have stand for an unknown one
 APPENDED_TAGS = (b"ID3", b"TAG", b"APETAGEX")
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 
@@ -55,8 +55,8 @@ def read_wav_header(file: Readable) -> WavHeader | None:
     return None
 
 
-def count_unclaimed_bytes(file: Readable) -> int:
-    """How many bytes at the end of a RIFF WAV belong to none of its chunks.
+def count_surplus_bytes(file: Readable) -> int:
+    """How many bytes at the end of a RIFF WAV belong to no chunk; below 0, how many bytes of its samples are missing.
 
     Recorders that were cut off, and programs that write more than 4 GB, leave headers with too small a size, and sound
     behind it that nobody reads. Tags that were appended are no sound.
@@ -76,8 +76,8 @@ def count_unclaimed_bytes(file: Readable) -> int:
         if not _is_chunk(header):
             return 0 if header.startswith(APPENDED_TAGS) else size - position
         (n_bytes,) = struct.unpack("<I", header[4:8])
-        if header[:4] == b"data" and n_bytes in (0, UNKNOWN_SIZE):
-            return 0
+        if header[:4] == b"data" and (n_bytes == 0 or position + 8 + n_bytes > size):
+            return size - position - 8 - n_bytes if 0 < n_bytes < UNKNOWN_SIZE else 0
         position += 8 + n_bytes + n_bytes % 2
     return 0
 
