@@ -1,5 +1,6 @@
 """The notebook runs, the site builds, and no link leads nowhere."""
 
+import doctest
 import importlib.util
 import re
 import subprocess
@@ -14,6 +15,21 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_examples_in_docstrings_are_right():
+    """All of them, and none is skipped."""
+    n_tried = 0
+    for path in sorted((ROOT / "src" / "unweave").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if ">>> " not in text:
+            continue
+        assert "+SKIP" not in text, path
+        name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+        result = doctest.testmod(importlib.import_module(name))
+        assert result.failed == 0, path
+        n_tried += result.attempted
+    assert n_tried > 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -1,10 +1,11 @@
 """unweave takes a song apart into its stems.
 
->>> from unweave import Separator
->>> separator = Separator("spleeter:2stems")  # doctest: +SKIP
->>> stems = separator.separate("song.mp3")  # doctest: +SKIP
->>> stems["vocals"].shape  # doctest: +SKIP
-(2, 13230000)
+For a song of five minutes::
+
+    from unweave import Separator
+
+    stems = Separator("spleeter:2stems").separate("song.mp3")
+    stems["vocals"].shape  # (2, 13230000)
 
 Names are imported when they are first used, so ``import unweave`` takes no time. It sets one environment variable,
 ``ORT_DISABLE_TELEMETRY=1``, unless it is already set. ONNX Runtime reads this variable when it is imported.

@@ -27,6 +27,13 @@ def stems(names=("vocals", "drums", "bass", "piano", "other")):
     )
 
 
+def test_streams_are_found_however_their_stems_are_written():
+    source = stems(("Vocals", "Drums", "inst"))
+    rows = np.split(STEM_MP4.rows(source), 5)
+    for row, name in zip(rows[1:], ("Drums", None, "inst", "Vocals"), strict=True):
+        np.testing.assert_array_equal(row, source[name] if name else 0 * rows[0])
+
+
 def written(tmp_path, codec, bitrate="256k", names=("vocals", "drums", "bass", "piano", "other"), **options):
     chosen = OutputOptions(codec, bitrate, **options)
     source = stems(names)

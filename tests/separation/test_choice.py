@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.audio.test_files import write
 from tests.helpers.pipelines import Scaled
 from tests.helpers.signals import noise
 from tests.helpers.toys import TOY_FOUR, write_toy
 from unweave import OptionError, Separator
 from unweave.separation.choice import Choice, choose
+from unweave.separation.output import OutputOptions
 from unweave.separation.pipeline import completed_stream
 from unweave.separation.stream import StreamFormat
 
@@ -59,6 +61,45 @@ def test_with_the_rest_and_with_a_residual():
     kept = parts(choose(("no_drums",), stems, "m"), fills_up=False, keeps_residual=True)
     assert tuple(kept) == ("no_drums", "residual")
     np.testing.assert_allclose(kept["residual"], 0.5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("names", "residual"),
+    [
+        (("vocals", "Vocals"), 0.75),
+        (("no_drums", "vocals"), 0.5),
+        (("no_drums", "drums"), 0.0),
+        (("no_drums", "no_vocals"), 0.0),
+        (("vocals", "drums"), 0.25),
+    ],
+)
+def test_what_several_stems_share_is_taken_from_the_mixture_once(names, residual):
+    choice = choose(names, ("vocals", "drums", "other"), "m")
+    shares = parts(choice, fills_up=False, keeps_residual=True)
+    np.testing.assert_allclose(shares["residual"], residual, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("names", "overlaps"),
+    [
+        (FOUR, False),
+        (("vocals", "Vocals"), True),
+        (("instrumental", "vocals"), False),
+        (("instrumental",), False),
+        (("instrumental", "drums"), True),
+        (("no_drums", "no_vocals"), True),
+    ],
+)
+def test_which_stems_share_sound(names, overlaps):
+    assert choose(names, FOUR, "m").overlaps == overlaps
+
+
+def test_stems_of_one_file_share_no_sound(tmp_path, cache):
+    separator = Separator(write_toy(tmp_path, TOY_FOUR), threads=2)
+    song = write(tmp_path / "song.wav", noise(20_000))
+    with pytest.raises(OptionError, match=r"of a stem\.mp4 file must not share any sound, as instrumental, drums do"):
+        separator.separate_file(song, tmp_path / "out", OutputOptions("stem.mp4"), stems=["instrumental", "drums"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_of_a_model(tmp_path, cache):

@@ -80,3 +80,20 @@ def test_command(files, tmp_path):
     assert result.returncode == 1
     assert_one_line(result.stderr)
     assert not (tmp_path / "new.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["out.stem.mp4", "out.vdjstems"])
+def test_a_file_of_several_stems_is_none(files, tmp_path, name):
+    result = unweave("ensemble", *files, "-o", tmp_path / name)
+    assert result.returncode == 2
+    assert_one_line(result.stderr)
+    assert "not a single recording" in result.stderr
+    with pytest.raises(OptionError, match="not a single recording"):
+        combine_files(files, tmp_path / "x", OutputOptions("vdjstems"))
+
+
+def test_the_channels_that_were_asked_for(files, tmp_path):
+    combine_files(files, tmp_path / "out.wav", OutputOptions("wav", bit_depth="32f", n_channels=1), rule="max_fft")
+    combine_files(files, tmp_path / "two.wav", FLOAT, rule="max_fft")
+    mono = read(tmp_path / "two.wav").mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(read(tmp_path / "out.wav"), mono, atol=1e-6)

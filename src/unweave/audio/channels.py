@@ -75,3 +75,8 @@ def to_mono(waveform: Waveform) -> Waveform:
     """The mean of all channels: (…, channels, samples) → (…, 1, samples)."""
     mean: Waveform = waveform.mean(axis=-2, keepdims=True, dtype=np.float32)
     return mean
+
+
+def to_channels(waveform: Waveform, n_channels: int) -> Waveform:
+    """One channel or two from any number: (channels, samples) → (``n_channels``, samples)."""
+    return to_mono(waveform) if n_channels == 1 else to_stereo(waveform)

@@ -54,6 +54,7 @@ class StreamLayout:
 
         The mixture is the sum of the stems; a stem that the model does not give is silent.
         """
+        stems = {name.casefold(): waveform for name, waveform in stems.items()}
         own = {name for _, names in self.streams for name in names}
         silence = np.zeros_like(next(iter(stems.values())))
         rows = []

@@ -42,13 +42,13 @@ def ensemble(
         from unweave.cli.progress import make_reporter
         from unweave.errors import OptionError
         from unweave.separation.file_ensemble import combine_files
-        from unweave.separation.output import OutputOptions
+        from unweave.separation.remix import options_for
 
         try:
             numbers = None if weights is None else [float(weight) for weight in weights.split(",")]
         except ValueError:
             raise OptionError(f"expected weights such as 2,1, got {weights!r}") from None
-        options = OutputOptions(output.suffix[1:], bitrate, bit_depth, clip, sample_rate=sample_rate)  # type: ignore[arg-type]
+        options = options_for(output, bitrate, bit_depth, clip=clip, sample_rate=sample_rate)  # type: ignore[arg-type]
         with make_reporter(as_json=False) as reporter:
             combine_files(
                 files,

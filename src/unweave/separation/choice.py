@@ -21,6 +21,13 @@ class Choice:
     complements: Mapping[str, str] = field(default_factory=dict)  # a name → the stem that the mixture lacks there
 
     @property
+    def overlaps(self) -> bool:
+        """Whether something is in several of the stems: one stem by two names, or drums and the song without vocals."""
+        single = [self.own.get(name, name) for name in self.names if name not in self.complements]
+        absent = set(self.complements.values())
+        return len(set(single)) < len(single) or len(self.complements) > 1 or bool(absent and set(single) - absent)
+
+    @property
     def separated(self) -> tuple[str, ...]:
         """The model's stems that are needed, each once."""
         needed = (self.own.get(name) or self.complements.get(name) or name for name in self.names)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from unweave.audio.arguments import is_number
+from unweave.audio.channels import to_channels
 from unweave.audio.decode import AudioReader
 from unweave.audio.resample import Resampler
 from unweave.dsp.combining import combiner
@@ -19,7 +20,7 @@ from unweave.errors import OptionError
 from unweave.separation.checks import checked_path
 from unweave.separation.output import OutputOptions, StemSet
 from unweave.separation.progress import Meter, OnProgress
-from unweave.separation.remix import check_target
+from unweave.separation.remix import check_one_recording, check_target
 from unweave.separation.rules import MEAN, Rules
 from unweave.types import Stems, Waveform
 
@@ -43,6 +44,7 @@ def combine_files(
     """
     paths = [checked_path(source, "an audio file") for source in sources]
     target = checked_path(target, "a file to write")
+    check_one_recording(target, options)
     chosen = _checked_weights(weights, paths, Rules(rule))
     for path in paths:
         check_target(target, path)
@@ -50,19 +52,19 @@ def combine_files(
         readers = [stack.enter_context(AudioReader(path)) for path in paths]
         _check_alike(paths, readers)
         first = readers[0]
-        n_channels = first.n_channels
+        n_channels, n_written = first.n_channels, options.n_channels or first.n_channels
         rate = options.rate_for(first.sample_rate)
         files = stack.enter_context(
-            StemSet({STEM: target}, options, sample_rate=rate, n_channels=n_channels, tags=first.tags)
+            StemSet({STEM: target}, options, sample_rate=rate, n_channels=n_written, tags=first.tags)
         )
-        resampler = Resampler(first.sample_rate, rate, n_channels)
+        resampler = Resampler(first.sample_rate, rate, n_written)
         one = combiner(rule, chosen, n_channels, first.sample_rate)
         meter = Meter(on_progress, first.expected_seconds, 1)
         for estimates in _side_by_side(paths, readers, n_channels):
-            files.write(Stems({STEM: resampler.push(one.push(estimates))}, rate))
+            files.write(Stems({STEM: resampler.push(to_channels(one.push(estimates), n_written))}, rate))
             meter.advance(estimates[0].shape[1] / first.sample_rate)
-        files.write(Stems({STEM: resampler.push(one.flush())}, rate))
-        files.write(Stems({STEM: resampler.flush(n_channels)}, rate))
+        files.write(Stems({STEM: resampler.push(to_channels(one.flush(), n_written))}, rate))
+        files.write(Stems({STEM: resampler.flush(n_written)}, rate))
         files.commit()
 
 

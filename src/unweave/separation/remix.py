@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from unweave.audio.channels import to_mono, to_stereo
+from unweave.audio.channels import to_channels
 from unweave.audio.formats import FORMATS, BitDepth
 from unweave.audio.resample import Resampler
 from unweave.audio.tags import Tags
@@ -20,7 +21,7 @@ from unweave.types import Stems, Waveform
 
 SILENCE_DB = -60.0  # what a fader at its lowest means
 LOUDEST_DB = 24.0
-MIX_IS_ONE = "this format holds several stems, and a remix is a single recording; choose another, such as .wav or .m4a"
+ONE_RECORDING = "this format holds several stems, not a single recording; choose another, such as .wav or .m4a"
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,20 @@ def check_target(target: Path, source: Path) -> None:
         raise OptionError(f"{target} is the input itself; choose another name")
 
 
-def options_for(target: Path, bitrate: str, bit_depth: BitDepth) -> OutputOptions:
-    """Options for the format that the extension of ``target`` names. Raises `OptionError`."""
+def options_for(target: Path, bitrate: str, bit_depth: BitDepth, **more: Any) -> OutputOptions:
+    """Options for one recording, in the format that the extension of ``target`` names. Raises `OptionError`."""
     for name, known in FORMATS.items():
         if known.layout is not None and target.name.lower().endswith(f".{name}"):
-            raise OptionError(f"cannot write {target}: {MIX_IS_ONE}")
+            raise OptionError(f"cannot write {target}: {ONE_RECORDING}")
     if not target.suffix:
         raise OptionError(f"cannot tell in which format to write {target}: add an extension, such as .wav or .mp3")
-    return OutputOptions(target.suffix[1:], bitrate, bit_depth)
+    return OutputOptions(target.suffix[1:], bitrate, bit_depth, **more)
+
+
+def check_one_recording(target: Path, options: OutputOptions) -> None:
+    """Raise `OptionError` for a format that holds several stems."""
+    if options.format.layout is not None:
+        raise OptionError(f"cannot write {target}: {ONE_RECORDING}")
 
 
 def write_mix(
@@ -102,15 +109,12 @@ def write_mix(
     """Write the mix of ``parts``, consecutive parts of the stems, to ``target``, which appears whole or not at all."""
     rate, n_written = options.rate_for(sample_rate), options.n_channels or n_channels
     resampler = Resampler(sample_rate, rate, n_written)
-    if options.format.layout is not None:
-        raise OptionError(f"cannot write {target}: {MIX_IS_ONE}")
+    check_one_recording(target, options)
     # One mix is written as a set of one stem.
     with StemSet({"mix": target}, options, sample_rate=rate, n_channels=n_written, tags=tags) as files:
         for part in parts:
             if part.n_samples:
-                mixed = mix.apply(part)
-                mixed = to_mono(mixed) if n_written == 1 else to_stereo(mixed)
-                files.write(Stems({"mix": resampler.push(mixed)}, rate))
+                files.write(Stems({"mix": resampler.push(to_channels(mix.apply(part), n_written))}, rate))
         files.write(Stems({"mix": resampler.flush(n_written)}, rate))
         files.commit()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.resample import Resampler
@@ -91,5 +94,17 @@ class MixtureKeeper:
             else:
                 chosen[name] = mixture - waveforms[without]
         if mixture is not None and how.as_stem:
-            chosen[RESIDUAL_STEM] = mixture - sum(chosen.values())
+            chosen[RESIDUAL_STEM] = mixture - self._covered(waveforms, mixture)
         return Stems(chosen, stems.sample_rate, mixture if how.with_mixture else None)
+
+    def _covered(self, waveforms: Mapping[str, Waveform], mixture: Waveform) -> Waveform:
+        """What the chosen stems are together, each sound once, however many of them it is in."""
+        chosen = self._completion.chosen
+        absent = set(chosen.complements.values())
+        single = {chosen.own.get(name, name) for name in chosen.names if name not in chosen.complements}
+        if not absent:
+            covered: Waveform = np.sum([waveforms[stem] for stem in single], axis=0)
+            return covered
+        if len(absent) > 1 or absent <= single:
+            return mixture
+        return mixture - waveforms[absent.pop()]

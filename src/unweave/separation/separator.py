@@ -210,6 +210,10 @@ class Separator:
         source, output_folder = checked_path(source, "an audio file"), checked_path(output_folder, "an output folder")
         if not isinstance(options, OutputOptions):
             raise OptionError(f"expected OutputOptions, got {options!r}")
+        if options.format.layout is not None and (chosen := self._chosen(stems)).overlaps:
+            raise OptionError(
+                f"the stems of a {options.codec} file must not share any sound, as {', '.join(chosen.names)} do"
+            )
         paths = stem_paths(source, output_folder, self.stem_names(stems), options)
         with AudioReader(
             source, offset_seconds=offset_seconds, duration_seconds=duration_seconds, stream=track
