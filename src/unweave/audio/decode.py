@@ -302,14 +302,14 @@ class AudioReader:
         n_surplus = count_surplus_bytes(self._source.file()) if is_one and self._source.is_seekable else 0
         if n_surplus > MISSING_BYTES:
             log.warning(
-                "%s: its header states too small a size; %.1f MB at the end were not read", self.name, n_surplus / 1e6
+                "%s: its header gives too small a size; the last %.1f MB were not read", self.name, n_surplus / 1e6
             )
         elif n_surplus < -MISSING_BYTES:
             log.warning("%s: the last %.1f MB are missing; the file may be incomplete", self.name, -n_surplus / 1e6)
         if self._stated is None or self._stated - seconds <= max(MISSING_SECONDS, MISSING_SHARE * self._stated):
             return
         log.warning(
-            "%s: only %.1f of the %.1f s that its header states could be read; the file may be incomplete",
+            "%s: only %.1f of the %.1f s that its header promises could be read; the file may be incomplete",
             self.name,
             seconds,
             self._stated,

@@ -28,7 +28,7 @@ LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__versio
 
 HEADLESS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mpeg", "mpegts", "loas"})
 # Whose header states how long a track is, always or where it is PCM; FFmpeg may have estimated that of the others.
-STATES_LENGTH = frozenset({"flac", "tta", "wv", "ape", "asf", "ogg", "mov,mp4,m4a,3gp,3g2,mj2"})
+STATES_LENGTH = frozenset({"flac", "tta", "wv", "ape", "asf", "mov,mp4,m4a,3gp,3g2,mj2"})
 STATES_LENGTH_OF_PCM = frozenset({"wav", "w64", "aiff", "caf", "au"})
 STATES_LENGTH_OF_ALL = frozenset({"matroska,webm"})  # of all tracks together
 LOSSLESS_CODECS = frozenset({"alac", "flac", "mlp", "truehd", "tta", "wavpack"})  # which never pad their last packet
