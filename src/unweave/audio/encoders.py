@@ -67,7 +67,7 @@ class FFmpegEncoder:
             self._encode_silence()
 
     def _encode_silence(self) -> None:
-        """A frame of silence around WMA: its readers leave out two frames, and FFmpeg's encoder is late by one only."""
+        """A frame of silence: readers of WMA leave out two frames; the encoder is late by one and spoils the last."""
         context = self._streams[0].codec_context
         context.open(strict=False)
         self.encode(np.zeros((self._n_channels, context.frame_size), np.float32))
@@ -101,7 +101,7 @@ class FFmpegEncoder:
             self._cover = None
 
     def finish(self) -> None:
-        if self._format.container == "asf":  # the last frame is not played
+        if self._format.container == "asf":
             self._encode_silence()
         for stream in self._streams:
             self._container.mux(stream.encode(None))

@@ -181,7 +181,7 @@ class FFmpegDecoder:
                 for packet in self._container.demux(*tracks):
                     if packet.stream.index == self._stream.index:
                         self._n_bytes_behind = 0 if packet.size else self._n_bytes_behind
-                        yield packet
+                        yield cast("av.Packet[av.AudioStream]", packet)
                     else:
                         self._n_bytes_behind += packet.size
                 is_at_end = True
