@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.signals import noise
-from unweave.dsp.segments import Segmentation, SegmentCutter, SegmentJoiner
+from unweave.dsp.segments import SampleQueue, Segmentation, SegmentCutter, SegmentJoiner
 
 
 def cut(waveform, segmentation, sizes):
@@ -47,3 +47,14 @@ def test_overlaps_add_up():
     second = joiner.push(np.ones((1, 1, 6), np.float32))
     np.testing.assert_array_equal(first[0, 0], [1, 1])
     np.testing.assert_array_equal(second[0, 0], [2, 2, 1, 1])
+
+
+def test_a_queue_gives_samples_in_order_and_then_silence():
+    queue, samples = SampleQueue(), noise(10)
+    for block in (samples[:, :4], samples[:, 4:4], samples[:, 4:9], samples[:, 9:]):
+        queue.push(block)
+    np.testing.assert_array_equal(queue.take(2, 2), samples[:, :2])
+    np.testing.assert_array_equal(queue.take(5, 2), samples[:, 2:7])
+    np.testing.assert_array_equal(queue.take(0, 2), samples[:, :0])
+    np.testing.assert_array_equal(queue.take(5, 2), np.pad(samples[:, 7:], ((0, 0), (0, 2))))
+    np.testing.assert_array_equal(queue.take(3, 1), np.zeros((1, 3)))
