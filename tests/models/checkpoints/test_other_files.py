@@ -15,8 +15,9 @@ RANDOM = np.random.default_rng(0)
 ARRAYS = {
     **{
         f"a_{dtype}": (10 * RANDOM.standard_normal((3, 4))).astype(dtype)
-        for dtype in ("f2", "f4", "f8", "i1", "i4", "i8")
+        for dtype in ("f2", "f4", "f8", "i1", "i2", "i4", "i8")
     },
+    **{f"a_{dtype}": np.array([0, 3, np.iinfo(dtype).max], dtype) for dtype in ("u1", "u2", "u4", "u8")},
     "flags": np.array([True, False, True]),
     "scalar": np.array(3.5, np.float32),
     "empty": np.zeros((0, 4), np.float32),

@@ -196,6 +196,20 @@ def test_numpy_arrays_in_a_pickle(tmp_path, protocol):
         assert checkpoint.tensors[name].dtype == array.dtype.newbyteorder("=")
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_numpy_array_and_its_type_that_occur_twice(tmp_path, protocol):
+    """A pickle writes them once, and refers to them from then on."""
+    big_endian = np.dtype(">i4")
+    tied = np.arange(6, dtype=np.float32).reshape(2, 3)
+    value = {"a": tied, "b": tied, "c": np.arange(3, dtype=big_endian), "d": np.arange(4, dtype=big_endian)}
+    path = tmp_path / "a.pth"
+    path.write_bytes(pickle.dumps(value, protocol))
+    tensors = read_tensors(path).tensors
+    assert list(tensors) == ["a", "b", "c", "d"]
+    for name, array in value.items():
+        np.testing.assert_array_equal(tensors[name], array)
+
+
 def test_numpy_arrays_inside_a_zip_file(tmp_path):
     value = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
     np.testing.assert_array_equal(read_tensors(save(value, tmp_path / "a.ckpt")).tensors["a"], value["a"])
