@@ -273,3 +273,21 @@ def test_the_configuration_beside_it_is_found_and_wins(tmp_path):
     other = tmp_path / "other.json"
     other.write_text('{"note": "given"}')
     assert read_tensors(path, other).configuration == {"step": 3, "note": "given"}
+
+
+@pytest.mark.parametrize("file", ["männer.ckpt", "声.ckpt"])
+def test_a_file_that_was_saved_under_a_name_in_another_language(tmp_path, file):
+    """PyTorch names the folder inside after the file."""
+    value = {"a": random(3)}
+    same(read_tensors(save(value, tmp_path / file)).tensors, value)
+
+
+def test_keys_of_several_parts(tmp_path):
+    """Numbers below 2^63, and tuples of up to eight parts that are no tuples themselves."""
+    keys = [(1, "a"), tuple(range(8)), -(1 << 62), (1 << 63) - 1, None, 0.5, True]
+    path = save({"w": random(2), "x": dict.fromkeys(keys, 3)}, tmp_path / "a.ckpt")
+    settings = read_tensors(path).configuration
+    assert settings == {"x": {str(key) if isinstance(key, tuple) else key: 3 for key in keys}}
+    for key in (tuple(range(9)), (1, (2, 3)), 1 << 63, (1, 1 << 64)):
+        with pytest.raises(CheckpointError, match="as a key"):
+            read_tensors(save({"w": random(2), "x": {key: 3}}, tmp_path / "b.ckpt"))
