@@ -36,6 +36,7 @@ def test_extension():
     np.testing.assert_allclose(average[..., 8:], np.repeat(masks.mean(-1, keepdims=True), 4, -1), rtol=1e-6)
     edge = extend_masks(masks, 12, "edge")
     np.testing.assert_allclose(edge[..., 8:], np.repeat(masks[..., 6:].mean(-1, keepdims=True), 4, -1), rtol=1e-6)
+    assert zeros.dtype == average.dtype == edge.dtype == np.float32
     with pytest.raises(ValueError, match="'zeros', 'average' or 'edge'"):
         extend_masks(masks, 12, "mirror")
 

@@ -42,6 +42,16 @@ def test_is_the_definition(loudness):
     assert np.linalg.norm(filtered - expected) < 1e-4 * np.linalg.norm(expected)
 
 
+def test_channels_that_are_nearly_alike():
+    """Then the determinant is a small difference of large numbers, which float32 has not got the digits for."""
+    estimates, spectrum = (300 * array for array in example(2000))
+    spectrum[1] = spectrum[0] * 1.001 + 1e-3 * spectrum[1]
+    estimates[:, 1] = estimates[:, 0]
+    filtered = wiener_filter(estimates, spectrum, SpatialModel(measure(estimates, spectrum)), [0, 1, 2])
+    expected = definition(estimates, spectrum)
+    assert np.linalg.norm(filtered - expected) < 1e-3 * np.linalg.norm(expected)
+
+
 def test_statistics_of_stretches_add_up():
     estimates, spectrum = example()
     whole = measure(estimates, spectrum)

@@ -236,15 +236,18 @@ def test_orphans_of_killed_processes_are_removed_and_those_of_others_stay(toy, s
 @pytest.mark.parametrize("extension", ["json", "csv"])
 def test_the_report(tmp_path, extension):
     outcomes = [
-        Outcome(tmp_path / "a.wav", "done", {"vocals": tmp_path / "a" / "vocals.wav"}),
+        Outcome(tmp_path / "a.wav", "done", {name: tmp_path / "a" / f"{name}.wav" for name in ("vocals", "bass")}),
         Outcome(tmp_path / "b.wav", "failed", error=AudioReadError("there is no audio in it")),
     ]
     path = tmp_path / "reports" / f"run.{extension}"
     write_report(outcomes, path)
     rows = json.loads(path.read_text()) if extension == "json" else list(csv.DictReader(path.read_text().splitlines()))
-    assert [row["status"] for row in rows] == ["done", "failed"]
-    assert rows[1]["error"] == "there is no audio in it"
-    assert "vocals.wav" in str(rows[0]["stems"])
+    paths = {name: str(tmp_path / "a" / f"{name}.wav") for name in ("vocals", "bass")}
+    stems = [paths, {}] if extension == "json" else [" ".join(paths.values()), ""]
+    assert rows == [
+        {"file": str(tmp_path / "a.wav"), "status": "done", "error": "", "stems": stems[0]},
+        {"file": str(tmp_path / "b.wav"), "status": "failed", "error": "there is no audio in it", "stems": stems[1]},
+    ]
 
 
 @pytest.mark.parametrize("extension", ["json", "csv", "JSON", "Csv"])
