@@ -42,8 +42,22 @@ def test_a_folder_with_its_own_stems_in_it(toy, song, out):
 def test_stems_of_an_earlier_run_into_another_folder(toy, song):
     separated(toy, song.parent, song.parent / "first")
     assert names(song.parent, song.parent / "second") == ["song.wav"]
-    with pytest.raises(AudioReadError, match="other than stems that unweave wrote"):
-        find_tasks([song.parent / "first"], song.parent / "second", recursive=True)
+    first = song.parent / "first"
+    with pytest.raises(AudioReadError, match=r"first other than stems that unweave wrote; to separate those, name"):
+        find_tasks([first], song.parent / "second", recursive=True)
+
+
+def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):
+    (tmp_path / "above").mkdir()
+    song.parent.rename(tmp_path / "above" / "music")
+    with pytest.raises(AudioReadError) as caught:
+        find_tasks([tmp_path / "above"], tmp_path / "out")
+    folder = tmp_path / "above"
+    assert str(caught.value) == f"no audio files in the folder {folder} (its subfolders are searched with --recursive)"
+    (folder / "music" / "song.wav").unlink()
+    with pytest.raises(AudioReadError) as caught:
+        find_tasks([folder], tmp_path / "out", recursive=True)
+    assert str(caught.value) == f"no audio files in the folder {folder}"
 
 
 def test_stem_files_are_not_separated_again(toy, song):
