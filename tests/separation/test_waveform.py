@@ -122,7 +122,7 @@ def test_the_environment_consents_to_something_else(cache, monkeypatch, value):
     assert not (cache / "consents.json").exists()
 
 
-def test_what_is_kept_of_consents_is_damaged(cache, monkeypatch):
+def test_a_damaged_note_of_consents_is_none(cache, monkeypatch):
     monkeypatch.delenv(consent.VARIABLE, raising=False)
     cache.mkdir()
     for kept in ("[]", "{", '"htdemucs"'):
