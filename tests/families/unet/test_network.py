@@ -7,10 +7,10 @@ import pytest
 
 from tests.helpers.naive_unet import estimate
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables
-from unweave.models.unet_weights import read_unets
+from unweave.families.unet.weights import read_unets
 
 torch = pytest.importorskip("torch")
-unet = pytest.importorskip("unweave.models.unet")
+unet = pytest.importorskip("unweave.families.unet.network")
 
 
 @pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE], ids=["sigmoid", "elu", "softmax"])
