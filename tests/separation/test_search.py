@@ -60,6 +60,23 @@ def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):
     assert str(caught.value) == f"no audio files in the folder {folder}"
 
 
+def test_a_closed_folder_is_one_outcome_and_the_rest_are_found(song, tmp_path, monkeypatch):
+    (song.parent / "closed").mkdir()
+    listing = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listing(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    found = {task.source.name: task for task in find_tasks([song.parent], tmp_path / "out", recursive=True)}
+    assert sorted(found) == ["closed", "song.wav"]
+    assert found["song.wav"].error is None
+    assert found["closed"].folder == tmp_path / "out"
+    assert str(found["closed"].error).startswith(f"cannot open the folder {song.parent / 'closed'}: ")
+
+
 def test_stem_files_are_not_separated_again(toy, song):
     from unweave.separation.output import OutputOptions
 

@@ -10,7 +10,7 @@ from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, random_variables
 from unweave.families.unet.weights import read_unets
 
 torch = pytest.importorskip("torch")
-unet = pytest.importorskip("unweave.families.unet.network")
+from unweave.families.unet import network as unet  # noqa: E402 - it needs PyTorch
 
 
 @pytest.mark.parametrize("spec", [TOY, TOY_FOUR, TOY_FIVE], ids=["sigmoid", "elu", "softmax"])
