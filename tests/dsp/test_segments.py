@@ -42,6 +42,19 @@ def test_cut_and_joined_is_the_signal(n_samples, hop, overlap, lead, sizes):
         np.testing.assert_array_equal(whole[:, :n_samples], waveform)
 
 
+def test_a_segment_leaves_as_soon_as_it_is_whole():
+    cutter, samples = SegmentCutter(Segmentation(length=4, hop=3, lead=1), 2), noise(8)
+    assert list(cutter.push(samples[:, :2])) == []
+    (first,) = cutter.push(samples[:, 2:3])
+    np.testing.assert_array_equal(first, np.pad(samples[:, :3], [(0, 0), (1, 0)]))
+    (second,) = cutter.push(samples[:, 3:6])
+    np.testing.assert_array_equal(second, samples[:, 2:6])
+    assert list(cutter.push(samples[:, 6:])) == []
+    (last,) = cutter.flush()  # one sample is missing
+    np.testing.assert_array_equal(last, np.pad(samples[:, 5:], [(0, 0), (0, 1)]))
+    assert cutter.n_samples == 8
+
+
 def test_overlaps_add_up():
     joiner = SegmentJoiner(Segmentation(length=6, hop=4, lead=2))
     first = joiner.push(np.ones((1, 1, 6), np.float32))

@@ -93,8 +93,10 @@ def test_windows():
     np.testing.assert_allclose(synthesis_window(24, 8), hann(24) / 1.125, rtol=1e-6)
 
 
-@pytest.mark.parametrize("window", [hann(8), rectangle(8), synthesis_window(8, 2)])
-def test_windows_are_kept_and_cannot_be_changed(window):
+@pytest.mark.parametrize("make", [lambda: hann(8), lambda: rectangle(8), lambda: synthesis_window(8, 2)])
+def test_windows_are_kept_and_cannot_be_changed(make):
+    window = make()
+    assert make() is window
     assert window.dtype == np.float32
     with pytest.raises(ValueError, match="read-only"):
         window[0] = 1

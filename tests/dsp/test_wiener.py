@@ -49,7 +49,7 @@ def test_channels_that_are_nearly_alike():
     estimates[:, 1] = estimates[:, 0]
     filtered = wiener_filter(estimates, spectrum, SpatialModel(measure(estimates, spectrum)), [0, 1, 2])
     expected = definition(estimates, spectrum)
-    assert np.linalg.norm(filtered - expected) < 1e-3 * np.linalg.norm(expected)
+    assert np.linalg.norm(filtered - expected) < 1e-4 * np.linalg.norm(expected)
 
 
 def test_statistics_of_stretches_add_up():

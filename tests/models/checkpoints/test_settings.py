@@ -114,6 +114,8 @@ def test_settings_of_every_class_that_trainers_use(tmp_path, protocol):
         "frozen": frozenset([4]),
         "fractions": [Fraction(39, 5), Fraction(-1, 3), Fraction(7)],
         "numbers": [np.float32(1.5), np.int64(-3), np.float64(0.1), np.bool_(True)],
+        "nothing": b"",  # bytes are no setting: left out
+        "nothing either": bytearray(),
         "long": 1 << 70,
         "false": [False, None, -1, 1e-9, "män", ()],
     }
@@ -188,6 +190,15 @@ def test_objects_that_hold_settings(tmp_path, value, expected):
     table = dictionary(w=tensor((3, 4), (4, 1)), x=value)
     (tmp_path / "a.ckpt").write_bytes(zip_bytes(whole(table), {"0": bytes(48)}))
     assert read_tensors(tmp_path / "a.ckpt").configuration == {"x": expected}
+
+
+@pytest.mark.parametrize("module", ["pathlib", "pathlib._local"])
+@pytest.mark.parametrize("kind", ["Path", "PosixPath", "WindowsPath"])
+def test_paths_of_other_versions_and_systems(tmp_path, module, kind):
+    value = name(module, kind) + pickle.MARK + text("data") + text("musdb") + pickle.TUPLE + pickle.REDUCE
+    table = dictionary(w=tensor((3, 4), (4, 1)), x=value)
+    (tmp_path / "a.ckpt").write_bytes(zip_bytes(whole(table), {"0": bytes(48)}))
+    assert read_tensors(tmp_path / "a.ckpt").configuration == {"x": "data/musdb"}
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,13 @@ def test_a_numpy_array_and_its_type_that_occur_twice(tmp_path, protocol):
         np.testing.assert_array_equal(tensors[name], array)
 
 
+def test_a_tensor_with_attributes_of_its_own(tmp_path):
+    value = {"a": random(3), "b": torch.nn.Parameter(random(2))}
+    for tensor in value.values():
+        tensor.note = "kept by PyTorch"
+    same(read_tensors(save(value, tmp_path / "a.ckpt")).tensors, value)
+
+
 def test_numpy_arrays_inside_a_zip_file(tmp_path):
     value = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
     np.testing.assert_array_equal(read_tensors(save(value, tmp_path / "a.ckpt")).tensors["a"], value["a"])
