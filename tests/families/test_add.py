@@ -10,7 +10,7 @@ from unweave import Separator
 from unweave.errors import CheckpointError, ModelError
 from unweave.families.add import _configuration, add_model
 from unweave.models.added import added_names
-from unweave.models.catalog import specs
+from unweave.models.catalogue.official import specs
 from unweave.models.resolve import resolve
 
 
