@@ -77,6 +77,18 @@ def test_a_closed_folder_is_one_outcome_and_the_rest_are_found(song, tmp_path, m
     assert str(found["closed"].error).startswith(f"cannot open the folder {song.parent / 'closed'}: ")
 
 
+def test_a_file_that_cannot_be_looked_at_is_left_to_its_reader(song, tmp_path, monkeypatch):
+    looking = Path.is_file
+
+    def is_file(path):
+        if path == song:
+            raise OSError(5, "Input/output error")
+        return looking(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert [task.source for task in find_tasks([song.parent], tmp_path / "out")] == [song]
+
+
 def test_stem_files_are_not_separated_again(toy, song):
     from unweave.separation.output import OutputOptions
 
