@@ -36,6 +36,7 @@ def test_extension():
     np.testing.assert_allclose(average[..., 8:], np.repeat(masks.mean(-1, keepdims=True), 4, -1), rtol=1e-6)
     edge = extend_masks(masks, 12, "edge")
     np.testing.assert_allclose(edge[..., 8:], np.repeat(masks[..., 6:].mean(-1, keepdims=True), 4, -1), rtol=1e-6)
+    assert zeros.dtype == average.dtype == edge.dtype == np.float32
     with pytest.raises(ValueError, match="'zeros', 'average' or 'edge'"):
         extend_masks(masks, 12, "mirror")
 
@@ -47,3 +48,15 @@ def test_fades_of_neighbours_sum_to_one(n_frames, overlap):
     for start in range(0, 3 * n_frames, n_frames - overlap):
         total[start : start + n_frames] += weights
     np.testing.assert_allclose(total[n_frames : 2 * n_frames], 1, rtol=1e-6)
+
+
+def test_the_first_segment_does_not_fade_in():
+    np.testing.assert_allclose(fade_weights(6, 2, is_first=False), [0.25, 0.75, 1, 1, 0.75, 0.25])
+    np.testing.assert_allclose(fade_weights(6, 2, is_first=True), [1, 1, 1, 1, 0.75, 0.25])
+    np.testing.assert_array_equal(fade_weights(3, 0, is_first=False), [1, 1, 1])
+
+
+def test_a_sample_near_silence():
+    """ε, shared among the stems, keeps the masks of what is as small as ε apart from both extremes."""
+    estimates = np.array([[1e-5], [0]], np.float32)  # a power of ε, and none
+    np.testing.assert_allclose(ratio_masks(estimates).ravel(), [0.75, 0.25], rtol=1e-5)

@@ -4,7 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.signals import noise
-from unweave.dsp.stft import analyse, frame_count, hann, istft, stft, synthesis_window, synthesise
+from unweave.dsp.stft import (
+    add_frames,
+    analyse,
+    frame_count,
+    hann,
+    istft,
+    rectangle,
+    stft,
+    synthesis_window,
+    synthesise,
+)
 
 SHAPES = [(4096, 1024), (256, 64), (240, 80), (512, 64)]
 
@@ -72,3 +82,44 @@ def test_input_is_not_changed():
 def test_a_hop_that_cannot_be_inverted_is_an_error(n_fft, hop):
     with pytest.raises(ValueError, match="hop_length"):
         synthesis_window(n_fft, hop)
+
+
+def test_windows():
+    np.testing.assert_allclose(hann(4), [0, 0.5, 1, 0.5], atol=1e-7)
+    np.testing.assert_array_equal(rectangle(3), [1, 1, 1])
+    # Σ Hann² over frames a quarter apart is 3/2; a sixth apart, 9/4.
+    np.testing.assert_allclose(synthesis_window(16, 4), hann(16) / 1.5, rtol=1e-6)
+    np.testing.assert_allclose(synthesis_window(24, 4), hann(24) / 2.25, rtol=1e-6)
+    np.testing.assert_allclose(synthesis_window(24, 8), hann(24) / 1.125, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: hann(8), lambda: rectangle(8), lambda: synthesis_window(8, 2)])
+def test_windows_are_kept_and_cannot_be_changed(make):
+    window = make()
+    assert make() is window
+    assert window.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        window[0] = 1
+
+
+def test_only_the_lowest_bins_into_an_array_that_is_there():
+    samples = noise(2000)
+    whole = analyse(samples, 256, 64)
+    assert whole.shape == (2, 28, 129)
+    lowest = np.full((2, 28, 100), 7 + 7j, np.complex64)
+    assert analyse(samples, 256, 64, n_bins=100, out=lowest) is lowest
+    np.testing.assert_array_equal(lowest, whole[..., :100])
+    other = np.zeros((2, 27, 100), np.complex64)
+    made = analyse(samples, 256, 64, n_bins=100, out=other)  # of another length: one of its own
+    np.testing.assert_array_equal(made, lowest)
+    assert not other.any()
+
+
+def test_frames_are_added_to_what_is_there():
+    spectrum = stft(noise(300, level=1), 64, 16)
+    samples = np.ones((2, 64 + 16 * (spectrum.shape[1] + 4)), np.float32)
+    add_frames(samples, 5, spectrum, 64, 16)
+    alone = synthesise(spectrum, 64, 16)
+    assert alone.shape[1] == 48 + 16 * spectrum.shape[1]
+    np.testing.assert_array_equal(samples[:, :80], 1)
+    np.testing.assert_allclose(samples[:, 80:], 1 + alone, atol=1e-6)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from tests.helpers.signals import noise
 from unweave.dsp.stft import stft
@@ -32,8 +33,20 @@ def definition(estimates, spectrum):
     return filtered * scale
 
 
-def test_is_the_definition():
-    estimates, spectrum = example(2000)
+@pytest.mark.parametrize("loudness", [1, 100])  # below and above the peak from which the mixture is scaled down
+def test_is_the_definition(loudness):
+    estimates, spectrum = (loudness * array for array in example(2000))
+    assert (np.abs(spectrum).max() > 10) == (loudness == 100)
+    filtered = wiener_filter(estimates, spectrum, SpatialModel(measure(estimates, spectrum)), [0, 1, 2])
+    expected = definition(estimates, spectrum)
+    assert np.linalg.norm(filtered - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+def test_channels_that_are_nearly_alike():
+    """Then the determinant is a small difference of large numbers, which float32 has not got the digits for."""
+    estimates, spectrum = (300 * array for array in example(2000))
+    spectrum[1] = spectrum[0] * 1.001 + 1e-3 * spectrum[1]
+    estimates[:, 1] = estimates[:, 0]
     filtered = wiener_filter(estimates, spectrum, SpatialModel(measure(estimates, spectrum)), [0, 1, 2])
     expected = definition(estimates, spectrum)
     assert np.linalg.norm(filtered - expected) < 1e-4 * np.linalg.norm(expected)

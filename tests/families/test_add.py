@@ -8,8 +8,10 @@ import pytest
 from tests.helpers.toys import TOY, edit_json, write_toy
 from unweave import Separator
 from unweave.errors import CheckpointError, ModelError
-from unweave.families.add import add_model
+from unweave.families.add import _configuration, add_model
 from unweave.models.added import added_names
+from unweave.models.catalogue.official import specs
+from unweave.models.resolve import resolve
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def test_added_and_used(brought, kind):
     assert spec.stems == TOY.stems
     shutil.rmtree(brought)
     assert added_names() == ["mine"]
+    assert (resolve("mine").spec.name, resolve("mine").spec.weights) == ("mine", "mine")
     assert Separator("mine").stems == TOY.stems
 
 
@@ -66,6 +69,13 @@ def test_without_a_configuration(brought):
     (brought / "config.json").unlink()
     with pytest.raises(ModelError, match="--config"):
         add_model("mine", brought)
+
+
+@pytest.mark.parametrize("origin", ["4stems", "4stems.tar.gz", "4stems.v1.zip"])
+def test_an_archive_of_the_original_needs_no_configuration(tmp_path, origin):
+    assert _configuration(tmp_path, tmp_path / origin, None) == specs()["spleeter:4stems"]
+    with pytest.raises(ModelError, match="--config"):
+        _configuration(tmp_path, tmp_path / f"my-{origin}", None)
 
 
 def test_without_a_checkpoint(tmp_path, cache):

@@ -58,11 +58,22 @@ def test_written_and_read_again(spec):
         ({"separation_exponent": 0}, "separation_exponent"),
         ({"sample_rate": "44k"}, "sample_rate"),
         ({"model": {"params": {"conv_n_filters": [1, 2, 3]}}}, "conv_n_filters"),
+        ({"model": {"params": {"output_mask_logit": 1}}}, "model.params.output_mask_logit"),
+        ({"model": {"params": {"mask_logit": True}}}, "unknown key model.params.mask_logit"),
     ],
 )
 def test_bad_keys_are_named(change, named):
     with pytest.raises(ModelError, match=named):
         parse_spleeter_json({**ORIGINAL, **change}, "4stems")
+
+
+@pytest.mark.parametrize("key", ["use_elu", "output_mask_logit"])
+@pytest.mark.parametrize("flag", [False, True])
+def test_flags_of_the_original(key, flag):
+    spec, _ = parse_spleeter_json({**ORIGINAL, "model": {"type": "unet.unet", "params": {key: flag}}}, "mine")
+    activations = ("elu", "elu") if key == "use_elu" and flag else ("leaky_relu", "relu")
+    assert (spec.encoder_activation, spec.decoder_activation) == activations
+    assert (spec.name, spec.summary) == ("mine", "from a configuration of Spleeter's")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"text"'])

@@ -110,3 +110,9 @@ def test_bytes_that_are_no_whole_number_of_values(prefix):
     bundle._entries[name] = dataclasses.replace(bundle.entry(name), offset=0, size=3, crc=masked_crc32c(raw))
     with pytest.raises(CheckpointError, match="not a whole number"):
         bundle[name]
+
+
+def test_the_checksum_is_tensorflows():
+    """CRC32C of "123456789" is 0xE3069283 (RFC 3720); masked, it is rotated by 15 bits, and 0xA282EAD8 is added."""
+    assert masked_crc32c(b"123456789") == 0xC78AB0E5
+    assert masked_crc32c(b"") == 0xA282EAD8

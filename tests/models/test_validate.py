@@ -19,7 +19,7 @@ from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_js
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import parse_spleeter_json, read_spleeter_json
-from unweave.models.validate import MAX_STEMS, check_stems
+from unweave.models.validate import MAX_STEMS, check_stems, not_finite
 
 UNUSABLE = [
     "../../../evil", "..", ".", "/etc/passwd", "a/b", "a\\b", "..\\evil", "C:evil", "", " ", "vocals ", " vocals",
@@ -359,3 +359,17 @@ def test_stems_with_evil_names_write_nothing(tmp_path, cache):
 def test_consoles_of_windows_are_no_stems(stem):
     with pytest.raises(ModelError, match="Windows reserves it"):
         check_stems([stem], "stems")
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ({"a": math.nan, "b": [1.0]}, "a"),
+        ({"a": {"b": [1, [math.inf]]}, "c": {"d": {}}}, "a.b"),
+        ([1.0, {"x": -math.inf}, []], "x"),
+        (math.nan, ""),
+        ({"a": [1e308, 10**400, None, "nan", True], "b": {}}, None),
+    ],
+)
+def test_the_key_of_a_number_that_is_not_finite(value, key):
+    assert not_finite(value) == key

@@ -79,6 +79,22 @@ def test_an_unknown_stem_is_named(models):
         Separator("+".join(models[:2])).separate(noise(100), 44100, stems=["kazoo"])
 
 
+@pytest.mark.parametrize("n_shifts", [2, 3])
+def test_shifts_are_evenly_spaced_over_a_hop(models, n_shifts):
+    """A shifted run is a run over the mixture with as much silence in front."""
+    mixture = noise(30_000)
+    separator = Separator(models[0], quality="exact")
+    hop = separator.loaded[0].separator.segmentation.hop
+    averaged = Separator(models[0], quality="exact", shifts=n_shifts).separate(mixture, 44100)
+    for name, stem in averaged.items():
+        runs = []
+        for silence in (k * hop // n_shifts for k in range(n_shifts)):
+            late = np.pad(mixture, [(0, 0), (silence, 0)])
+            runs.append(separator.separate(late, 44100)[name][:, silence:])
+        np.testing.assert_allclose(stem, np.mean(runs, axis=0), atol=1e-6)
+        assert np.abs(runs[1] - runs[0]).max() > 1e-3
+
+
 def test_shifts_average_other_surroundings(models):
     mixture = noise(30_000)
     plain = Separator(models[0], quality="exact").separate(mixture, 44100)

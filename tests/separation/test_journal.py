@@ -16,7 +16,18 @@ from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import find_format
 from unweave.errors import AudioReadError, AudioWriteError
 from unweave.separation.batch import BatchOptions, find_tasks, separate_files
-from unweave.separation.journal import FILE, Journal, parse_lines, settings_of
+from unweave.separation.journal import (
+    FILE,
+    Entry,
+    Journal,
+    append_entry,
+    is_done,
+    is_same_time,
+    latest_by_stem,
+    parse_lines,
+    read_journal,
+    settings_of,
+)
 from unweave.separation.outcome import Outcome
 from unweave.separation.output import OutputOptions
 from unweave.separation.report import append_line, check_lines, check_report, write_report
@@ -190,6 +201,60 @@ def test_lines_of_other_versions_and_damaged_ones_count_as_none(tmp_path):
     assert list(parse_lines(entry.line().encode())) == [entry]
 
 
+def test_every_entry_is_a_line_of_its_own(tmp_path):
+    path = tmp_path / "new" / FILE
+    entries = [Entry({"file": name, "bytes": 1, "changed_ns": 2}, "x", {name: (3, 4)}) for name in "abc"]
+    append_entry(path, entries[0])
+    append_entry(path, entries[1])
+    assert path.read_bytes() == (entries[0].line() + entries[1].line()).encode()
+    assert list(read_journal(path.parent)) == entries[:2]
+    path.write_bytes(path.read_bytes()[:-1])  # cut off just before its end
+    append_entry(path, entries[2])
+    assert path.read_bytes() == "".join(entry.line() for entry in entries).encode()
+    (path.parent / "other").mkdir()
+    (path.parent / "other" / FILE).write_bytes(b"")
+    append_entry(path.parent / "other" / FILE, entries[0])
+    assert (path.parent / "other" / FILE).read_bytes() == entries[0].line().encode()
+
+
+def test_the_latest_entry_of_each_stem_decides():
+    first = Entry({"file": "a"}, "x", {"v": (1, 1), "d": (2, 2)})
+    second = Entry({"file": "a"}, "y", {"v": (3, 3)})
+    latest = latest_by_stem([first, second])
+    assert latest == {"v": second, "d": first}
+    assert is_done(latest, {"file": "a"}, "y", {"v": (3, 3)})
+    assert is_done(latest, {"file": "a"}, "x", {"d": (2, 2)})
+    assert is_done(latest, {"file": "a"}, "x", {})
+    for settings, stems in (
+        ("y", {"v": (3, 3), "d": (2, 2)}),
+        ("x", {"v": (3, 3)}),
+        ("y", {"v": (4, 3)}),
+        ("y", {"v": (3, 4)}),
+        ("y", {"v": None}),
+        ("y", {"v": (3, 3), "b": (1, 1)}),
+    ):
+        assert not is_done(latest, {"file": "a"}, settings, stems)
+    assert not is_done(latest, {"file": "b"}, "y", {"v": (3, 3)})
+
+
+@pytest.mark.parametrize(
+    ("now", "written", "expected"),
+    [
+        (123_456_789, 123_456_789, True),
+        (123_456_789, 123_456_788, False),
+        (123_456_700, 123_456_789, True),  # NTFS: steps of 100 ns
+        (123_456_700, 123_456_801, False),
+        (120_000_000, 129_999_999, True),  # exFAT: of 10 ms
+        (120_000_000, 130_000_001, False),
+        (4_000_000_000, 5_999_999_999, True),  # FAT: of 2 s
+        (4_000_000_000, 2_000_000_000, True),
+        (4_000_000_000, 6_000_000_001, False),
+    ],
+)
+def test_times_on_coarse_clocks(now, written, expected):
+    assert is_same_time(written, now) is expected
+
+
 def test_another_model_of_the_same_name_is_another_model(tmp_path, toy_json, cache):
     from unweave import Separator
     from unweave.separation.model_state import model_state
@@ -197,7 +262,7 @@ def test_another_model_of_the_same_name_is_another_model(tmp_path, toy_json, cac
     Separator(str(toy_json))
     before = model_state(str(toy_json))
     assert model_state(str(toy_json)) == before
-    assert model_state("spleeter:2stems") == ((1.0, "spleeter:2stems"),)
+    assert model_state("spleeter:2stems") == model_state("2stems") == ((1.0, "spleeter:2stems"),)
     assert model_state(f"spleeter:2stems*2+{toy_json}")[1:] == before
     (data,) = toy_json.parent.rglob("*.data*")
     os.utime(data, ns=(1, 1))
@@ -236,15 +301,18 @@ def test_orphans_of_killed_processes_are_removed_and_those_of_others_stay(toy, s
 @pytest.mark.parametrize("extension", ["json", "csv"])
 def test_the_report(tmp_path, extension):
     outcomes = [
-        Outcome(tmp_path / "a.wav", "done", {"vocals": tmp_path / "a" / "vocals.wav"}),
+        Outcome(tmp_path / "a.wav", "done", {name: tmp_path / "a" / f"{name}.wav" for name in ("vocals", "bass")}),
         Outcome(tmp_path / "b.wav", "failed", error=AudioReadError("there is no audio in it")),
     ]
     path = tmp_path / "reports" / f"run.{extension}"
     write_report(outcomes, path)
     rows = json.loads(path.read_text()) if extension == "json" else list(csv.DictReader(path.read_text().splitlines()))
-    assert [row["status"] for row in rows] == ["done", "failed"]
-    assert rows[1]["error"] == "there is no audio in it"
-    assert "vocals.wav" in str(rows[0]["stems"])
+    paths = {name: str(tmp_path / "a" / f"{name}.wav") for name in ("vocals", "bass")}
+    stems = [paths, {}] if extension == "json" else [" ".join(paths.values()), ""]
+    assert rows == [
+        {"file": str(tmp_path / "a.wav"), "status": "done", "error": "", "stems": stems[0]},
+        {"file": str(tmp_path / "b.wav"), "status": "failed", "error": "there is no audio in it", "stems": stems[1]},
+    ]
 
 
 @pytest.mark.parametrize("extension", ["json", "csv", "JSON", "Csv"])

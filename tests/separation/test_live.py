@@ -34,6 +34,21 @@ def test_the_stems_are_the_mixture_late(toy, step, latency):
     assert not np.abs(total[:, : max(0, delay - 256)]).max(initial=0) > 1e-6
 
 
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_latency_of_whole_frames_is_used_to_the_full(toy, step):
+    """The toy's window has 256 samples, its hop 64: what lies above them is look-ahead, up to its 64 frames."""
+    for n_ahead in range(40):
+        samples = 256 + (step - 1 + n_ahead) * 64
+        stream = toy.live(latency_seconds=samples / 44100, step_frames=step)
+        assert stream.latency_samples == samples
+        assert stream.delay_samples == samples - step * 64
+        assert stream.step_seconds == pytest.approx(step * 64 / 44100)
+        assert toy.live(latency_seconds=(samples + 63) / 44100, step_frames=step).latency_samples == samples
+    assert toy.live(latency_seconds=9.0, step_frames=step).latency_samples == 256 + 63 * 64
+    with pytest.raises(OptionError, match=r"at least 0\.00"):
+        toy.live(latency_seconds=(256 + (step - 1) * 64 - 1) / 44100, step_frames=step)
+
+
 def test_blocks_do_not_matter(toy):
     mixture = noise(10_000)
     first = pushed(toy.live(latency_seconds=0.02), mixture, 100)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.audio.test_files import read, write
 from tests.helpers.signals import noise
+from unweave import Separator
 from unweave.errors import AudioWriteError, OptionError
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.types import Stems
@@ -125,7 +126,7 @@ def set_of(tmp_path, n_samples=1000, **options):
 
 
 @pytest.mark.parametrize("clip", ["clamp", "rescale"])
-@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("links", ["of links too", "of files only", "none"])  # what the system can give second names
 @pytest.mark.parametrize("old", ["both", "first", "second", "none"])
 def test_a_rename_that_fails_leaves_everything_as_it_was(tmp_path, monkeypatch, clip, links, old):
     paths, files = set_of(tmp_path, clip=clip)
@@ -146,7 +147,9 @@ def test_a_rename_that_fails_leaves_everything_as_it_was(tmp_path, monkeypatch, 
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", failing)
-        if not links:
+        if links == "of files only":
+            patch.setattr(os, "supports_follow_symlinks", set())
+        if links == "none":
             patch.setattr(os, "link", no_links)
             patch.setattr(os, "supports_follow_symlinks", {no_links})
         with pytest.raises(AudioWriteError, match="read-only"), files:
@@ -251,6 +254,17 @@ def test_a_mixture_of_another_length(tmp_path):
         pytest.raises(OptionError, match="shape"),
     ):
         files.write(Stems({"vocals": noise(100)}, 44100), noise(99))
+
+
+def test_a_stem_file_holds_the_song_as_it_is(toy_json, tmp_path):
+    """Also where the stems do not add up to it: these are of 11 kHz."""
+    samples = noise(30_000)
+    song = write(tmp_path / "song.wav", samples)
+    separator = Separator(str(toy_json), quality="exact")
+    paths = separator.separate_file(song, tmp_path / "out", OutputOptions("stem.mp4", "lossless"))
+    (path,) = set(paths.values())
+    assert np.abs(sum(separator.separate(song).values()) - samples).max() > 0.05
+    np.testing.assert_allclose(read(path, stream=0), samples, atol=1e-4)
 
 
 @pytest.mark.parametrize(("codec", "advice"), [("wav", True), ("mp3", True), ("stem.mp4", False), ("vdjstems", False)])

@@ -19,6 +19,7 @@ def test_samples_come_after_the_delay():
     playout = Playout(2, 30)
     playout.push(ramp(1, 101))
     taken = playout.take(50)
+    assert (taken.shape, taken.dtype) == ((2, 50), np.float32)
     np.testing.assert_array_equal(taken[0], [0] * 30 + list(range(1, 21)))
     np.testing.assert_array_equal(playout.take(80), ramp(21, 101))
     assert playout.n_dropouts == 0

@@ -42,8 +42,51 @@ def test_a_folder_with_its_own_stems_in_it(toy, song, out):
 def test_stems_of_an_earlier_run_into_another_folder(toy, song):
     separated(toy, song.parent, song.parent / "first")
     assert names(song.parent, song.parent / "second") == ["song.wav"]
-    with pytest.raises(AudioReadError, match="other than stems that unweave wrote"):
-        find_tasks([song.parent / "first"], song.parent / "second", recursive=True)
+    first = song.parent / "first"
+    with pytest.raises(AudioReadError, match=r"first other than stems that unweave wrote; to separate those, name"):
+        find_tasks([first], song.parent / "second", recursive=True)
+
+
+def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):
+    (tmp_path / "above").mkdir()
+    song.parent.rename(tmp_path / "above" / "music")
+    with pytest.raises(AudioReadError) as caught:
+        find_tasks([tmp_path / "above"], tmp_path / "out")
+    folder = tmp_path / "above"
+    assert str(caught.value) == f"no audio files in the folder {folder} (its subfolders are searched with --recursive)"
+    (folder / "music" / "song.wav").unlink()
+    with pytest.raises(AudioReadError) as caught:
+        find_tasks([folder], tmp_path / "out", recursive=True)
+    assert str(caught.value) == f"no audio files in the folder {folder}"
+
+
+def test_a_closed_folder_is_one_outcome_and_the_rest_are_found(song, tmp_path, monkeypatch):
+    (song.parent / "closed").mkdir()
+    listing = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listing(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    found = {task.source.name: task for task in find_tasks([song.parent], tmp_path / "out", recursive=True)}
+    assert sorted(found) == ["closed", "song.wav"]
+    assert found["song.wav"].error is None
+    assert found["closed"].folder == tmp_path / "out"
+    assert str(found["closed"].error).startswith(f"cannot open the folder {song.parent / 'closed'}: ")
+
+
+def test_a_file_that_cannot_be_looked_at_is_left_to_its_reader(song, tmp_path, monkeypatch):
+    looking = Path.is_file
+
+    def is_file(path):
+        if path == song:
+            raise OSError(5, "Input/output error")
+        return looking(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert [task.source for task in find_tasks([song.parent], tmp_path / "out")] == [song]
 
 
 def test_stem_files_are_not_separated_again(toy, song):

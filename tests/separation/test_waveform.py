@@ -1,6 +1,8 @@
 """The waveform family, with a network that does what it is told."""
 
 import dataclasses
+import json
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -107,8 +109,29 @@ def test_consent_is_asked_once(cache, monkeypatch):
     with pytest.raises(ConsentError):
         consent.require_consent(find_spec("htdemucs"), accepted=False)
     consent.require_consent(find_spec("htdemucs"), accepted=True)
-    assert "htdemucs" in (cache / "consents.json").read_text()
+    (when,) = json.loads((cache / "consents.json").read_text()).values()
+    assert datetime.now(timezone.utc) - datetime.fromisoformat(when) < timedelta(minutes=10)
     consent.require_consent(find_spec("htdemucs"), accepted=False)
+
+
+@pytest.mark.parametrize("value", ["", "other", "htdemucs2", "htdemucs other", "All"])
+def test_the_environment_consents_to_something_else(cache, monkeypatch, value):
+    monkeypatch.setenv(consent.VARIABLE, value)
+    with pytest.raises(ConsentError):
+        consent.require_consent(find_spec("htdemucs"), accepted=False)
+    assert not (cache / "consents.json").exists()
+
+
+def test_a_damaged_note_of_consents_is_none(cache, monkeypatch):
+    monkeypatch.delenv(consent.VARIABLE, raising=False)
+    cache.mkdir()
+    for kept in ("[]", "{", '"htdemucs"'):
+        (cache / "consents.json").write_text(kept)
+        with pytest.raises(ConsentError):
+            consent.require_consent(find_spec("htdemucs"), accepted=False)
+    (cache / "consents.json").write_text('{"other": "2026-01-01T00:00:00+00:00"}')
+    consent.require_consent(find_spec("htdemucs"), accepted=True)
+    assert list(json.loads((cache / "consents.json").read_text())) == ["other", "htdemucs"]
 
 
 @pytest.mark.parametrize("value", ["htdemucs", "other, htdemucs", "all"])

@@ -60,6 +60,22 @@ def test_the_pool_is_made_anew_in_a_child(monkeypatch):
         workers.submit(print)
 
 
+def test_what_has_not_begun_when_the_pool_closes_is_never_done():
+    workers, may_go_on, begun = Workers(1, "test"), threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        may_go_on.wait(30)
+        return "done"
+
+    first, second = workers.submit(work), workers.submit(print)
+    assert begun.wait(30)
+    workers.close()  # without waiting
+    may_go_on.set()
+    assert first.result(30) == "done"
+    assert second.cancelled()
+
+
 def test_a_closed_separator_says_so(toy_json):
     mixture, before = tones(3000), set(threading.enumerate())
     with Separator(str(toy_json)) as separator:

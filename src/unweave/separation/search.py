@@ -36,11 +36,11 @@ def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool 
 
 
 class _Ours:
-    """The files that journals say unweave has written, and how many of them were passed over."""
+    """The files that journals say unweave has written, and whether any of them were passed over."""
 
     def __init__(self, output_folder: Path) -> None:
         self._paths: set[str] = set()
-        self.n_passed_over = 0
+        self.has_passed_over = False
         self.add(output_folder)
 
     def add(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class _Ours:
         """Whether ``path`` is one of them."""
         if not self._paths or os.path.join(os.path.realpath(path.parent), path.name) not in self._paths:
             return False
-        self.n_passed_over += 1
+        self.has_passed_over = True
         return True
 
 
@@ -100,6 +100,6 @@ def _is_folder(path: Path) -> bool:
 
 def _nothing_found(folder: Path, ours: _Ours, recursive: bool) -> AudioReadError:
     hint = "" if recursive else " (its subfolders are searched with --recursive)"
-    if ours.n_passed_over:
+    if ours.has_passed_over:
         hint = " other than stems that unweave wrote; to separate those, name the files"
     return AudioReadError(f"no audio files in the folder {folder}{hint}")

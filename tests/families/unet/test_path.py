@@ -1,10 +1,13 @@
 """The network made of U-Nets in a checkpoint, made once and kept."""
 
+import dataclasses
+
 import pytest
 
 from tests.helpers.bundles import write_bundle
 from tests.helpers.toys import TOY, random_variables
 from unweave.errors import CheckpointError, ModelError
+from unweave.families.kept import _folder_name
 from unweave.families.unet.path import network_path
 
 
@@ -19,6 +22,21 @@ def test_is_converted_once(folder):
     written = path.stat().st_mtime_ns
     assert network_path(TOY, folder) == path
     assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("weights", "folder_name"),
+    [
+        ("2stems", "2stems"),
+        ("..a/b c\0", "a-b-c-"),
+        ("ü.x_1-", "-.x_1-"),
+        ("", "model"),
+        ("..", "model"),
+        ("x" * 99, "x" * 64),
+    ],
+)
+def test_a_name_of_weights_as_a_part_of_a_folders(weights, folder_name):
+    assert _folder_name(dataclasses.replace(TOY, weights=weights)) == folder_name
 
 
 def test_other_weights_are_another_file(folder):

@@ -2,6 +2,7 @@
 
 import struct
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,13 +11,15 @@ import safetensors.numpy
 
 from unweave.errors import CheckpointError
 from unweave.models.checkpoints import read_configuration, read_tensors, write_safetensors
+from unweave.models.checkpoints.read import is_checkpoint_name
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {
     **{
         f"a_{dtype}": (10 * RANDOM.standard_normal((3, 4))).astype(dtype)
-        for dtype in ("f2", "f4", "f8", "i1", "i4", "i8")
+        for dtype in ("f2", "f4", "f8", "i1", "i2", "i4", "i8")
     },
+    **{f"a_{dtype}": np.array([0, 3, np.iinfo(dtype).max], dtype) for dtype in ("u1", "u2", "u4", "u8")},
     "flags": np.array([True, False, True]),
     "scalar": np.array(3.5, np.float32),
     "empty": np.zeros((0, 4), np.float32),
@@ -49,12 +52,22 @@ def test_the_metadata_of_demucs_safetensors(tmp_path):
         "klass": "HTDemucs",
         "kwargs": '{"sources": ["drums"], "segment": {"_type": "Fraction", "numerator": 39, "denominator": 5}}',
         "broken": "{not JSON",
+        "list": '[1, {"numerator": 3}]',
+        "no_fraction": '{"numerator": 39, "denominator": 5}',
+        "zero": '{"_type": "Fraction", "numerator": 39, "denominator": 0}',
+        "text": '{"_type": "Fraction", "numerator": "39", "denominator": 5}',
+        "number": "3",
     }
     safetensors.numpy.save_file(ARRAYS, tmp_path / "a.safetensors", metadata)
     assert read_tensors(tmp_path / "a.safetensors").configuration == {
         "klass": "HTDemucs",
         "kwargs": {"sources": ["drums"], "segment": Fraction(39, 5)},
         "broken": "{not JSON",
+        "list": [1, {"numerator": 3}],
+        "no_fraction": {"numerator": 39, "denominator": 5},
+        "zero": {"_type": "Fraction", "numerator": 39, "denominator": 0},
+        "text": {"_type": "Fraction", "numerator": "39", "denominator": 5},
+        "number": "3",
     }
 
 
@@ -108,6 +121,27 @@ def test_onnx_weights_in_a_file_beside_it(tmp_path):
     model = onnx_model([onnx.numpy_helper.from_array(array, name) for name, array in ARRAYS.items()])
     onnx.save(model, tmp_path / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0)
     same(read_tensors(tmp_path / "a.onnx").tensors)
+
+
+@pytest.mark.parametrize("places", [{}, {"offset": "4"}, {"length": "12"}, {"offset": "4", "length": "12"}])
+def test_where_onnx_weights_lie_in_the_file_beside_it(tmp_path, places):
+    """Without an offset at its beginning, without a length as many bytes as the shape needs."""
+    values = np.arange(4, dtype=np.float32)
+    (tmp_path / "w.data").write_bytes(values.tobytes())
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[3], data_location=1)
+    for key, value in {"location": "w.data", **places}.items():
+        tensor.external_data.add(key=key, value=value)
+    (tmp_path / "a.onnx").write_bytes(onnx_model([tensor]).SerializeToString())
+    expected = values[1:] if "offset" in places else values[:3]
+    np.testing.assert_array_equal(read_tensors(tmp_path / "a.onnx").tensors["w"], expected)
+
+
+def test_an_empty_onnx_array_in_an_empty_file(tmp_path):
+    (tmp_path / "w.data").write_bytes(b"")
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[0, 3], data_location=1)
+    tensor.external_data.add(key="location", value="w.data")
+    (tmp_path / "a.onnx").write_bytes(onnx_model([tensor]).SerializeToString())
+    assert read_tensors(tmp_path / "a.onnx").tensors["w"].shape == (0, 3)
 
 
 def test_bfloat16_in_onnx(tmp_path):
@@ -214,3 +248,13 @@ def test_configurations_that_are_no_text(tmp_path):
         read_configuration(tmp_path / "a.yaml")
     with pytest.raises(CheckpointError, match="there is no configuration"):
         read_configuration(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize("file", ["a.ckpt", "a.CHPT", "a.th", "a.pth", "a.pt", "a.safetensors", "a.onnx"])
+def test_names_of_checkpoints(file):
+    assert is_checkpoint_name(Path(file))
+
+
+@pytest.mark.parametrize("file", ["a", "ckpt", "a.wav", "a.ckpt.yaml", "a.zip"])
+def test_names_of_other_files(file):
+    assert not is_checkpoint_name(Path(file))

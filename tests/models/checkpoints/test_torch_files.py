@@ -196,6 +196,27 @@ def test_numpy_arrays_in_a_pickle(tmp_path, protocol):
         assert checkpoint.tensors[name].dtype == array.dtype.newbyteorder("=")
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_numpy_array_and_its_type_that_occur_twice(tmp_path, protocol):
+    """A pickle writes them once, and refers to them from then on."""
+    big_endian = np.dtype(">i4")
+    tied = np.arange(6, dtype=np.float32).reshape(2, 3)
+    value = {"a": tied, "b": tied, "c": np.arange(3, dtype=big_endian), "d": np.arange(4, dtype=big_endian)}
+    path = tmp_path / "a.pth"
+    path.write_bytes(pickle.dumps(value, protocol))
+    tensors = read_tensors(path).tensors
+    assert list(tensors) == ["a", "b", "c", "d"]
+    for name, array in value.items():
+        np.testing.assert_array_equal(tensors[name], array)
+
+
+def test_a_tensor_with_attributes_of_its_own(tmp_path):
+    value = {"a": random(3), "b": torch.nn.Parameter(random(2))}
+    for tensor in value.values():
+        tensor.note = "kept by PyTorch"
+    same(read_tensors(save(value, tmp_path / "a.ckpt")).tensors, value)
+
+
 def test_numpy_arrays_inside_a_zip_file(tmp_path):
     value = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
     np.testing.assert_array_equal(read_tensors(save(value, tmp_path / "a.ckpt")).tensors["a"], value["a"])
@@ -259,3 +280,21 @@ def test_the_configuration_beside_it_is_found_and_wins(tmp_path):
     other = tmp_path / "other.json"
     other.write_text('{"note": "given"}')
     assert read_tensors(path, other).configuration == {"step": 3, "note": "given"}
+
+
+@pytest.mark.parametrize("file", ["männer.ckpt", "声.ckpt"])
+def test_a_file_that_was_saved_under_a_name_in_another_language(tmp_path, file):
+    """PyTorch names the folder inside after the file."""
+    value = {"a": random(3)}
+    same(read_tensors(save(value, tmp_path / file)).tensors, value)
+
+
+def test_keys_of_several_parts(tmp_path):
+    """Numbers below 2^63, and tuples of up to eight parts that are no tuples themselves."""
+    keys = [(1, "a"), tuple(range(8)), -(1 << 62), (1 << 63) - 1, None, 0.5, True]
+    path = save({"w": random(2), "x": dict.fromkeys(keys, 3)}, tmp_path / "a.ckpt")
+    settings = read_tensors(path).configuration
+    assert settings == {"x": {str(key) if isinstance(key, tuple) else key: 3 for key in keys}}
+    for key in (tuple(range(9)), (1, (2, 3)), 1 << 63, (1, 1 << 64)):
+        with pytest.raises(CheckpointError, match="as a key"):
+            read_tensors(save({"w": random(2), "x": {key: 3}}, tmp_path / "b.ckpt"))

@@ -25,9 +25,8 @@ LABELS = {
     "demucs.tasnet.ConvTasNet", "demucs.tasnet_v2.ConvTasNet",
     "torch.Tensor", "torch.nn.parameter.Parameter", "numpy.ndarray", "typing.Any", "typing.Union",
     *(f"torch.{name}" for name in (
-        "float", "float16", "float32", "float64", "bfloat16", "half", "double", "int8", "int16", "int32", "int64",
-        "uint8", "uint16", "uint32", "uint64", "long", "int", "short", "bool", "complex64", "complex128",
-        "strided", "contiguous_format", "channels_last", "preserve_format",
+        "float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64",
+        "uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128",
     )),
     *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in (
         "int", "float", "str", "bool", "tuple", "list", "dict", "object", "complex", "long", "unicode",
@@ -44,7 +43,12 @@ RECORD_FAMILIES = ("omegaconf.", "ml_collections.", "pytorch_lightning.", "light
 
 
 class ArrayInTheMaking:
-    """An array between NumPy's two steps: first named, then given its shape and bytes."""
+    """An array between NumPy's two steps: first named, then given its shape and bytes.
+
+    A pickle that holds the array several times refers to this, also when ``array`` has long been made.
+    """
+
+    array: np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None = None
 
 
 class TypeInTheMaking:
@@ -74,9 +78,11 @@ class Builders:
     def build(self, target: object, state: object) -> object:
         """``target`` given its ``state``; raises `CheckpointError` for what has none."""
         if isinstance(target, ArrayInTheMaking):
-            return _array(state)
+            target.array = _array(state)
+            return target.array
         if isinstance(target, TypeInTheMaking):
-            return _ordered(target, state)
+            _set_byte_order(target, state)
+            return target
         if isinstance(target, Record):
             target.state = state
             return target
@@ -202,7 +208,7 @@ def _array_begun(_: Builders, arguments: tuple[object, ...]) -> object:
     return ArrayInTheMaking()
 
 
-def _array(state: object) -> object:
+def _array(state: object) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     if not isinstance(state, tuple) or len(state) != 5:
         raise CheckpointError("a NumPy array is damaged")
     _, shape, kind, is_fortran, raw = state
@@ -242,10 +248,10 @@ def _dtype(_: Builders, arguments: tuple[object, ...]) -> object:
     return TypeInTheMaking(np.dtype(arguments[0]))
 
 
-def _ordered(target: TypeInTheMaking, state: object) -> TypeInTheMaking:
+def _set_byte_order(target: TypeInTheMaking, state: object) -> None:
     if not isinstance(state, tuple) or len(state) < 5 or state[1] not in ("<", ">", "|", "=") or any(state[2:5]):
         raise CheckpointError("a NumPy array has a type that is not supported")
-    return TypeInTheMaking(target.dtype.newbyteorder(state[1]))
+    target.dtype = target.dtype.newbyteorder(state[1])
 
 
 CALLS: dict[str, Callable[[Builders, tuple[object, ...]], object]] = {

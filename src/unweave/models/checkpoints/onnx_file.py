@@ -78,7 +78,7 @@ def _external(initialiser: Any, path: Path, n_bytes: int) -> memoryview:
     """The bytes of an array that lies in a file beside the model's."""
     entries = {entry.key: entry.value for entry in initialiser.external_data}
     location = entries.get("location", "")
-    if not location or location in (".", "..") or any(c in location for c in "/\\:\0"):
+    if not location or any(c in location for c in "/\\:\0"):
         raise CheckpointError(f"{shown(initialiser.name)} lies in {shown(location)}, which is not a file beside it")
     file = path.parent / location
     if file.is_symlink() or not file.is_file():

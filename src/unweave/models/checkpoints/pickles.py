@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import IO, Any, cast
 
 from unweave.errors import CheckpointError
-from unweave.models.checkpoints.builders import Builders, is_known
+from unweave.models.checkpoints.builders import ArrayInTheMaking, Builders, is_known
 from unweave.models.checkpoints.tensors import shown
 from unweave.models.checkpoints.values import Name, Record
 
@@ -239,7 +239,8 @@ class _Machine:
     def _op_binget(self, index: int) -> None:
         if index not in self._memo:
             raise CheckpointError(f"the pickle inside is damaged: it refers to the unknown value {index}")
-        self._push(self._memo[index])
+        value = self._memo[index]
+        self._push(value.array if isinstance(value, ArrayInTheMaking) and value.array is not None else value)
 
     def _op_long_binget(self, index: int) -> None:
         self._op_binget(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class _Plain:
         if record.elements:
             return self.convert(record.elements, depth + 1)
         if record.name.startswith("pathlib."):
-            return "/".join(str(part) for part in record.args if isinstance(part, str))
+            return str(PurePosixPath(*(part for part in record.args if isinstance(part, str))))
         if isinstance(state, dict):
             return self.convert(state, depth + 1)
         return self.convert(record.args[0], depth + 1) if len(record.args) == 1 else {"class": shown(record.name)}
