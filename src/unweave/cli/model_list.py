@@ -42,7 +42,7 @@ def print_table(models: Sequence[ListedModel], stem: str) -> None:
     table.add_column("stems", min_width=LONGEST_STEM)
     table.add_column("MB", no_wrap=True, justify="right")
     table.add_column("licence", overflow="fold", min_width=len("research"))
-    table.add_column("SDR in dB")
+    table.add_column("SDR in dB", min_width=len("vocals 10.98 [1]"))
     test_sets: list[str] = []
     for model in models:
         is_tried = model.entry is not None and model.entry.is_verified
