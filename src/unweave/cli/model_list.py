@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_STEM = len("accompaniment")
+WIDE = 100  # columns from which on no licence need be folded
 
 
 class ListFormat(str, Enum):
@@ -36,12 +37,14 @@ def print_table(models: Sequence[ListedModel], stem: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    console = Console()
+    is_wide = console.width >= WIDE
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("model", no_wrap=True)
     table.add_column("here", no_wrap=True)
     table.add_column("stems", min_width=LONGEST_STEM)
     table.add_column("MB", no_wrap=True, justify="right")
-    table.add_column("licence", overflow="fold", min_width=len("research"))
+    table.add_column("licence", overflow="fold", max_width=None if is_wide else len("research"))
     table.add_column("SDR in dB", min_width=len("vocals 10.98 [1]"))
     test_sets: list[str] = []
     for model in models:
@@ -55,7 +58,6 @@ def print_table(models: Sequence[ListedModel], stem: str) -> None:
             _score(model, stem, test_sets),
         )
         table.add_row(*map(Text, row))  # nothing in a name is markup
-    console = Console()
     console.print(table)
     for number, test_set in enumerate(test_sets, 1):
         console.print(Text(f"[{number}] {test_set}"))
