@@ -77,6 +77,19 @@ def test_each_network_gives_its_stem(folder, cache):
     assert error_db(sum(stems.values()), mixture) < -100
 
 
+def test_all_networks_take_another_overlap(folder, cache):
+    describe(folder)
+    foreign.add_checkpoint("ft", folder)
+    foreign.add_checkpoint("alone", folder / f"{SIGNATURES[0]}-00000000.th")
+    mixture = tones(3000)
+    usual, more, alone = (
+        Separator(name, overlap=overlap).separate(mixture, 44100)["drums"]
+        for name, overlap in (("ft", None), ("ft", 0.5), ("alone", 0.5))
+    )
+    np.testing.assert_array_equal(more, alone)
+    assert error_db(more, usual) > -100
+
+
 def test_without_its_yaml_the_published_bag_is_known_by_its_names(folder, cache):
     foreign.add_checkpoint("known", folder)
     describe(folder)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.memory import large_zeros
-from unweave.engines.base import SegmentSeparator
 from unweave.errors import OptionError
+from unweave.families.demucs.recipe import HybridSeparator
 from unweave.types import Waveform
 
 
@@ -20,7 +20,7 @@ class BagSeparator:
     """
 
     def __init__(
-        self, members: Sequence[SegmentSeparator], shares: Sequence[Sequence[float]], n_parallel: int = 1
+        self, members: Sequence[HybridSeparator], shares: Sequence[Sequence[float]], n_parallel: int = 1
     ) -> None:
         self.n_parallel = n_parallel
         segmentations = {member.segmentation for member in members}
@@ -29,8 +29,13 @@ class BagSeparator:
         self.segmentation = segmentations.pop()
         self._members = list(zip(members, shares, strict=True))
 
+    def with_overlap(self, overlap: float) -> BagSeparator:
+        """The same with another share of a segment that the next one shares: above 0 and at most a half."""
+        members = [member.with_overlap(overlap) for member, _ in self._members]
+        return BagSeparator(members, [shares for _, shares in self._members], self.n_parallel)
+
     def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
-        """As `SegmentSeparator.separate`."""
+        """As `unweave.engines.base.SegmentSeparator.separate`."""
         separated = large_zeros((len(stems), *segment.shape))
         for member, shares in self._members:
             rows = [row for row, stem in enumerate(stems) if shares[stem]]
