@@ -10,6 +10,7 @@ import pytest
 
 from unweave.errors import DownloadError
 from unweave.models import fetch
+from unweave.models.spec import Source, Weights, WeightsFile
 
 CONTENT = np.random.default_rng(1).bytes(400_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -140,6 +141,17 @@ def test_a_download_without_end_is_given_up(serve, tmp_path):
     with pytest.raises(DownloadError, match="more than 1000000 bytes"):
         fetched(url, tmp_path, max_bytes=1_000_000)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_may_be_twice_as_large_as_its_weights_and_a_little_more(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "MAX_OTHER_BYTES", 1_000_000)
+    url, _ = serve(lambda request, start: (200, {}, (bytes(1 << 16) for _ in range(100))))
+    weights = Weights("mine", (WeightsFile("a", SHA256, 300_000), WeightsFile("b", SHA256, 100_000)), ())
+    target = tmp_path / "target"
+    target.mkdir()
+    with pytest.raises(DownloadError, match="more than 1800000 bytes"):
+        fetch.fetch_from(Source("archive", url), weights, tmp_path, target, lambda done, total, label: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 def test_a_part_of_another_file_of_the_same_name_is_left_alone(serve, tmp_path):
