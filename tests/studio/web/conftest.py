@@ -24,13 +24,6 @@ def music():
 
 
 @pytest.fixture(scope="session")
-def native_stems(music):
-    """What ``unweave separate`` makes of `music`, by model and quality."""
-    known = {}
-
-    def separated(model, quality):
-        if (model, quality) not in known:
-            known[model, quality] = dict(Separator(model, quality=quality).separate(music, 44100))
-        return known[model, quality]
-
-    return separated
+def native_stems():
+    """What ``unweave separate`` makes of a waveform, with a model and a quality."""
+    return lambda model, quality, waveform: dict(Separator(model, quality=quality).separate(waveform, 44100))

@@ -1,0 +1,122 @@
+"""The exported site in a real Chromium, from a plain web server that is gone once the page is there."""
+
+import functools
+import http.server
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+
+from tests.audio.test_files import read, write
+from tests.helpers.signals import error_db
+from tests.studio import conftest
+
+# The browser, and how long a test waits for it.
+from tests.studio.test_page import PATIENCE, browser, pytestmark, until  # noqa: F401
+from unweave.studio.web.export import NETWORK
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Python's own web server, with the types of files that all systems know."""
+
+    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript",
+                      ".mjs": "text/javascript", ".wasm": "application/wasm"}  # fmt: skip
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(site):
+    """A server of the site's folder: its address, and `shutdown`."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    server.address = f"http://127.0.0.1:{server.server_port}/"
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def page(browser, server):  # noqa: F811
+    """The page, which must raise no error and ask nobody else."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.context_of_all = context
+    problems, foreign = [], []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    context.on("request", lambda request: foreign.append(request.url)
+               if not request.url.startswith((server.address, "blob:", "data:")) else None)  # fmt: skip
+    page.goto(server.address)
+    until(page, "Boolean(window.unweave)")
+    yield page
+    assert problems == []
+    assert foreign == []
+    context.close()
+
+
+def test_a_song_is_separated_without_a_network(page, server, music, native_stems, tmp_path):
+    """Loaded once, then cut off: the page comes again, on several threads, and gives the stems of the command."""
+    song = music[:, : 4 * 44100]
+    until(page, "navigator.serviceWorker.controller !== null")
+    server.shutdown()
+    server.server_close()
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    assert page.evaluate("crossOriginIsolated")
+    options = page.evaluate("[...document.getElementById('model').options].map(({ text }) => text)")
+    assert options == ["Four stems: voice, drums, bass, other", "Five stems: the same plus piano"]
+    page.select_option("#quality", "fast")
+    page.set_input_files("#file", str(write(tmp_path / "a song.wav", song)))
+    page.wait_for_selector("#strips .strip")
+    page.wait_for_selector("#job", state="hidden")
+    assert page.evaluate("window.unweave.player.job.stems") == ["vocals", "drums", "bass", "other"]
+
+    with page.expect_download() as download:
+        page.click("#export-all")
+    assert download.value.suggested_filename == "a song (stems).zip"
+    download.value.save_as(tmp_path / "stems.zip")
+    zipfile.ZipFile(tmp_path / "stems.zip").extractall(tmp_path)
+    for stem, expected in native_stems("unweave:4stems", "fast", song).items():
+        assert error_db(read(tmp_path / "a song" / f"{stem}.wav"), expected) < -60, stem
+
+    page.click("[data-stem=vocals] [data-what=mute]")
+    page.click("#play")
+    until(page, "window.unweave.player.level('drums') > 1e-3")
+    assert page.evaluate("window.unweave.player.level('vocals')") < 1e-4
+    with page.expect_download() as download:
+        page.click("#export-mix")
+    assert download.value.suggested_filename == "a song (drums + bass + other).wav"
+    download.value.save_as(tmp_path / "mix.wav")
+    vocals = read(tmp_path / "a song" / "vocals.wav")
+    assert error_db(read(tmp_path / "mix.wav") + vocals, song) < -60
+
+    page.click("#view-spectra")
+    until(page, "document.querySelectorAll('#layers .layer').length === 4")
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    assert page.inner_text("#song") == "a song.wav"  # kept in the browser, until it is deleted
+    page.click("#history li button:last-child")
+    until(page, "document.querySelectorAll('#history li').length === 0")
+
+
+def test_what_is_no_audio_is_said_and_can_be_tried_again(page, tmp_path):
+    wrong = tmp_path / "wrong.wav"
+    wrong.write_bytes(b"PK\3\4 no song")
+    page.set_input_files("#file", str(wrong))
+    until(page, "document.getElementById('progress-text').textContent.startsWith('This file contains no audio')")
+    assert page.is_visible("#retry")
+
+
+def test_everything_has_a_name_for_screen_readers(page):
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, input, select, a, progress, output")]
+        .filter((element) => element.offsetParent !== null || element.type === "file")
+        .filter((element) => !(element.ariaLabel || element.labels?.length || element.textContent.trim()))
+        .map((element) => element.outerHTML)""")
+    assert nameless == []
+    assert page.evaluate("Boolean(document.querySelector('link[rel=manifest]'))")
