@@ -16,7 +16,7 @@ const samples = new Float32Array(new Uint8Array(readFileSync(mixturePath)).buffe
 const nSamples = samples.length / 2;
 const read = async (start, count) => [0, nSamples].map((at) => samples.slice(at + start, at + start + count));
 const wasm = readFileSync(`${site}/vendor/ort-wasm-simd-threaded.wasm`);
-const estimate = await openNetwork(new Uint8Array(readFileSync(`${site}/open5.onnx`)), model, { wasm });
+const estimate = await openNetwork(new Uint8Array(readFileSync(`${site}/network.onnx`)), model, { wasm });
 
 const all = new Float32Array(2 * nSamples * model.stems.length);
 for await (const part of separate({ read, nSamples, estimate, model, nShared: model.overlap_frames[quality], FFT })) {

@@ -11,20 +11,27 @@ from pathlib import Path
 
 from unweave import __version__
 from unweave.errors import OptionError, UnweaveError
-from unweave.models.catalog import OPEN_WEIGHTS
-from unweave.models.hub import ensure_weights
-from unweave.studio.web.models import models_card
+from unweave.studio.web.models import model_card_path, models_card, network_path
 
 STUDIO_PAGE = Path(__file__).parents[1] / "page"
 WEB_PAGE = Path(__file__).parent / "page"
 LIBRARIES = WEB_PAGE / "vendor"
-NETWORK = "open5.onnx"
+NETWORK = "network.onnx"
 FILES = "files.js"  # the last to be written, and how a site of ours is known
 
-# In the page's head: nothing may be loaded from, or sent to, any other place.
-HEAD = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
-style-src 'self'; img-src 'self' blob:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
-form-action 'none'">
+# Nothing may be loaded from, or sent to, any other place.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self' 'wasm-unsafe-eval'",
+    "style-src": "'self'",
+    "img-src": "'self' blob:",
+    "connect-src": "'self'",
+    "worker-src": "'self'",
+    "manifest-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+}
+HEAD = f"""<meta http-equiv="Content-Security-Policy" content="{"; ".join(map(" ".join, POLICY.items()))}">
 <meta name="description" content="Takes a song apart in your browser: nothing is installed, nothing is uploaded.">
 <link rel="manifest" href="manifest.webmanifest">
 """
@@ -65,7 +72,7 @@ def _write_site(folder: Path) -> int:
     index = (STUDIO_PAGE / "index.html").read_text(encoding="utf-8")
     index = _inserted(_inserted(index, HEAD, "<title>"), FOOT, "</main>")
     (folder / "index.html").write_text(index.replace("unweave studio", "unweave"), encoding="utf-8")
-    shutil.copyfile(ensure_weights(OPEN_WEIGHTS.name, offline=True) / NETWORK, folder / NETWORK)
+    shutil.copyfile(network_path(), folder / NETWORK)
     (folder / "models.json").write_text(json.dumps(models_card(), indent=1), encoding="utf-8")
     (folder / "licences.txt").write_text(_licences(folder), encoding="utf-8")
     return _list_files(folder)
@@ -86,7 +93,7 @@ def _licences(folder: Path) -> str:
     texts = [
         f"unweave {__version__}: MIT. Its network ({NETWORK}): CC BY-SA 4.0, with credits in its model card below.",
         (LIBRARIES / "licences.txt").read_text(encoding="utf-8"),
-        ensure_weights(OPEN_WEIGHTS.name, offline=True).joinpath("README.md").read_text(encoding="utf-8"),
+        model_card_path().read_text(encoding="utf-8"),
     ]
     for name in ("LICENSE", "ThirdPartyNotices.txt"):
         path = Path(runtime.origin).with_name(name)

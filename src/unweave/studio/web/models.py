@@ -1,16 +1,20 @@
-"""What the page in the browser knows about the models that it runs: from the catalogue, so that nothing is said twice."""
+"""What the page in the browser knows about its models: taken from the catalogue, so that nothing is said twice."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from unweave.families.masking import graph_path
 from unweave.families.quality import PRESETS, Quality
-from unweave.models.catalog import find_spec
+from unweave.models.catalog import OPEN_STEMS, find_spec
 from unweave.models.folding import groups_of
+from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
 from unweave.studio.purposes import PURPOSES
 
-MODELS = ("unweave:4stems", "unweave:5stems")  # the same weights, which are inside the package
+NETWORK_OF = "unweave:5stems"
+MODELS = ("unweave:4stems", NETWORK_OF)  # one network, whose weights are inside the package
 FIELDS = ("name", "stems", "licence", "sample_rate", "n_fft", "hop_length", "n_bins", "n_frames")
 
 
@@ -21,6 +25,23 @@ def models_card() -> dict[str, Any]:
         "models": [_card(name, qualities) for name in MODELS],
         "qualities": list(qualities),
     }
+
+
+def network_path() -> Path:
+    """The network of all `MODELS`, as `unweave separate` runs it with five stems."""
+    spec = find_spec(NETWORK_OF)
+    assert isinstance(spec, MaskModelSpec)
+    assert spec.stems == OPEN_STEMS
+    return graph_path(spec, _weights())
+
+
+def model_card_path() -> Path:
+    """Where the network's data and credits are told."""
+    return _weights().with_name("README.md")
+
+
+def _weights() -> Path:
+    return resolve(NETWORK_OF).locate(True, lambda done, total, label: None)
 
 
 def _card(name: str, qualities: dict[str, Quality]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ function read(start, count) {
 }
 
 async function load(model) {
-  const response = await fetch("open5.onnx");
-  if (!response.ok) throw new Error(`open5.onnx: ${response.status}`);
+  const response = await fetch("network.onnx");
+  if (!response.ok) throw new Error(`network.onnx: ${response.status}`);
   return openNetwork(new Uint8Array(await response.arrayBuffer()), model);
 }
 
