@@ -3,6 +3,7 @@
 import * as database from "./database.js";
 import { isHeard, readMix, safeName, wav, zip } from "./mix.js";
 import { enqueue, tell, watch } from "./queue.js";
+import { refused } from "./refused.js";
 import { drawSpectrogram } from "./spectrogram.js";
 
 export { mixAddress, zipAddress } from "./addresses.js";
@@ -12,8 +13,6 @@ export const FORMATS = ["wav"];
 
 const card = fetch("models.json").then((response) => response.json());
 const pictures = new Map();
-
-const refused = (code, values = {}) => Object.assign(new Error(code), { code, values });
 
 export async function models() {
   const measured = {};

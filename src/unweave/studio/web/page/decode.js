@@ -1,15 +1,17 @@
 // Songs as samples, by the browser's own decoder.
 
-// Gives { nSamples, read(start, count) → [left, right] } at `rate`. Throws an error with the code `no_audio`.
+import { refused } from "./refused.js";
+
+// Gives { nSamples, read(start, count) → [left, right] } at `rate`. Throws `refused`.
 export async function decode(file, rate) {
   const bytes = await file.arrayBuffer();
-  if (!bytes.byteLength) throw Object.assign(new Error("empty"), { code: "empty" });
+  if (!bytes.byteLength) throw refused("empty");
   let song;
   try {
     song = await new OfflineAudioContext(2, 1, rate).decodeAudioData(bytes);
     if (song.numberOfChannels > 2) song = await downmix(song);
   } catch (error) {
-    throw Object.assign(error, { code: "no_audio", values: { reason: error.message.replace(/\.$/, "") } });
+    throw refused("no_audio", { reason: error.message.replace(/\.$/, "") });
   }
   const sides = [0, Math.min(1, song.numberOfChannels - 1)].map((channel) => song.getChannelData(channel));
   return { nSamples: song.length, read: (start, count) => sides.map((side) => side.slice(start, start + count)) };

@@ -2,6 +2,7 @@
 
 import * as database from "./database.js";
 import { decode } from "./decode.js";
+import { refused } from "./refused.js";
 
 const UNFINISHED = ["queued", "running"];
 const channel = new BroadcastChannel("unweave"); // changed jobs, to all tabs
@@ -46,20 +47,19 @@ export function enqueue(id, models) {
 }
 
 async function fail(id, error) {
-  const isFull = error.name === "QuotaExceededError";
-  const changes = {
-    state: "failed", error: error.message, n_samples: 0, seconds_left: null,
-    error_code: isFull ? "disk_full" : error.code ?? "failed", error_values: error.values ?? { reason: error.message },
-  };
+  const isRefused = typeof error.code === "string"; // errors of the browser itself have numbers
+  const code = error.name === "QuotaExceededError" ? "disk_full" : isRefused ? error.code : "failed";
+  const values = isRefused ? error.values : { reason: error.message };
+  const changes = { state: "failed", error: error.message, error_code: code, error_values: values, n_samples: 0, seconds_left: null };
   const job = await database.change(id, changes, ["running"]);
   await database.forgetPieces(id);
   if (job) tell(job);
 }
 
 async function run(job, model) {
-  if (!model) throw Object.assign(new Error(job.model), { code: "bad_model", values: { reason: job.model } });
+  if (!model) throw refused("bad_model", { reason: job.model });
   const song = await decode(await database.source(job.id), model.sample_rate);
-  if (!song.nSamples) throw Object.assign(new Error("empty"), { code: "empty" });
+  if (!song.nSamples) throw refused("empty");
   const { stems, sample_rate } = model;
   const seconds = song.nSamples / sample_rate;
   const begun = await database.change(job.id, { stems, sample_rate, seconds }, ["running"]);
