@@ -11,6 +11,7 @@ import pytest
 from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db
 from tests.studio.test_page import PATIENCE, browser, nameless, pytestmark, until  # noqa: F401
+from unweave.separation.remix import Mix
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
@@ -84,6 +85,8 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
         assert error_db(read(tmp_path / "a song" / f"{stem}.wav"), (expected * 32768).round() / 32768) < -60, stem
 
     page.click("[data-stem=vocals] [data-what=mute]")
+    page.fill("[data-stem=drums] input[data-what=gain]", "-6")
+    page.fill("[data-stem=bass] input[data-what=pan]", "0.5")
     page.click("#play")
     until(page, "window.unweave.player.level('drums') > 1e-3")
     assert page.evaluate("window.unweave.player.level('vocals')") < 1e-4
@@ -91,8 +94,9 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
         page.click("#export-mix")
     assert download.value.suggested_filename == "a song (drums + bass + other).wav"
     download.value.save_as(tmp_path / "mix.wav")
-    vocals = read(tmp_path / "a song" / "vocals.wav")
-    assert error_db(read(tmp_path / "mix.wav") + vocals, song) < -60
+    stems = {stem: read(tmp_path / "a song" / f"{stem}.wav") for stem in ("vocals", "drums", "bass", "other")}
+    expected = Mix({"drums": -6}, mute=("vocals",), pans={"bass": 0.5}).apply(stems)
+    assert error_db(read(tmp_path / "mix.wav"), expected) < -60
 
     assert nameless(page) == []
     page.click("#view-spectra")
@@ -111,3 +115,18 @@ def test_what_is_no_audio_is_said_and_can_be_tried_again(page, tmp_path):
     until(page, "document.getElementById('progress-text').textContent.startsWith('This file contains no audio')")
     assert page.is_visible("#retry")
     assert nameless(page) == []
+
+
+def test_songs_can_be_cancelled_and_those_that_were_interrupted_are_taken_up_again(page, music, tmp_path):
+    page.set_input_files("#file", str(write(tmp_path / "a song.wav", music)))
+    page.wait_for_selector("#strips .strip")
+    assert page.evaluate("window.unweave.player.job.state") == "running"
+    page.reload()
+    page.wait_for_selector("#strips .strip")
+    assert page.inner_text("#song") == "a song.wav"
+    assert page.evaluate("window.unweave.player.job.state") == "running"
+    page.click("#cancel")
+    until(page, "document.getElementById('progress-text').textContent.startsWith('Cancelled')")
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    assert page.evaluate("window.unweave.player.job.state") == "cancelled"
