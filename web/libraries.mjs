@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const MODULES = fileURLToPath(new URL("node_modules/", import.meta.url));
 const TARGET = fileURLToPath(new URL("../src/unweave/studio/web/page/vendor/", import.meta.url));
-const STAGED = TARGET.replace(/\/$/, ".part/");
+const STAGED = fileURLToPath(new URL("build/", import.meta.url));
 const RUNTIME = ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"];
 const PACKAGES = { "onnxruntime-web": RUNTIME, "fft.js": ["fft.js"], fflate: ["zip.js"] };
 

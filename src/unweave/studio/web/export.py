@@ -57,9 +57,11 @@ def export_site(folder: Path) -> int:
     try:
         staged.chmod(0o755)
         size = _write_site(staged)
+        older = staged.with_suffix(".older")
         if folder.is_dir():
-            shutil.rmtree(folder)
+            folder.rename(older)
         staged.rename(folder)
+        shutil.rmtree(older, ignore_errors=True)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise

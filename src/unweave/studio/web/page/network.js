@@ -2,7 +2,7 @@
 
 import * as ort from "./vendor/ort.wasm.bundle.min.mjs";
 
-const MOST_THREADS = 4; // more gain little with convolutions as small as ours
+const MOST_THREADS = 4; // the rest of the processors are left to the sound and to other programs
 
 // Loads the network from its bytes. Gives estimate(magnitudes) for `model`: see separate.js.
 export async function openNetwork(bytes, model, { wasm } = {}) {
