@@ -1,4 +1,4 @@
-.PHONY: setup format check test bench
+.PHONY: setup format check test bench web web-libraries
 
 setup:
 	python3 -m venv .venv
@@ -19,3 +19,12 @@ test:
 
 bench:
 	.venv/bin/python -m benchmarks.stages
+
+# The libraries of the web edition, at the versions of web/package-lock.json; `unweave web` and the wheel take them along.
+web-libraries:
+	npm ci --prefix web --no-audit --no-fund
+	npm run build --prefix web --silent
+
+# The web edition as a folder of files, in build/web.
+web: web-libraries
+	.venv/bin/unweave web --export build/web

@@ -16,6 +16,7 @@ from unweave.cli.remix import remix
 from unweave.cli.separate import separate
 from unweave.cli.studio import studio
 from unweave.cli.train import train
+from unweave.cli.web import web
 
 app = typer.Typer(
     name="unweave",
@@ -31,6 +32,7 @@ app.command()(live)
 app.command()(remix)
 app.command()(ensemble)
 app.command()(studio)
+app.command()(web)
 app.add_typer(models.app, name="models")
 
 

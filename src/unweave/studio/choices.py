@@ -9,16 +9,8 @@ from pydantic import BaseModel
 
 from unweave.families.quality import PRESETS
 from unweave.models.listing import ListedModel, list_models
+from unweave.studio.purposes import PURPOSES
 from unweave.studio.store import JobStore
-
-# What most people want, and the models that give it, the better first; one that must be fetched waits for its turn
-# where another needs no download (figures: docs/quality.md).
-PURPOSES = {
-    "voice": ("spleeter:2stems",),
-    "four": ("unweave:4stems-cascade", "unweave:4stems"),
-    "five": ("unweave:5stems-cascade", "unweave:5stems"),
-    "best": ("htdemucs",),
-}
 
 
 class ModelCard(BaseModel):

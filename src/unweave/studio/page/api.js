@@ -1,4 +1,10 @@
 // The server's API, as its openapi.json describes it. Errors carry the code and values of a refusal; see words.js.
+// The web edition has a module of the same name and exports in its place (studio/web/page/api.js).
+
+export { mixAddress, zipAddress } from "./addresses.js";
+
+export const FORMATS = ["wav", "flac", "mp3", "m4a", "ogg", "opus"];
+export const save = null; // the links alone are enough: the server sends files
 
 async function answer(response) {
   if (response.ok) return response.status === 204 ? null : response.json();
@@ -46,16 +52,3 @@ export function watch(id, onJob) {
   events.addEventListener("deleted", () => events.close());
   return () => events.close();
 }
-
-export function mixAddress(id, mix, format) {
-  const query = new URLSearchParams({ format });
-  for (const [stem, strip] of Object.entries(mix)) {
-    if (strip.gain) query.append("gain", `${stem}:${strip.gain}`);
-    if (strip.pan) query.append("pan", `${stem}:${strip.pan}`);
-    if (strip.mute) query.append("mute", stem);
-    if (strip.solo) query.append("solo", stem);
-  }
-  return `/api/jobs/${id}/mix?${query}`;
-}
-
-export const zipAddress = (id, format) => `/api/jobs/${id}/stems.zip?${new URLSearchParams({ format })}`;

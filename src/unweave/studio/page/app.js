@@ -92,6 +92,14 @@ function showLinks() {
   strips.links(open, format);
 }
 
+// Where no server answers at a link's address, the browser makes the file.
+function saveLink(event) {
+  const link = event.target.closest("a[download]");
+  if (!link) return;
+  event.preventDefault();
+  if (link.getAttribute("aria-disabled") !== "true") api.save(link.href).catch(complain);
+}
+
 async function list() {
   const jobs = await api.jobs().catch(() => []);
   $("empty").hidden = jobs.length > 0;
@@ -245,7 +253,9 @@ async function begin() {
   };
   $("seek").oninput = () => player.seek(Number($("seek").value) * length());
   $("rate").onchange = () => player.setRate(Number($("rate").value));
+  $("format").replaceChildren(...api.FORMATS.map((name) => make("option", { value: name, textContent: name })));
   $("format").onchange = showLinks;
+  if (api.save) document.addEventListener("click", saveLink);
   $("view-waves").onclick = () => view(false);
   $("view-spectra").onclick = () => view(true);
   strips.onSeek = (share) => player.seek(share * length());

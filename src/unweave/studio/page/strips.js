@@ -141,10 +141,12 @@ export class Strips {
     }));
   }
 
-  pictures(job) {
+  async pictures(job) {
+    const addresses = await Promise.all(job.stems.map((stem) => picture(job.id, stem)));
+    if (this.player.job?.id !== job.id) return;
     this.layerOf = {};
     this.layers.replaceChildren(...job.stems.map((stem, index) => {
-      const image = `url("${picture(job.id, stem)}")`;
+      const image = `url("${addresses[index]}")`;
       const layer = make("div", { className: "layer", style: { "--colour": colourOf(stem, index), "mask-image": image, "-webkit-mask-image": image } });
       this.layerOf[stem] = layer;
       return layer;

@@ -25,7 +25,7 @@ export const WORDS = {
     download: "{size} will be downloaded before the first song.", measured: "On this machine, {times} times faster than playing the song.",
     measured_slow: "On this machine, {times} times as long as the song.",
     consent: "I will only use it privately or for research.", unusable: "cannot be used: {reason}", to_download: "download: {size}",
-    megabytes: "{number} MB",
+    megabytes: "{number} MB", licences: "Licences",
   },
   fr: {
     language: "Langue", theme: "Clair / sombre", drop_title: "Séparer les pistes d’un morceau",
@@ -51,7 +51,7 @@ export const WORDS = {
     download: "{size} seront téléchargés avant le premier morceau.", measured: "Sur cet ordinateur, {times} fois plus rapide que la lecture du morceau.",
     measured_slow: "Sur cet ordinateur, {times} fois la durée du morceau.",
     consent: "Je l’utiliserai uniquement à titre personnel ou pour la recherche.", unusable: "inutilisable : {reason}", to_download: "téléchargement : {size}",
-    megabytes: "{number} Mo",
+    megabytes: "{number} Mo", licences: "Licences",
   },
 };
 

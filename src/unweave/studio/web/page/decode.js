@@ -1,0 +1,27 @@
+// Songs as samples, by the browser's own decoder.
+
+import { refused } from "./refused.js";
+
+// Gives { nSamples, read(start, count) → [left, right] } at `rate`. Throws `refused`.
+export async function decode(file, rate) {
+  const bytes = await file.arrayBuffer();
+  if (!bytes.byteLength) throw refused("empty");
+  let song;
+  try {
+    song = await new OfflineAudioContext(2, 1, rate).decodeAudioData(bytes);
+    if (song.numberOfChannels > 2) song = await downmix(song);
+  } catch (error) {
+    throw refused("no_audio", { reason: error.message.replace(/\.$/, "") });
+  }
+  const sides = [0, Math.min(1, song.numberOfChannels - 1)].map((channel) => song.getChannelData(channel));
+  return { nSamples: song.length, read: (start, count) => sides.map((side) => side.slice(start, start + count)) };
+}
+
+// Surround becomes stereo as the browser plays it.
+function downmix(song) {
+  const context = new OfflineAudioContext(2, song.length, song.sampleRate);
+  const player = new AudioBufferSourceNode(context, { buffer: song });
+  player.connect(context.destination);
+  player.start();
+  return context.startRendering();
+}

@@ -1,0 +1,114 @@
+// Separates the songs that wait, one at a time, also where several tabs are open.
+
+import * as database from "./database.js";
+import { decode } from "./decode.js";
+import { refused } from "./refused.js";
+
+const UNFINISHED = ["queued", "running"];
+const channel = new BroadcastChannel("unweave"); // changed jobs, to all tabs
+const listening = new BroadcastChannel("unweave"); // a channel does not hear itself
+
+let worker = null;
+let giveUp = null; // of the song that is being separated: its id, and how to stop
+
+export function tell(job) {
+  channel.postMessage(job);
+  return job;
+}
+
+export function watch(id, onJob) {
+  let isKnown = false;
+  const heard = ({ data }) => {
+    if (data.id !== id || data.state === "deleted") return;
+    isKnown = true;
+    onJob(data);
+  };
+  listening.addEventListener("message", heard);
+  database.job(id).then((job) => { if (job && !isKnown) onJob(job); });
+  return () => listening.removeEventListener("message", heard);
+}
+
+// A song that was cancelled or deleted, in whatever tab, is not computed any further.
+listening.addEventListener("message", ({ data }) => { if (giveUp?.id === data.id && !UNFINISHED.includes(data.state)) giveUp.stop(); });
+
+// Separates `id` when its turn comes. A job that says that it is running when its turn comes was interrupted.
+export function enqueue(id, models) {
+  return navigator.locks.request("unweave-separation", async () => {
+    const job = await database.change(id, { state: "running", n_samples: 0, progress: 0, seconds_left: null, error: "" }, UNFINISHED);
+    if (!job) return;
+    tell(job);
+    await database.forgetPieces(id);
+    try {
+      await run(job, models.find(({ name }) => name === job.model));
+    } catch (error) {
+      await fail(id, error);
+    }
+  });
+}
+
+async function fail(id, error) {
+  const isRefused = typeof error.code === "string"; // errors of the browser itself have numbers
+  const code = error.name === "QuotaExceededError" ? "disk_full" : isRefused ? error.code : "failed";
+  const values = isRefused ? error.values : { reason: error.message };
+  const changes = { state: "failed", error: error.message, error_code: code, error_values: values, n_samples: 0, seconds_left: null };
+  const job = await database.change(id, changes, ["running"]);
+  await database.forgetPieces(id);
+  if (job) tell(job);
+}
+
+async function run(job, model) {
+  if (!model) throw refused("bad_model", { reason: job.model });
+  const song = await decode(await database.source(job.id), model.sample_rate);
+  if (!song.nSamples) throw refused("empty");
+  const { stems, sample_rate } = model;
+  const seconds = song.nSamples / sample_rate;
+  const begun = await database.change(job.id, { stems, sample_rate, seconds }, ["running"]);
+  if (!begun) return;
+  tell(begun);
+  const started = performance.now();
+  await compute(job.id, song, model, model.overlap_frames[job.quality], async ({ start, share, stems: parts }) => {
+    const elapsed = (performance.now() - started) / 1000;
+    const changes = { n_samples: start + parts[0][0].length, progress: share, seconds_left: (elapsed * (1 - share)) / share };
+    const now = await database.append(job.id, start, parts.map(asPiece), changes);
+    if (now) tell(now);
+  });
+  const run_seconds = (performance.now() - started) / 1000;
+  const ended = await database.change(job.id, { state: "done", progress: 1, seconds_left: 0, run_seconds }, ["running"]);
+  if (ended) tell(ended);
+}
+
+// Has the worker separate a song; `onPart` is awaited before the song counts as done. Returns at once when it is given up.
+async function compute(id, song, model, nShared, onPart) {
+  worker ??= new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  let written = Promise.resolve();
+  try {
+    await new Promise((resolve, reject) => {
+      const end = (settle) => { worker?.terminate(); worker = null; settle(); };
+      giveUp = { id, stop: () => end(resolve) };
+      worker.onerror = (event) => end(() => reject(new Error(event.message || "the worker stopped")));
+      worker.onmessage = async ({ data }) => {
+        if (data.kind === "read") {
+          // Parts wait for the disk, and the next segment for them: none pile up in memory.
+          await written.catch((error) => end(() => reject(error)));
+          const channels = song.read(data.start, data.count);
+          worker?.postMessage({ kind: "samples", channels }, channels.map(({ buffer }) => buffer));
+        } else if (data.kind === "part") written = written.then(() => onPart(data));
+        else if (data.kind === "done") written.then(resolve, reject);
+        else end(() => reject(new Error(data.reason)));
+      };
+      worker.postMessage({ kind: "separate", model, nShared, nSamples: song.nSamples });
+    });
+  } finally {
+    giveUp = null;
+  }
+}
+
+function asPiece([left, right]) {
+  const heights = new Float32Array(Math.ceil(left.length / database.STRIDE));
+  for (let i = 0; i < left.length; i++) {
+    const height = Math.max(Math.abs(left[i]), Math.abs(right[i]));
+    const at = Math.floor(i / database.STRIDE);
+    if (height > heights[at]) heights[at] = height;
+  }
+  return { samples: new Blob([left, right]), n_samples: left.length, heights };
+}

@@ -1,0 +1,30 @@
+// Keeps the whole site, so that it works without a network, and isolates it from other sites, so that ONNX Runtime may use
+// threads whatever headers the host sends. files.js is written by the export, and changes with every file of the site.
+
+importScripts("files.js");
+
+const CACHE = `unweave-${self.SITE.version}`;
+const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+self.addEventListener("install", (event) => {
+  const requests = self.SITE.files.map((name) => new Request(name, { cache: "no-cache" }));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(requests)).then(() => self.skipWaiting()));
+});
+
+self.addEventListener("activate", (event) => {
+  const forget = (names) => Promise.all(names.filter((name) => name.startsWith("unweave-") && name !== CACHE).map((name) => caches.delete(name)));
+  event.waitUntil(caches.keys().then(forget).then(() => self.clients.claim()));
+});
+
+self.addEventListener("fetch", (event) => {
+  if (event.request.method !== "GET" || !event.request.url.startsWith(self.registration.scope)) return;
+  event.respondWith(answer(event.request));
+});
+
+async function answer(request) {
+  const cache = await caches.open(CACHE);
+  const found = (await cache.match(request, { ignoreSearch: true })) ?? (await fetch(request));
+  const headers = new Headers(found.headers);
+  for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);
+  return new Response(found.body, { status: found.status, statusText: found.statusText, headers });
+}

@@ -1,0 +1,66 @@
+"""The exported folder: complete, with its licences, and never half-written."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from unweave.cli.main import app
+from unweave.studio.web import export
+
+SENTENCE = {"folder": "holds something else than an exported site", "libraries": "run `make web` in a copy"}
+
+
+def run(folder):
+    return CliRunner().invoke(app, ["web", "--export", str(folder)])
+
+
+def contents(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_file_is_kept_for_use_without_a_network(site):
+    listing = json.loads((site / "files.js").read_text().removeprefix("self.SITE = ").rstrip(";\n"))
+    assert listing["files"] == ["./", *(name for name in contents(site) if name != "files.js")]
+    assert {"index.html", "network.onnx", "models.json", "vendor/ort-wasm-simd-threaded.wasm"} < set(listing["files"])
+    assert "connect-src 'self'" in (site / "index.html").read_text()
+
+
+def test_all_licences_are_there(site):
+    licences = (site / "licences.txt").read_text()
+    for name in (
+        "onnxruntime-web 1.",
+        "fft.js 4.",
+        "fflate 0.",
+        "CC BY-SA 4.0",
+        "Fedor Indutny",
+        "Microsoft Corporation",
+    ):
+        assert name in licences
+
+
+def test_an_older_site_is_replaced(site, tmp_path):
+    folder = tmp_path / "site"
+    assert run(folder).exit_code == 0
+    (folder / "words.js").write_text("old")
+    done = run(folder)
+    assert done.exit_code == 0
+    assert "MB" in done.stdout
+    assert contents(folder) == contents(site)
+    assert (folder / "words.js").read_bytes() == (site / "words.js").read_bytes()
+
+
+@pytest.mark.parametrize("what", ["folder", "libraries"])
+def test_what_cannot_be_exported_leaves_everything_as_it_was(site, tmp_path, monkeypatch, what):
+    folder = tmp_path / "mine"
+    if what == "folder":
+        folder.mkdir()
+        (folder / "song.txt").write_text("words")
+    else:
+        monkeypatch.setattr(export, "LIBRARIES", tmp_path / "nowhere")
+    before = contents(tmp_path)
+    done = run(folder)
+    assert done.exit_code == (2 if what == "folder" else 1)
+    assert SENTENCE[what] in done.stderr
+    assert contents(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == (["mine"] if what == "folder" else [])

@@ -1,0 +1,132 @@
+"""The exported site in a real Chromium."""
+
+import functools
+import http.server
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.audio.test_files import read, write
+from tests.helpers.signals import error_db
+from tests.studio.test_page import PATIENCE, browser, nameless, pytestmark, until  # noqa: F401
+from unweave.separation.remix import Mix
+
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Python's own web server, which knows the types of our files on every system, and says nothing."""
+
+    def guess_type(self, path):
+        """The type of a file by its name."""
+        return TYPES.get(Path(path).suffix) or super().guess_type(path)
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@pytest.fixture
+def server(site):
+    """A server of the site's folder: its address, and `shutdown`."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    server.address = f"http://127.0.0.1:{server.server_port}/"
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def page(browser, server):  # noqa: F811
+    """The page, which must raise no error and ask nobody else."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    problems, foreign = [], []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    context.on("request", lambda request: foreign.append(request.url)
+               if not request.url.startswith((server.address, "blob:", "data:")) else None)  # fmt: skip
+    page.goto(server.address)
+    until(page, "Boolean(window.unweave)")
+    yield page
+    assert problems == []
+    assert foreign == []
+    context.close()
+
+
+def test_a_song_is_separated_without_a_network(page, server, music, native_stems, tmp_path):
+    """Loaded once, then cut off: the page comes again, on several threads, and gives the stems of the command."""
+    song = music[:, : 4 * 44100]
+    until(page, "navigator.serviceWorker.controller !== null")
+    server.shutdown()
+    server.server_close()
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    assert page.evaluate("crossOriginIsolated")
+    options = page.evaluate("[...document.getElementById('model').options].map(({ text }) => text)")
+    assert options == ["Four stems: voice, drums, bass, other", "Five stems: the same plus piano"]
+    page.select_option("#quality", "fast")
+    page.set_input_files("#file", str(write(tmp_path / "a song.wav", song)))
+    page.wait_for_selector("#strips .strip")
+    page.wait_for_selector("#job", state="hidden")
+    assert page.evaluate("window.unweave.player.job.stems") == ["vocals", "drums", "bass", "other"]
+
+    with page.expect_download() as download:
+        page.click("#export-all")
+    assert download.value.suggested_filename == "a song (stems).zip"
+    download.value.save_as(tmp_path / "stems.zip")
+    zipfile.ZipFile(tmp_path / "stems.zip").extractall(tmp_path)
+    for stem, expected in native_stems("unweave:4stems", "fast", song).items():
+        assert error_db(read(tmp_path / "a song" / f"{stem}.wav"), (expected * 32768).round() / 32768) < -60, stem
+
+    page.click("[data-stem=vocals] [data-what=mute]")
+    page.fill("[data-stem=drums] input[data-what=gain]", "-6")
+    page.fill("[data-stem=bass] input[data-what=pan]", "0.5")
+    page.click("#play")
+    until(page, "window.unweave.player.level('drums') > 1e-3")
+    assert page.evaluate("window.unweave.player.level('vocals')") < 1e-4
+    with page.expect_download() as download:
+        page.click("#export-mix")
+    assert download.value.suggested_filename == "a song (drums + bass + other).wav"
+    download.value.save_as(tmp_path / "mix.wav")
+    stems = {stem: read(tmp_path / "a song" / f"{stem}.wav") for stem in ("vocals", "drums", "bass", "other")}
+    expected = Mix({"drums": -6}, mute=("vocals",), pans={"bass": 0.5}).apply(stems)
+    assert error_db(read(tmp_path / "mix.wav"), expected) < -60
+
+    assert nameless(page) == []
+    page.click("#view-spectra")
+    until(page, "document.querySelectorAll('#layers .layer').length === 4")
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    assert page.inner_text("#song") == "a song.wav"  # kept in the browser, until it is deleted
+    page.click("#history li button:last-child")
+    until(page, "document.querySelectorAll('#history li').length === 0")
+
+
+def test_what_is_no_audio_is_said_and_can_be_tried_again(page, tmp_path):
+    wrong = tmp_path / "wrong.wav"
+    wrong.write_bytes(b"PK\3\4 no song")
+    page.set_input_files("#file", str(wrong))
+    until(page, "document.getElementById('progress-text').textContent.startsWith('This file contains no audio')")
+    assert page.is_visible("#retry")
+    assert nameless(page) == []
+
+
+def test_songs_can_be_cancelled_and_those_that_were_interrupted_are_taken_up_again(page, music, tmp_path):
+    page.set_input_files("#file", str(write(tmp_path / "a song.wav", music)))
+    page.wait_for_selector("#strips .strip")
+    assert page.evaluate("window.unweave.player.job.state") == "running"
+    page.reload()
+    page.wait_for_selector("#strips .strip")
+    assert page.inner_text("#song") == "a song.wav"
+    assert page.evaluate("window.unweave.player.job.state") == "running"
+    page.click("#cancel")
+    until(page, "document.getElementById('progress-text').textContent.startsWith('Cancelled')")
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    assert page.evaluate("window.unweave.player.job.state") == "cancelled"
