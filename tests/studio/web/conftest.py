@@ -19,7 +19,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def music():
-    """Thirteen seconds of real music, which take two segments: (2, samples) at 44.1 kHz, in steps of 16 bits."""
+    """Thirteen seconds of real music: (2, samples) at 44.1 kHz, in steps of 16 bits."""
     return (read("examples/song.mp3")[:, 5 * 44100 : 18 * 44100] * 32768).round() / 32768
 
 

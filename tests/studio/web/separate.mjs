@@ -1,16 +1,17 @@
-// node separate.mjs SITE MODEL QUALITY MIXTURE STEMS: what the page's worker does with a song, of a folder that `unweave web`
-// exported. MIXTURE and STEMS are raw float32, the left channel, then the right one, stem after stem.
+// node separate.mjs SITE MODELS MODEL QUALITY MIXTURE STEMS: what the page's worker does with a song. SITE is a folder that
+// `unweave web` exported, MODELS a file like its models.json. MIXTURE and STEMS are raw float32, the left channel,
+// then the right one, stem after stem.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const [, , site, name, quality, mixturePath, stemsPath] = process.argv;
+const [, , site, modelsPath, name, quality, mixturePath, stemsPath] = process.argv;
 const from = (path) => import(pathToFileURL(`${site}/${path}`).href);
 const { openNetwork } = await from("network.js");
 const { separate } = await from("separate.js");
 const { default: FFT } = await from("vendor/fft.js");
 
-const { models } = JSON.parse(readFileSync(`${site}/models.json`, "utf8"));
+const { models } = JSON.parse(readFileSync(modelsPath, "utf8"));
 const model = models.find((each) => each.name === name);
 const samples = new Float32Array(new Uint8Array(readFileSync(mixturePath)).buffer);
 const nSamples = samples.length / 2;
