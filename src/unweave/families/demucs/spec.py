@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class HybridSpec(Protocol):
-    """A network over the samples and over their spectrum."""
+    """A network over the samples and over their spectrum; what describes one of a family is derived from this."""
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -25,13 +25,13 @@ class HybridSpec(Protocol):
 
     @property
     def n_fft(self) -> int:
-        """Samples of a frame."""
+        """Samples of a frame; the hop is a quarter."""
         ...
 
     @property
     def hop_length(self) -> int:
         """Samples from one frame to the next."""
-        ...
+        return self.n_fft // 4
 
     @property
     def audio_channels(self) -> int:
@@ -41,12 +41,12 @@ class HybridSpec(Protocol):
     @property
     def n_frames(self) -> int:
         """Frames of a segment."""
-        ...
+        return -(-self.segment_samples // self.hop_length)
 
     @property
     def n_bins(self) -> int:
-        """Bins that the network sees."""
-        ...
+        """Bins that the network sees: all but the highest."""
+        return self.n_fft // 2
 
     @property
     def zero_borders(self) -> bool:

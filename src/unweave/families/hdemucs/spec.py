@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from unweave.families.demucs.arguments import Shape
+from unweave.families.demucs.spec import HybridSpec
 
 N_HEADS = 4  # of the attention in residual branches
 N_DECAYS = 4  # penalties of distance that each head mixes
@@ -33,7 +34,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class HDemucsSpec:
+class HDemucsSpec(HybridSpec):
     """One HDemucs network. The defaults are those of the published ``hdemucs_mmi``."""
 
     stems: tuple[str, ...] = ("drums", "bass", "other", "vocals")  # in the order of the network's outputs
@@ -60,21 +61,6 @@ class HDemucsSpec:
     dconv_attn: int = 4  # the first layer with attention in its residual branches
     dconv_lstm: int = 4  # the first layer with a recurrent network in them
     zero_borders: bool = False  # ``hybrid_old``: what is beyond a segment counts as silence, not as its reflection
-
-    @property
-    def hop_length(self) -> int:
-        """Samples from one frame to the next."""
-        return self.n_fft // 4
-
-    @property
-    def n_frames(self) -> int:
-        """Frames of a segment."""
-        return -(-self.segment_samples // self.hop_length)
-
-    @property
-    def n_bins(self) -> int:
-        """Bins that the network sees: all but the highest."""
-        return self.n_fft // 2
 
     @property
     def merge(self) -> int:

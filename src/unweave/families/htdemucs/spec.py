@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-Shape = tuple[int, ...]
+from unweave.families.demucs.arguments import Shape
+from unweave.families.demucs.spec import HybridSpec
 
 
 @dataclass(frozen=True)
-class HTDemucsSpec:
+class HTDemucsSpec(HybridSpec):
     """One HTDemucs network: two U-Nets, over the spectrum and over the samples, joined by a transformer.
 
     The defaults are those of the published ``htdemucs``.
@@ -51,24 +52,9 @@ class HTDemucsSpec:
     t_gelu: bool = True  # otherwise ReLU
 
     @property
-    def hop_length(self) -> int:
-        """Samples from one frame to the next."""
-        return self.n_fft // 4
-
-    @property
     def zero_borders(self) -> bool:
         """Whether a segment's spectrum continues it with zeros: never here."""
         return False
-
-    @property
-    def n_frames(self) -> int:
-        """Frames of a segment."""
-        return -(-self.segment_samples // self.hop_length)
-
-    @property
-    def n_bins(self) -> int:
-        """Bins that the network sees: all but the highest."""
-        return self.n_fft // 2
 
     @property
     def transformer_channels(self) -> int:
