@@ -152,9 +152,9 @@ def make_studio(tmp_path, toy_model, studios):
     return make
 
 
-@pytest.fixture(scope="module")
-def shared_studio(tmp_path_factory):
-    """A studio for those tests of a file that ask it for what it refuses; what is in it is any of theirs."""
+@pytest.fixture(scope="session")
+def running_studio(tmp_path_factory):
+    """The studio that `shared_studio` gives."""
     folder = tmp_path_factory.mktemp("shared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNWEAVE_CACHE", str(folder / "cache"))
@@ -164,6 +164,14 @@ def shared_studio(tmp_path_factory):
         studio = Studio(folder / "studio", command)
     yield studio
     studio.stop()
+
+
+@pytest.fixture
+def shared_studio(running_studio, monkeypatch):
+    """A studio for tests that do not care what else is in it; commands in this process have its models."""
+    monkeypatch.setenv("UNWEAVE_CACHE", str(running_studio.folder.parent / "cache"))
+    monkeypatch.delenv("MODEL_PATH", raising=False)
+    return running_studio
 
 
 @pytest.fixture

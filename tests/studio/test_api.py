@@ -13,6 +13,12 @@ from tests.helpers.signals import error_db
 from tests.studio.conftest import names_below, until
 
 
+@pytest.fixture
+def studio(shared_studio):
+    """Nothing here depends on what else is in it."""
+    return shared_studio
+
+
 def test_from_upload_to_export(studio, song, tmp_path):
     response = studio.upload(song)
     assert response.status_code == 201

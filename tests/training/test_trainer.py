@@ -9,6 +9,7 @@ import sys
 from itertools import takewhile
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -162,6 +163,8 @@ def test_the_classic_network_and_its_options(tmp_path, tracks, cache, options):
     )
     plan = changed(plan, "data", segment_frames=64)
     folder = train(plan).folder
+    onnx.checker.check_model(folder / GRAPH, full_check=True)
+    assert b".py" not in (folder / GRAPH).read_bytes()  # PyTorch's exporter notes the lines of our code
     separator = Separator(str(folder / GRAPH), device="cpu")
     estimates = separator.separate(np.sum(list(stems(3).values()), axis=0), RATE)
     assert set(estimates) == set(STEMS)

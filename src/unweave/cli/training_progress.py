@@ -30,7 +30,7 @@ class ShownRun(Watcher):
             disable=not sys.stderr.isatty(),
         )
         self._task: rich.progress.TaskID | None = None
-        self._last_line = -SECONDS_BETWEEN_LINES
+        self._last_what, self._last_line = "", 0.0
         self._n_steps = 0
 
     def __enter__(self) -> ShownRun:
@@ -68,8 +68,8 @@ class ShownRun(Watcher):
 
     def _show(self, done: int, total: int, what: str, note: str) -> None:
         if self._bar.disable:
-            if time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
-                self._last_line = time.monotonic()
+            if what != self._last_what or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+                self._last_what, self._last_line = what, time.monotonic()
                 self._say(f"{what} {done} of {total}  {note}")
             return
         if self._task is None:

@@ -113,7 +113,17 @@ def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
     """Write ``network`` as ONNX: one segment of magnitudes (1, channels, frames, bins) → (stems, 1, …)."""
     if isinstance(network, UNets) and spec.is_classic:
         export_onnx(unets_to_weights(network), spec, path)
-        return
+    elif spec.network == "bands":
+        from unweave.families.bands.graph import build_graph
+
+        tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.state_dict().items()}
+        write_graph(build_graph(tensors, spec), spec, path)
+    else:
+        write_graph(_exported(network, spec), spec, path)
+
+
+def _exported(network: nn.Module, spec: MaskModelSpec) -> Any:
+    """As PyTorch writes it: for the options that our own graphs lack."""
     example = torch.zeros(1, spec.n_channels, spec.n_frames, spec.n_bins)
     network = network.cpu().float().eval()
     program: Any
@@ -130,7 +140,7 @@ def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
         )
     model = program.model_proto
     _forget_origins(model.graph)
-    write_graph(model, spec, path)
+    return model
 
 
 def _forget_origins(graph: Any) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import onnx
 import onnxruntime
 import pytest
 import torch
@@ -45,12 +44,6 @@ def test_weights_of_another_network_are_refused_in_a_few_words(tmp_path):
     save_network(new_network(other), other, path)
     with pytest.raises(CheckpointError, match=r"weights of toy, but those of another network$"):
         load_network(SPEC, path)
-
-
-def test_an_exported_network_does_not_name_the_lines_of_its_code(tmp_path):
-    save_onnx(new_network(SPEC), SPEC, tmp_path / "model.onnx")
-    assert b".py" not in (tmp_path / "model.onnx").read_bytes()
-    onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
 
 
 def test_without_training_attention_changes_nothing(magnitudes):

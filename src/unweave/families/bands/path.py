@@ -17,8 +17,8 @@ GRAPH_FIELDS = ("stems", "network_stems", "folds", "n_filters", "time_attention"
 def bands_network_path(spec: MaskModelSpec, location: Path) -> Path:
     """The ONNX file of ``spec``, for any number of frames, from the ``.safetensors`` file beside ``location``.
 
-    Where there is none, the exported graph itself is taken, whose number of frames is fixed. Raises `CheckpointError`
-    for damaged weights and `ModelError` where the cache cannot be written.
+    Where there is none, the graph at ``location`` itself is taken; in those that PyTorch exported the number of frames
+    is fixed. Raises `CheckpointError` for damaged weights and `ModelError` where the cache cannot be written.
     """
     weights = location.with_suffix(".safetensors")
     if not weights.is_file():
