@@ -8,7 +8,7 @@ const MODULES = fileURLToPath(new URL("node_modules/", import.meta.url));
 const TARGET = fileURLToPath(new URL("../src/unweave/studio/web/page/vendor/", import.meta.url));
 const STAGED = fileURLToPath(new URL("build/", import.meta.url));
 const RUNTIME = ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"];
-const PACKAGES = { "onnxruntime-web": RUNTIME, "fft.js": ["fft.js"], fflate: ["zip.js"] };
+const PACKAGES = { "onnxruntime-web": RUNTIME, "fft.js": ["fft.js"], fflate: ["zip.js"], mediabunny: ["flac.js"], "@mediabunny/flac-encoder": ["flac.js"] };
 
 rmSync(STAGED, { recursive: true, force: true });
 mkdirSync(STAGED, { recursive: true });
@@ -18,11 +18,17 @@ const bundle = (contents, outfile) =>
   build({ stdin: { contents, resolveDir: MODULES }, bundle: true, format: "esm", minify: true, legalComments: "inline", outfile: STAGED + outfile });
 await bundle('export { default } from "fft.js";', "fft.js");
 await bundle('export { Zip, ZipPassThrough } from "fflate";', "zip.js");
+await bundle(
+  'export { AudioSample, AudioSampleSource, BufferTarget, FlacOutputFormat, Output } from "mediabunny";' +
+    'export { registerFlacEncoder } from "@mediabunny/flac-encoder";',
+  "flac.js",
+);
 
 const licences = Object.entries(PACKAGES).map(([name, files]) => {
   const { version, license, homepage } = JSON.parse(readFileSync(`${MODULES}${name}/package.json`, "utf8"));
   return `${name} ${version} (${files.join(", ")})\n${homepage ?? ""}\nLicence: ${license}\n\n${licenceOf(name)}`;
 });
+licences.push(`libFLAC, inside @mediabunny/flac-encoder\n\n${readFileSync(new URL("licences/libFLAC.txt", import.meta.url), "utf8").trim()}`);
 writeFileSync(`${STAGED}licences.txt`, licences.join(`\n\n${"-".repeat(80)}\n\n`));
 rmSync(TARGET, { recursive: true, force: true });
 renameSync(STAGED, TARGET);

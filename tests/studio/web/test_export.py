@@ -35,6 +35,8 @@ def test_all_licences_are_there(site):
         "CC BY-SA 4.0",
         "Fedor Indutny",
         "Microsoft Corporation",
+        "mediabunny 1.",
+        "Xiph.Org Foundation",
     ):
         assert name in licences
 

@@ -6,6 +6,7 @@ import threading
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.audio.test_files import read, write
@@ -97,6 +98,12 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     stems = {stem: read(tmp_path / "a song" / f"{stem}.wav") for stem in ("vocals", "drums", "bass", "other")}
     expected = Mix({"drums": -6}, mute=("vocals",), pans={"bass": 0.5}).apply(stems)
     assert error_db(read(tmp_path / "mix.wav"), expected) < -60
+    page.select_option("#format", "flac")
+    with page.expect_download() as download:
+        page.click("#export-mix")
+    assert download.value.suggested_filename == "a song (drums + bass + other).flac"
+    download.value.save_as(tmp_path / "mix.flac")
+    np.testing.assert_array_equal(read(tmp_path / "mix.flac"), read(tmp_path / "mix.wav"))
 
     assert nameless(page) == []
     page.click("#view-spectra")

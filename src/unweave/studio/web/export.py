@@ -26,7 +26,7 @@ POLICY = {
     "style-src": "'self'",
     "img-src": "'self' blob:",
     "connect-src": "'self'",
-    "worker-src": "'self'",
+    "worker-src": "'self' blob:",  # the FLAC encoder's is in its library
     "manifest-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",

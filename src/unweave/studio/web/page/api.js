@@ -1,7 +1,8 @@
 // What the studio's server does (studio/page/api.js), in the browser itself: the same names, jobs and refusals.
 
 import * as database from "./database.js";
-import { isHeard, readMix, safeName, wav, zip } from "./mix.js";
+import { ENCODERS } from "./encode.js";
+import { isHeard, mixed, readMix, safeName, zip } from "./mix.js";
 import { enqueue, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
 import { drawSpectrogram } from "./spectrogram.js";
@@ -9,7 +10,7 @@ import { drawSpectrogram } from "./spectrogram.js";
 export { mixAddress, zipAddress } from "./addresses.js";
 export { watch };
 
-export const FORMATS = ["wav"];
+export const FORMATS = Object.keys(ENCODERS);
 
 const card = fetch("models.json").then((response) => response.json());
 const pictures = new Map();
@@ -109,10 +110,12 @@ export async function save(address) {
   if (found.state !== "done") throw refused("not_done");
   const read = (number, start, count) => database.samples(id, number, start, count);
   const name = safeName(found.name);
-  if (what === "stems.zip") return give(zip(found, name, read), `${name} (stems).zip`, "application/zip");
+  const format = searchParams.get("format");
+  const encode = ENCODERS[format];
+  if (what === "stems.zip") return give(zip(found, name, format, encode, read), `${name} (stems).zip`, "application/zip");
   const mix = readMix(searchParams);
   const heard = found.stems.filter((stem) => isHeard(mix, stem)).join(" + ");
-  return give(wav(found, mix, read), `${name} (${heard}).wav`, "audio/wav");
+  return give(encode(found, mixed(found, mix, read)), `${name} (${heard}).${format}`, `audio/${format}`);
 }
 
 // Each part becomes a blob of its own, which the browser may put on disk.
