@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 
 from unweave.dsp.stft import FRAMES_AT_ONCE, analyse, hann
 from unweave.types import Spectrogram, Waveform
@@ -36,7 +35,7 @@ def centred_istft(
     half = n_fft // 2
     summed = np.zeros((*lead, max((n_frames - 1) * hop_length + n_fft, half + n_samples)), np.float32)
     for start in range(0, n_frames, FRAMES_AT_ONCE):
-        frames = scipy.fft.irfft(spectrum[..., start : start + FRAMES_AT_ONCE, :], n=n_fft)
+        frames = np.fft.irfft(spectrum[..., start : start + FRAMES_AT_ONCE, :], n_fft)
         frames *= window(n_fft)
         for k in range(frames.shape[-2]):
             place = (start + k) * hop_length

@@ -25,7 +25,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from unweave.dsp.segments import Segmentation, SegmentCutter, SegmentJoiner
 from unweave.dsp.stft import analyse, hann
@@ -203,7 +202,7 @@ def _synthesised(spectrum: Spectrogram, hop_length: int) -> npt.NDArray[np.float
     """(channels, frames, bins) → (1, channels, samples), to be added up with what comes before and after."""
     n_channels, n_frames = spectrum.shape[:2]
     n_parts = N_FFT // hop_length
-    frames = scipy.fft.irfft(spectrum, n=N_FFT) * _synthesis_window(hop_length)
+    frames = np.fft.irfft(spectrum, N_FFT) * _synthesis_window(hop_length)
     parts = frames.reshape(n_channels, n_frames, n_parts, hop_length)
     hops = np.zeros((n_channels, n_frames + n_parts - 1, hop_length), np.float32)
     for part in range(n_parts):

@@ -2,19 +2,18 @@
 
 The highest band has the mixture's rate. Each lower one is resampled from the one above; the transforms' hops are such
 that frames of all bands lie at the same times. Stacked bins follow ``spec_utils`` of audio-separator 0.47.1, with one
-resampler, SciPy's polyphase filters, where it takes another one for each band and platform (on ARM Macs the same).
+resampler, polyphase filters, where it takes another one for each band and platform (on ARM Macs the same).
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from math import gcd
 
 import numpy as np
 import numpy.typing as npt
-import scipy.signal
 
 from unweave.dsp.centred_stft import centred_istft
+from unweave.dsp.polyphase import resample_segment
 from unweave.dsp.stft import analyse
 from unweave.families.vr.spec import N_CHANNELS, Band, VrSpec
 from unweave.types import Spectrogram, Waveform
@@ -28,7 +27,7 @@ def stacked_bins(mixture: Waveform, spec: VrSpec) -> Spectrogram:
     for upper, band in pairwise((None, *reversed(spec.bands))):
         assert band is not None
         if upper is not None:
-            wave = _resampled(wave, upper.sample_rate, band.sample_rate)
+            wave = resample_segment(wave, upper.sample_rate, band.sample_rate)
         spectra.append(_spectrum(wave, band, spec)[..., band.crop_start : band.crop_stop])
     n_frames = min(spectrum.shape[1] for spectrum in spectra)
     stacked = np.zeros((N_CHANNELS, n_frames, spec.n_bins + 1), np.complex64)
@@ -57,18 +56,9 @@ def joined_bands(stacked: Spectrogram, spec: VrSpec) -> Waveform:
         if wave is not None:
             n_samples = min(wave.shape[1], part.shape[1])
             part = wave[:, :n_samples] + part[:, :n_samples]
-        wave = part if is_highest else _resampled(part, band.sample_rate, spec.bands[k + 1].sample_rate)
+        wave = part if is_highest else resample_segment(part, band.sample_rate, spec.bands[k + 1].sample_rate)
     assert wave is not None
     return wave
-
-
-def _resampled(wave: Waveform, rate: int, wanted: int) -> Waveform:
-    if rate == wanted:
-        return wave
-    common = gcd(rate, wanted)
-    resampled = scipy.signal.resample_poly(wave, wanted // common, rate // common, axis=1).astype(np.float32)
-    n_samples = -(-wave.shape[1] * wanted // rate)
-    return np.pad(resampled[:, :n_samples], [(0, 0), (0, max(0, n_samples - resampled.shape[1]))])
 
 
 def _spectrum(wave: Waveform, band: Band, spec: VrSpec) -> Spectrogram:
