@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -41,6 +40,7 @@ def studio(
     """Separate songs, listen to the stems and remix them in the browser. Everything stays on this machine."""
     with failures_shown(verbose):
         import importlib.util
+        import secrets
 
         from unweave.errors import OptionError
 

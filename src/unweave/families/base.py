@@ -8,8 +8,7 @@ from unweave.engines.base import Network, SegmentSeparator
 from unweave.engines.choose import Runtime
 from unweave.errors import OptionError
 from unweave.families.quality import Quality, find_quality
-from unweave.models.fetch import DownloadProgress
-from unweave.models.spec import MaskModelSpec, ModelSpec
+from unweave.models.spec import DownloadProgress, MaskModelSpec, ModelSpec
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from unweave.families.foreign import add
 from unweave.models.added import added_model_folder
 from unweave.models.cache import downloads_folder
 from unweave.models.catalogue import Entry
-from unweave.models.fetch import DownloadProgress
 from unweave.models.files import is_sealed
 from unweave.models.hub import is_offline
 from unweave.models.model_hub import url_of
 from unweave.models.obtain import obtain
+from unweave.models.spec import DownloadProgress
 
 
 def fetch(entry: Entry, *, offline: bool = False, progress: DownloadProgress = lambda done, total, label: None) -> None:

@@ -26,7 +26,8 @@ from urllib.parse import urlsplit
 
 from unweave.errors import DownloadError
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
-from unweave.models.spec import Source, Weights, WeightsFile
+from unweave.models.files import file_sha256
+from unweave.models.spec import DownloadProgress, Source, Weights, WeightsFile
 
 if TYPE_CHECKING:
     import requests
@@ -36,9 +37,6 @@ STALL_SECONDS = 30.0  # a download that stops moving for this long is given up
 TRIES = 5  # at one download whose connection breaks off
 BLOCK_BYTES = 1 << 16
 MAX_OTHER_BYTES = 1 << 30  # that an archive or package may hold beside the weights
-
-# (bytes so far, bytes in all or None, what is being brought)
-DownloadProgress = Callable[[int, int | None, str], object]
 
 Result = TypeVar("Result")
 
@@ -362,15 +360,6 @@ def _copy_checked(stream: IO[bytes], file: WeightsFile, path: Path) -> None:
             out.write(block)
     if size != file.size or digest.hexdigest() != file.sha256:
         raise DownloadError(f"{file.name} is not the official one (expected {file.size} bytes, SHA-256 differs)")
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _reason(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import logging
 import os
@@ -112,6 +113,15 @@ def is_sealed(folder: Path) -> bool:
         )
     except (OSError, ValueError, AttributeError, TypeError):
         return False
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 16):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def file_crc32c(path: Path) -> int:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unweave.errors import CheckpointError, ModelError
 from unweave.models.catalogue import Entry, published
-from unweave.models.checkpoints import Tensors, read_tensors, write_safetensors
 from unweave.models.spec import ForeignModelSpec
 from unweave.models.validate import check_stems
+
+if TYPE_CHECKING:
+    from unweave.models.checkpoints import Tensors
 
 DESCRIPTION = "foreign.json"
 ARRAYS = "arrays.safetensors"
@@ -27,6 +30,8 @@ def write_foreign(spec: ForeignModelSpec, tensors: Tensors, folder: Path, listed
 
     ``listed`` is the name of the model in the list of models, where it is one of them.
     """
+    from unweave.models.checkpoints import write_safetensors
+
     for name in tensors:
         array = tensors[name]
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -91,4 +96,6 @@ def with_facts(spec: ForeignModelSpec, entry: Entry) -> ForeignModelSpec:
 
 def read_arrays(folder: Path) -> Tensors:
     """The arrays of the model kept in ``folder``, read when they are asked for. Raises `CheckpointError`."""
+    from unweave.models.checkpoints import read_tensors  # the readers of all formats: only to build a network
+
     return read_tensors(folder / ARRAYS).tensors

@@ -10,15 +10,11 @@ import os
 import shutil
 from pathlib import Path
 
-import filelock
-
 from unweave.errors import CheckpointError, DownloadError
 from unweave.models.cache import weights_folder
 from unweave.models.catalogue.official import find_weights, model_with
-from unweave.models.fetch import DownloadProgress, fetch_from
 from unweave.models.integrity import is_whole
-from unweave.models.spec import Source, Weights
-from unweave.models.tf_checkpoint import TensorBundle
+from unweave.models.spec import DownloadProgress, Source, Weights
 
 
 def is_offline() -> bool:
@@ -68,6 +64,8 @@ def ensure_weights(
         )
     if origin is None and (is_present(weights) or _is_foreign(folder, weights)):
         return folder
+    import filelock
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.parent / f".{name}.lock"):
@@ -90,6 +88,8 @@ def _is_foreign(folder: Path, weights: Weights) -> bool:
     index = next((file for file in weights.files if file.name.endswith(".index")), None)
     if index is None or not os.path.isfile(folder / index.name) or is_whole(folder / index.name, index):
         return False
+    from unweave.models.tf_checkpoint import TensorBundle
+
     try:
         return len(TensorBundle(folder / index.name.removesuffix(".index"))) > 0
     except CheckpointError:
@@ -97,6 +97,8 @@ def _is_foreign(folder: Path, weights: Weights) -> bool:
 
 
 def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, progress: DownloadProgress) -> None:
+    from unweave.models.fetch import fetch_from
+
     work = folder.parent / f".{weights.name}.fetching"
     staged = work / "files"
     failures = []

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from unweave.files import replace_file
 from unweave.models.cache import checksums_folder
-from unweave.models.fetch import file_sha256
-from unweave.models.files import file_crc32c
+from unweave.models.files import file_crc32c, file_sha256
 from unweave.models.spec import WeightsFile
 
 

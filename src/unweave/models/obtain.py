@@ -8,9 +8,10 @@ from pathlib import Path
 from unweave.errors import DownloadError
 from unweave.models.catalogue import Download, Entry, EntryFile
 from unweave.models.catalogue.entry import SHA256_DIGITS
-from unweave.models.fetch import DownloadProgress, download, file_sha256
+from unweave.models.fetch import download
+from unweave.models.files import file_sha256
 from unweave.models.model_hub import token_for, url_of
-from unweave.models.spec import Source
+from unweave.models.spec import DownloadProgress, Source
 
 # How far a size may be off where no checksum is known: copies of a file differ in how it was packed, if not in what.
 SIZE_TOLERANCE = 0.01

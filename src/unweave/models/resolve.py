@@ -20,11 +20,10 @@ from unweave.models.catalogue import Entry, find_entry, published
 from unweave.models.catalogue.official import CASCADES, SHORT_NAMES, find_spec, specs, weights_names
 from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
 from unweave.models.export import read_exported_spec
-from unweave.models.fetch import DownloadProgress
 from unweave.models.files import SEAL, is_sealed
 from unweave.models.foreign import DESCRIPTION, not_here, read_foreign
 from unweave.models.hub import ensure_weights
-from unweave.models.spec import MaskModelSpec, ModelSpec
+from unweave.models.spec import DownloadProgress, MaskModelSpec, ModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
 log = logging.getLogger(__name__)

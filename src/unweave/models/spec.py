@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +15,9 @@ NetworkKind = Literal["unets", "bands"]
 Head = Literal["sigmoid", "softmax"]
 Activation = Literal["leaky_relu", "relu", "elu"]
 MaskExtension = Literal["zeros", "average", "edge"]
+
+# Told of a download: (bytes so far, bytes in all or None, what is being brought).
+DownloadProgress = Callable[[int, int | None, str], object]
 
 
 @dataclass(frozen=True)

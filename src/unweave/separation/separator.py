@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from unweave.audio.arguments import checked_number
 from unweave.audio.decode import AudioReader, AudioSource
@@ -16,24 +17,25 @@ from unweave.families.base import Loaded, LoadOptions
 from unweave.families.load import load
 from unweave.families.quality import DEFAULT_QUALITY, find_quality
 from unweave.models.catalogue.official import DEFAULT_MODEL
-from unweave.models.fetch import DownloadProgress
-from unweave.models.spec import ModelSpec
+from unweave.models.spec import DownloadProgress, ModelSpec
 from unweave.separation.assemble import Wiener as Wiener
 from unweave.separation.assemble import assemble, check_rules, model_pipeline
 from unweave.separation.checks import MOST_CHANNELS, checked_overlap, checked_path, checked_rate, checked_seconds
 from unweave.separation.choice import Choice, choose
 from unweave.separation.ensemble import parse_steps
-from unweave.separation.live import LiveStream
 from unweave.separation.output import OutputOptions, StemSet, stem_paths
 from unweave.separation.pipeline import Pipeline, completed_stream
 from unweave.separation.progress import Meter, OnProgress
-from unweave.separation.remix import Mix, check_target, write_mix
 from unweave.separation.residual import RESIDUAL_STEM
 from unweave.separation.rules import find_rules
 from unweave.separation.sources import MixtureSource, open_source
 from unweave.separation.stream import SeparationStream, StreamFormat, concatenated
 from unweave.separation.workers import Workers
 from unweave.types import Stems, Waveform
+
+if TYPE_CHECKING:
+    from unweave.separation.live import LiveStream
+    from unweave.separation.remix import Mix
 
 MOST_THREADS, MOST_SHIFTS = 1024, 100
 
@@ -246,6 +248,8 @@ class Separator:
         on_progress: OnProgress | None = None,
     ) -> None:
         """Write the song ``source`` to ``target`` with its stems at other levels; the file is complete or not there."""
+        from unweave.separation.remix import check_target, write_mix
+
         mix.check(self.stems)
         source, target = checked_path(source, "an audio file"), checked_path(target, "a file to write")
         check_target(target, source)
@@ -284,6 +288,8 @@ class Separator:
 
         Raises `OptionError` for models that cannot separate live, and for latencies that are not possible.
         """
+        from unweave.separation.live import LiveStream
+
         if len(self.loaded) > 1:
             what = "pipeline" if len(self._steps) > 1 else "ensemble"
             raise OptionError(f"only a single model can separate live, not the {what} {self.name}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unweave.errors import ModelError
 from unweave.families.kept import kept_network
-from unweave.families.unet.weights import UNetWeights
 from unweave.models.checkpoint_folder import checkpoint_name
 from unweave.models.spec import MaskModelSpec
+
+if TYPE_CHECKING:
+    from unweave.families.unet.weights import UNetWeights
 
 # Part of every cached file's name: raise it when `graph` builds another graph from the same weights.
 GRAPH_VERSION = 1
