@@ -7,8 +7,9 @@ import pytest
 
 from tests.audio.test_tags import picture, written
 from unweave.audio.atoms import append_to_user_data
+from unweave.audio.covers import can_hold
 from unweave.audio.decode import AudioReader
-from unweave.audio.tags import Tags, can_hold
+from unweave.audio.tags import Tags
 from unweave.separation.output import OutputOptions
 
 PNG, JPEG = picture("png"), picture("mjpeg")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests.helpers.signals import tones
+from unweave.audio.covers import is_picture
 from unweave.audio.decode import AudioReader
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import find_format
-from unweave.audio.tags import Tags, is_picture
+from unweave.audio.tags import Tags
 
 TEXTS = {"title": "Blätter", "artist": "Die Weber", "album": "Fäden", "date": "2024", "genre": "Rock"}
 

@@ -14,9 +14,8 @@ import numpy as np
 from unweave.audio.arguments import checked_duration, checked_offset, checked_track
 from unweave.audio.channels import to_mono, to_stereo
 from unweave.audio.decoder import Decoder, Piece
-from unweave.audio.ffmpeg import FFmpegDecoder
-from unweave.audio.libsndfile import SoundFileDecoder
 from unweave.audio.links import WHOLE, Link, find_links, is_vorbis_of_one_page
+from unweave.audio.plain_wav import PlainWavDecoder, read_plain_wav
 from unweave.audio.recognise import unreadable
 from unweave.audio.resample import Resampler
 from unweave.audio.sources import AudioSource as AudioSource
@@ -80,7 +79,7 @@ class AudioReader:
         except BaseException:
             self._source.close()
             raise
-        self._number = self._decoder.track if isinstance(self._decoder, FFmpegDecoder) else stream
+        self._number = getattr(self._decoder, "track", stream)  # the default track by its number, where FFmpeg chose
         self._stated = self._decoder.stated_seconds if len(self._links) == 1 else None
         self.sample_rate: int
         self.n_channels: int
@@ -162,12 +161,12 @@ class AudioReader:
                 n_pending += stop - start
                 n_chosen += stop - start
             if n_pending >= BLOCK_SAMPLES:
-                yield np.concatenate(pending, axis=1)
+                yield _joined(pending)
                 pending, n_pending = [], 0
             if self._last is not None and position >= self._last:
                 break
         if pending:
-            yield np.concatenate(pending, axis=1)
+            yield _joined(pending)
         if n_chosen == 0:
             raise AudioReadError(
                 f"cannot read {self.name}: it is {position / self.sample_rate:.1f} s long, so there is nothing from "
@@ -177,6 +176,12 @@ class AudioReader:
     def _open(self, link: Link, stream: int | None) -> Decoder:
         """The decoder that reads a link of the file right; most files are one link."""
         seekable = self._source.is_seekable
+        plain = read_plain_wav(self._source.file()) if seekable and link == WHOLE else None
+        if plain is not None:
+            return PlainWavDecoder(self._source, plain, stream=stream)
+        from unweave.audio.ffmpeg import FFmpegDecoder  # a tenth of a second to import, which plain files do without
+        from unweave.audio.libsndfile import SoundFileDecoder
+
         header = read_wav_header(
             self._source.file(link.start, link.stop) if seekable else io.BytesIO(self._source.head)
         )
@@ -320,7 +325,7 @@ class AudioReader:
 
         Raises `AudioReadError` where stored samples are beyond all reason: the file is not what its header says.
         """
-        if not waveform.size or np.abs(waveform).max() <= LOUDEST:  # False for NaN, too
+        if not waveform.size or max(waveform.max(), -waveform.min()) <= LOUDEST:  # False for NaN, too
             return waveform, 0
         is_finite = np.isfinite(waveform)
         peak = np.abs(waveform, where=is_finite, out=np.zeros_like(waveform))
@@ -337,3 +342,7 @@ class AudioReader:
             return waveform
         stereo = to_stereo(waveform, speakers)
         return stereo if self.n_channels == 2 else to_mono(stereo)
+
+
+def _joined(waveforms: list[Waveform]) -> Waveform:
+    return waveforms[0] if len(waveforms) == 1 else np.concatenate(waveforms, axis=1)

@@ -10,14 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-import av
 import numpy as np
 
-from unweave.audio.encoders import Encoder, FFmpegEncoder, VorbisEncoder, quantise
+from unweave.audio.encoders import Encoder, VorbisEncoder
 from unweave.audio.formats import FORMATS, OutputFormat
+from unweave.audio.pcm import encode_pcm
 from unweave.audio.sink import Sink
 from unweave.audio.sources import reason
 from unweave.audio.tags import Tags
+from unweave.audio.wav_encoder import WavEncoder
 from unweave.errors import AudioWriteError
 from unweave.files import PartFile
 from unweave.files import remove_orphans as remove_orphans
@@ -64,13 +65,11 @@ class AudioWriter:
             raise self._failure(error) from error
         self._sink = Sink(self._part.file)
         try:
-            if format.encoders.get("") == "vorbis":
-                self._encoder = VorbisEncoder(self._sink, sample_rate, n_written, bitrate)
-            else:
-                self._encoder = FFmpegEncoder(
-                    self._sink, format, bit_depth, sample_rate, n_written, bitrate, tags or Tags()
-                )
-        except (OSError, av.FFmpegError, ValueError) as error:
+            self._encoder = _open_encoder(
+                self._sink, format, bit_depth, sample_rate, n_written, bitrate, tags or Tags()
+            )
+            self._sink.check()
+        except (OSError, ValueError) as error:
             self.discard()
             raise self._failure(error) from error
         except BaseException:
@@ -107,7 +106,7 @@ class AudioWriter:
         try:
             self._encoder.encode(waveform)
             self._sink.check()
-        except (OSError, av.FFmpegError) as error:
+        except OSError as error:
             raise self._failure(error) from error
 
     def finish(self) -> None:
@@ -118,7 +117,7 @@ class AudioWriter:
             self._encoder.finish()
             self._sink.check()
             self._part.sync()
-        except (OSError, av.FFmpegError) as error:
+        except OSError as error:
             raise self._failure(error) from error
 
     def commit(self) -> None:
@@ -154,6 +153,18 @@ class AudioWriter:
         return AudioWriteError(f"cannot write {self.path}: {reason(error)}")
 
 
+def _open_encoder(
+    sink: Sink, format: OutputFormat, bit_depth: str, sample_rate: int, n_channels: int, bitrate: int, tags: Tags
+) -> Encoder:
+    if format.container == "wav":
+        return WavEncoder(sink, bit_depth, sample_rate, n_channels, tags.texts)
+    if format.encoders.get("") == "vorbis":
+        return VorbisEncoder(sink, sample_rate, n_channels, bitrate)
+    from unweave.audio.ffmpeg_encoder import FFmpegEncoder  # a tenth of a second to import, which WAV does without
+
+    return FFmpegEncoder(sink, format, bit_depth, sample_rate, n_channels, bitrate, tags)
+
+
 @contextmanager
 def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
     """A function that appends stereo samples (2, n) to a WAV file, which appears once it is complete."""
@@ -173,7 +184,7 @@ def wav_pipe(stream: BinaryIO, sample_rate: int) -> Iterator[Callable[[Waveform]
     stream.write(header + struct.pack("<4sI", b"data", 2**32 - 1))
 
     def write(waveform: Waveform) -> None:
-        stream.write(quantise(np.clip(waveform, -1, 1), "16")[0].tobytes())
+        stream.write(encode_pcm(np.clip(waveform, -1, 1), "16"))
         stream.flush()
 
     yield write

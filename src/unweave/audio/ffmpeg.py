@@ -9,11 +9,12 @@ from typing import Any, cast
 import av
 import numpy as np
 
+from unweave.audio.covers import find_cover_stream, read_cover
 from unweave.audio.decoder import Piece
 from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import unreadable
 from unweave.audio.sources import Source, reason
-from unweave.audio.tags import Tags, find_cover_stream, kept_texts, read_cover
+from unweave.audio.tags import Tags, kept_texts
 from unweave.audio.tracks import choose_track, is_usable
 from unweave.errors import AudioReadError
 from unweave.types import Waveform

@@ -9,10 +9,9 @@ import numpy as np
 
 from unweave.audio.decoder import Piece
 from unweave.audio.links import WHOLE, Link
-from unweave.audio.recognise import unreadable
+from unweave.audio.recognise import no_such_track, unreadable
 from unweave.audio.sources import Source
 from unweave.audio.tags import Tags, kept_texts
-from unweave.audio.tracks import no_such_track
 
 BLOCK_SAMPLES = 1 << 14
 # libsndfile's names of tags → FFmpeg's.

@@ -105,6 +105,12 @@ def unreadable(source: Source, why: str) -> AudioReadError:
     return AudioReadError(f"cannot read {source.name}: {describe(source) or why}")
 
 
+def no_such_track(name: str, n_tracks: int, number: int) -> AudioReadError:
+    """The error for a file with ``n_tracks`` that was asked for track ``number`` (from 0)."""
+    count = f"{n_tracks} audio tracks" if n_tracks > 1 else "one audio track"
+    return AudioReadError(f"cannot read {name}: it has {count}, there is no track {number + 1}")
+
+
 def _extension(name: str) -> str:
     return name.rpartition(".")[2].lower() if "." in name else ""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import av
 from av.stream import Disposition
 
+from unweave.audio.recognise import no_such_track
 from unweave.errors import AudioReadError
 
 # Tracks for some listeners only, which a player does not choose by itself.
@@ -29,12 +30,6 @@ def choose_track(container: av.container.InputContainer, number: int | None, nam
     if number not in usable:
         raise AudioReadError(f"cannot read {name}: the audio of track {number + 1} has no sample rate or no channels")
     return number
-
-
-def no_such_track(name: str, n_tracks: int, number: int) -> AudioReadError:
-    """The error for a file with ``n_tracks`` that was asked for track ``number`` (from 0)."""
-    count = f"{n_tracks} audio tracks" if n_tracks > 1 else "one audio track"
-    return AudioReadError(f"cannot read {name}: it has {count}, there is no track {number + 1}")
 
 
 def is_usable(track: av.AudioStream) -> bool:
