@@ -228,13 +228,14 @@ def completed_stream(
     keeps_residual: bool = False,
     with_mixture: bool = False,
 ) -> SeparationStream:
-    """A stream of the stems of ``choice``; with ``fills_up``, the stem that means the rest takes what they lack."""
+    """A stream of the stems of ``choice``; with ``fills_up``, the stem that means the rest is what they lack."""
     wanted = choice.separated
-    completed = fills_up and not keeps_residual and pipeline.rest in wanted
+    completed = fills_up and not keeps_residual and pipeline.rest in wanted and len(pipeline.stems) > 1
     # A part of the stems lacks nothing where all of them sum to the mixture by themselves.
     completed = completed and not (pipeline.sums_to_mixture and len(wanted) < len(pipeline.stems))
-    computed = pipeline.stems if completed else wanted
     rest = pipeline.rest if completed else None
+    # The rest is the mixture without the others, whatever a model would estimate for it.
+    computed = tuple(stem for stem in pipeline.stems if stem != rest) if completed else wanted
     completion = Completion(choice, rest, as_stem=keeps_residual, with_mixture=with_mixture)
     return SeparationStream(pipeline.stream(form, computed), form, completion)
 

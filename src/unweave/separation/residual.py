@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +14,20 @@ from unweave.separation.choice import Choice
 from unweave.types import Stems, Waveform
 
 RESIDUAL_STEM = "residual"
-# Rounding makes the corrected sum miss the mixture by a bit here and there; what is missed is corrected again.
-N_CORRECTIONS = 3
+# Rounding makes the sum of all stems miss the mixture by a bit here and there; what is missed is added again.
+N_CORRECTIONS = 2
 
 
 @dataclass(frozen=True)
 class Completion:
     """Which of the stems that a model computed are returned, and what becomes of the residual.
 
-    The residual is the mixture minus the sum of the stems. It is added to the stem ``rest``, for which all stems must
-    be computed, or becomes a separate stem, or is dropped. A complement is the mixture minus one stem.
+    The residual is the mixture minus the sum of the stems. It is the stem ``rest``, for which all others must be
+    computed, or becomes a separate stem, or is dropped. A complement is the mixture minus one stem.
     """
 
     chosen: Choice  # what comes out, in this order
-    rest: str | None = None  # the stem that takes the residual
+    rest: str | None = None  # the stem that is the residual of all others
     as_stem: bool = False  # the residual is a stem of its own
     with_mixture: bool = False  # the stems come with the mixture of the same samples
 
@@ -84,8 +84,7 @@ class MixtureKeeper:
         waveforms = dict(stems)
         mixture = self._mixture.take(stems.n_samples) if how.needs_mixture else None
         if mixture is not None and how.rest is not None:
-            for _ in range(N_CORRECTIONS):
-                waveforms[how.rest] = waveforms[how.rest] + (mixture - sum(waveforms.values()))
+            waveforms[how.rest] = _rest(mixture, list(waveforms.values()))
         chosen = {}
         for name in how.chosen.names:
             without = how.chosen.complements.get(name)
@@ -108,3 +107,15 @@ class MixtureKeeper:
         if len(absent) > 1 or absent <= single:
             return mixture
         return mixture - waveforms[absent.pop()]
+
+
+def _rest(mixture: Waveform, others: Sequence[Waveform]) -> Waveform:
+    """What is left of the mixture (channels, samples), such that the others and it add up to the mixture."""
+    sum_of_others = others[0] if len(others) == 1 else sum(others[1:], start=others[0])
+    rest: Waveform = mixture - sum_of_others
+    missed = np.empty_like(rest)
+    for _ in range(N_CORRECTIONS):
+        np.add(sum_of_others, rest, out=missed)
+        np.subtract(mixture, missed, out=missed)
+        rest += missed
+    return rest
