@@ -15,7 +15,7 @@ def ratio_masks(estimates: npt.NDArray[np.float32], exponent: float = 2.0) -> np
     ``(estimateᵖ + ε/n) / (Σ estimateᵖ + ε)`` for n stems and the exponent p, as Spleeter has it: p = 2 is the Wiener
     filter of sources with those variances, p = 1 the plain ratio mask.
     """
-    powers = np.square(estimates) if exponent == 2.0 else np.power(estimates, np.float32(exponent))
+    powers = _raised(estimates, exponent)
     scale = np.sum(powers, axis=0)
     scale += np.float32(EPSILON)
     np.reciprocal(scale, out=scale)
@@ -32,14 +32,33 @@ def extend_masks(masks: npt.NDArray[np.float32], n_bins: int, mode: str) -> npt.
     quarter of them, which have more to do with it.
     """
     shape = (*masks.shape[:-1], n_bins - masks.shape[-1])
+    return np.concatenate([masks, np.broadcast_to(shares_above(masks, mode), shape)], axis=-1)
+
+
+def shares_above(masks: npt.NDArray[np.float32], mode: str) -> npt.NDArray[np.float32]:
+    """What `extend_masks` continues masks (…, frames, bins) with, the same for all higher bins: (…, frames, 1)."""
     if mode == "zeros":
-        fill = np.zeros(shape, np.float32)
-    elif mode in ("average", "edge"):
-        first = 0 if mode == "average" else masks.shape[-1] * 3 // 4
-        fill = np.broadcast_to(masks[..., first:].mean(axis=-1, keepdims=True), shape)
-    else:
+        return np.zeros((*masks.shape[:-1], 1), np.float32)
+    if mode not in ("average", "edge"):
         raise ValueError(f"mask extension must be 'zeros', 'average' or 'edge', got {mode!r}")
-    return np.concatenate([masks, fill], axis=-1)
+    first = 0 if mode == "average" else masks.shape[-1] * 3 // 4
+    mean: npt.NDArray[np.float32] = masks[..., first:].mean(axis=-1, keepdims=True)
+    return mean
+
+
+def _raised(estimates: npt.NDArray[np.float32], exponent: float) -> npt.NDArray[np.float32]:
+    """``estimates`` to the power of ``exponent``, in a new array.
+
+    Square roots take a fifth of the time of ``np.power`` where the processor lacks AVX-512.
+    """
+    if exponent == 2.0:
+        return np.square(estimates)
+    if exponent != 1.25:
+        return np.power(estimates, np.float32(exponent))
+    root = np.sqrt(estimates)
+    np.sqrt(root, out=root)
+    root *= estimates
+    return root
 
 
 def fade_weights(n_frames: int, overlap_frames: int, *, is_first: bool) -> npt.NDArray[np.float32]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from unweave.dsp.masks import extend_masks, fade_weights, ratio_masks
+from unweave.dsp.masks import fade_weights, ratio_masks, shares_above
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
@@ -22,9 +22,9 @@ from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.types import Spectrogram, Waveform
 
-# (mixture's spectrum, magnitudes of each stem, indices of the chosen stems) of a few frames → the chosen stems' spectra
-FrameFilter = Callable[[Spectrogram, npt.NDArray[np.float32], Sequence[int]], npt.NDArray[np.complex64]]
-
+# (mixture's spectrum, magnitudes of each stem, indices of the chosen stems) of a few frames → the spectra (channels,
+# frames, bins) of the chosen stems, one by one; each may be overwritten when the next is asked for.
+FrameFilter = Callable[[Spectrogram, npt.NDArray[np.float32], Sequence[int]], Iterator[Spectrogram]]
 
 Located = tuple[MaskModelSpec, Path]  # a model as it is run, and the place of its weights
 
@@ -111,12 +111,18 @@ class MaskingSeparator:
 
     def _filter(
         self, spectrum: Spectrogram, estimates: npt.NDArray[np.float32], stems: Sequence[int]
-    ) -> npt.NDArray[np.complex64]:
-        """The chosen stems' spectra (stems, channels, frames, bins) of a few frames."""
-        masks = ratio_masks(estimates, self.spec.mask_exponent)[list(stems)]
-        if spectrum.shape[-1] > masks.shape[-1]:
-            masks = extend_masks(masks, spectrum.shape[-1], self.spec.mask_extension)
-        return spectrum * masks
+    ) -> Iterator[Spectrogram]:
+        """See `FrameFilter`."""
+        masks = ratio_masks(estimates, self.spec.mask_exponent)
+        n_bins, n_masked = spectrum.shape[-1], masks.shape[-1]
+        # With all bins, since a transform that has to fill them up takes longer.
+        filtered = np.zeros((*spectrum.shape[:-1], self.spec.n_fft // 2 + 1), np.complex64)
+        for stem in stems:
+            np.multiply(spectrum[..., :n_masked], masks[stem], out=filtered[..., :n_masked])
+            if n_bins > n_masked:
+                share = shares_above(masks[stem], self.spec.mask_extension)
+                np.multiply(spectrum[..., n_masked:], share, out=filtered[..., n_masked:n_bins])
+            yield filtered
 
     def _synthesise(
         self,
@@ -131,10 +137,14 @@ class MaskingSeparator:
         separated = large_zeros((len(stems), n_channels, self.segmentation.length))
         for start in range(0, n_frames, FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
-            filtered = filter_frames(spectrum[:, part], estimates[:, :, part], stems)
-            if self.spec.overlap_frames:
-                filtered *= self._fades[is_first][part]
-            add_frames(separated, start, filtered, self.spec.n_fft, self.spec.hop_length)
+            weights = self._fades[is_first][part]
+            is_faded = bool((weights != 1).any())
+            for samples, filtered in zip(
+                separated, filter_frames(spectrum[:, part], estimates[:, :, part], stems), strict=True
+            ):
+                if is_faded:
+                    filtered *= weights
+                add_frames(samples, start, filtered, self.spec.n_fft, self.spec.hop_length)
         return separated
 
 
@@ -156,8 +166,8 @@ class WienerSeparator(MaskingSeparator):
 
         def wiener(
             spectrum: Spectrogram, estimates: npt.NDArray[np.float32], stems: Sequence[int]
-        ) -> npt.NDArray[np.complex64]:
-            return wiener_filter(estimates, spectrum, model, stems)
+        ) -> Iterator[Spectrogram]:
+            return iter(wiener_filter(estimates, spectrum, model, stems))
 
         return self._synthesise(spectrum, estimates, stems, wiener, is_first)
 
