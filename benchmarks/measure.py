@@ -35,11 +35,12 @@ class Run:
 
 
 def run(command, **environment):
-    """Run ``command`` to its end; a failure is an error."""
+    """Run ``command`` to its end; a failure is an error. Compiled modules are kept, as in any installation."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     process = subprocess.Popen(
         [str(part) for part in command],
-        env={**os.environ, **environment},
+        env={**kept, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
