@@ -1,18 +1,21 @@
 """Our graph of htdemucs beside the published one, with the same weights, in turn: equality, seconds, memory.
 
 python -m benchmarks.htdemucs [--published htdemucs.onnx] [--song examples/song.mp3] [--segments 4] [--rounds 3]
+                              [--profile]
 
 The weights are recovered from the published graph (`unweave.families.htdemucs.recover`). The published graph is run as
 its users run it, one segment after the other on all cores; ours as unweave runs it, one segment per core.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -22,6 +25,7 @@ import onnx
 import onnxruntime
 
 from benchmarks.measure import median
+from benchmarks.timing import own_peak_megabytes
 from unweave.audio.decode import AudioReader
 from unweave.dsp.real_parts import as_channels
 from unweave.families.demucs.graph import MIXTURE, SPECTRUM
@@ -41,8 +45,10 @@ OPTIMISED = "optimised.onnx"
 N_CORES = os.cpu_count() or 1
 
 
-def session(path, n_threads, *, reuse, save=None):
+def session(path, n_threads, *, reuse, save=None, profile=None):
     options = onnxruntime.SessionOptions()
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if save:  # as unweave's cache keeps a graph: optimised, with its weights in a file that is mapped
         options.optimized_model_filepath = str(save)
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
@@ -99,18 +105,32 @@ def work(kind, path, inputs, n_segments):
     print((time.perf_counter() - started) / (n_runs * n_lanes), own_peak_megabytes())
 
 
-def own_peak_megabytes():
-    """The largest this process has been; the system's account for its parent would begin with the parent's own size."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-
-
 def measured(kind, path, inputs, n_segments):
     """Seconds per segment, and the peak memory of the process in megabytes."""
     command = [sys.executable, "-m", "benchmarks.htdemucs", "--worker", kind, path, inputs, str(n_segments)]
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split())
     return seconds, megabytes
+
+
+def profile(path, inputs):
+    """Print what each kind of operation takes of one segment on one thread, by ONNX Runtime's own account."""
+    arrays = np.load(inputs)
+    feeds = {MIXTURE: arrays["mixture"], SPECTRUM: arrays["spectrum"]}
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = session(path, 1, reuse=False, profile=Path(folder) / "profile")
+        for _ in range(2):
+            loaded.run(None, feeds)
+        events = json.loads(Path(loaded.end_profiling()).read_text())
+    kernels = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
+    seconds, counts = Counter(), Counter()
+    for event in kernels[len(kernels) // 2 :]:  # of the second run
+        seconds[event["args"]["op_name"]] += event["dur"] / 1e6
+        counts[event["args"]["op_name"]] += 1
+    total = seconds.total()
+    print("\n| operation | nodes | ms | share |\n|---|---|---|---|")
+    for kind, spent in seconds.most_common():
+        print(f"| {kind} | {counts[kind]} | {1000 * spent:.1f} | {spent / total:.1%} |")
 
 
 def difference_db(ours, theirs):
@@ -124,6 +144,7 @@ def main():
     parser.add_argument("--song", type=Path, default=Path("examples/song.mp3"))
     parser.add_argument("--segments", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="also print what each kind of operation takes")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -148,6 +169,8 @@ def main():
         figures = {"published": [], "ours": []}
         optimised = Path(folder) / OPTIMISED
         session(ours, 1, reuse=False, save=optimised)
+        if arguments.profile:
+            profile(optimised, inputs)
         for _ in range(arguments.rounds):
             for kind, path in (("published", published), ("ours", optimised)):
                 figures[kind].append(measured(kind, path, inputs, arguments.segments))

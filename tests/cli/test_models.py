@@ -52,6 +52,24 @@ def test_the_list_for_a_licence(run):
     assert {model["licence"] for model in listed(run, "--licence", "cc-by-nc")} == {"CC-BY-NC-SA-4.0"}
 
 
+def test_named_ensembles_are_in_the_list(run):
+    everything = listed(run, "--all")
+    (found,) = (model for model in everything if model["name"] == "vocal_balanced")
+    assert found["family"] == "ensemble"
+    assert found["rule"] == "avg_fft"
+    assert found["stems"][0] == "vocals"
+    assert found["summary"] == "vocals, the best on average"
+    members = [model for model in everything if model["name"] in found["models"]]
+    assert len(members) == len(found["models"]) == 2
+    assert found["size_bytes"] == sum(model["size_bytes"] for model in members)
+    assert found["needs_consent"] == any(model["needs_consent"] for model in members)
+    assert not found["here"]
+    assert found in listed(run, "--stem", "vocals")
+    assert "vocal_balanced" not in {model["name"] for model in listed(run)}  # none of its models is here
+    assert not {"drums"} & set(found["stems"])
+    assert "vocal_balanced" in run("models", "list", "--all").stdout
+
+
 def test_the_list_in_order(run):
     names = [model["name"] for model in listed(run, "--all", "--sort", "name")]
     assert names == sorted(names, key=str.casefold)

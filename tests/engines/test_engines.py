@@ -136,10 +136,10 @@ HYBRID_AFTER_FORK = """
 import os, signal, sys
 import numpy as np
 from pathlib import Path
-from unweave.engines.onnx import OnnxHybridNetwork
+from unweave.engines.onnx import OnnxSession
 signal.alarm(100)
-network = OnnxHybridNetwork(Path(sys.argv[1]), 2)
-inputs = [np.ones((2, 256, 256), np.float32)] * 2
+network = OnnxSession(Path(sys.argv[1]), 2)
+inputs = [np.ones((1, 2, 256, 256), np.float32)] * 2
 expected = network.run(*inputs)[0]
 if child := os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -163,3 +163,42 @@ def test_a_network_on_several_threads_runs_in_a_forked_child(tmp_path):
     onnx.save(model, tmp_path / "hybrid.onnx")
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HYBRID_AFTER_FORK, tmp_path / "hybrid.onnx"]
     assert subprocess.run(command, check=False).returncode == 0
+
+
+SESSIONS_IN_TURN = """
+import sys
+import numpy as np
+from pathlib import Path
+from unweave.engines.onnx import OnnxSession
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+x = np.ones((1, 16, 512, 512), np.float32)
+sessions = [OnnxSession(Path(sys.argv[1]), 1) for _ in range(4)]
+peaks = [peak()]
+for session in sessions:
+    session.run(x)
+    peaks.append(peak())
+print(peaks[1] - peaks[0], peaks[-1] - peaks[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_networks_that_run_in_turn_share_their_memory(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = [1, 16, 512, 512]  # 16 MB
+    nodes = [helper.make_node("Sin", ["x"], ["a"]), helper.make_node("Cos", ["x"], ["b"])]
+    nodes += [helper.make_node("MatMul", ["a", "b"], ["c"]), helper.make_node("ReduceMax", ["c"], ["y"])]
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+    ports.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 1, 1]))
+    model = helper.make_model(helper.make_graph(nodes, "sines", ports[:1], ports[1:]), ir_version=8)
+    model.opset_import[0].version = 17
+    onnx.save(model, tmp_path / "sines.onnx")
+    command = [sys.executable, "-c", SESSIONS_IN_TURN, tmp_path / "sines.onnx"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    one, more = map(float, done.stdout.split())
+    assert one > 40  # megabytes: three buffers
+    assert more < one / 3

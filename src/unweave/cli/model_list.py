@@ -86,21 +86,26 @@ def _score(model: ListedModel, stem: str, test_sets: list[str]) -> str:
 
 
 def _fields(model: ListedModel) -> dict[str, object]:
+    from unweave.separation.listing import ListedEnsemble
+
     entry = model.entry
+    ensemble = model if isinstance(model, ListedEnsemble) else None
     licence = entry.licence if entry else None
     return {
         "name": model.name,
         "aliases": list(entry.aliases) if entry else [],
-        "family": entry.family if entry else getattr(model.spec, "family", None),
+        "family": "ensemble" if ensemble else entry.family if entry else getattr(model.spec, "family", None),
         "author": entry.author or None if entry else None,
-        "summary": entry.summary if entry else getattr(model.spec, "summary", None),
+        "summary": entry.summary if entry else getattr(ensemble or model.spec, "summary", None),
+        "models": [member.name for member in ensemble.members] if ensemble else [],
+        "rule": ensemble.rule if ensemble else None,
         "stems": list(model.stems),
         "size_bytes": model.n_bytes or None,
         "licence": model.licence,
         "licence_stated_in": (licence.stated_in or None) if licence else None,
         "licence_stated_on": (licence.stated_on or None) if licence else None,
         "licence_notes": (licence.notes or None) if licence else None,
-        "needs_consent": entry.needs_consent if entry else False,
+        "needs_consent": any(each.needs_consent for each in (ensemble.members if ensemble else (model,))),
         "scores": [
             {
                 "measure": "SDR",

@@ -34,7 +34,7 @@ def list_models(
         ListFormat, typer.Option("--format", help="A table, or JSON for other programs.")
     ] = ListFormat.table,
 ) -> None:
-    """List models: their stems, sizes, licences and scores, and whether their weights are on this machine.
+    """List models and named ensembles: their stems, sizes, licences and scores, and whether they are on this machine.
 
     Without options these are the models that are here or recommended; with one of --stem, --licence and --free, all
     that fit.
@@ -42,8 +42,10 @@ def list_models(
     with failures_shown():
         from unweave.models.listing import Order, chosen
         from unweave.models.listing import list_models as listed_models
+        from unweave.separation.listing import list_ensembles
 
         listed = listed_models()
+        listed += list_ensembles(listed)
         is_short = not (everything or stem or licence or free)
         order: Order | None = sort.value if sort else None
         models = chosen(listed, stem=stem, licence=licence, free=free, short=is_short, order=order)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import threading
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ class OnnxSession:
 
     ``n_at_once`` calls may run at the same time, each on that many threads; further ones wait. Large networks take
     gigabytes per call, so that more is seldom better. Buffers are given back after each operation that needs them,
-    not kept for later ones of the same size, which took three times as much. Raises `ModelError` for a file that ONNX
+    not kept for later ones of the same size, which took three times as much. All sessions take them from one store.
+    Raises `ModelError` for a file that ONNX
     Runtime does not take.
     """
 
@@ -94,6 +96,8 @@ class OnnxSession:
         options = _options()
         options.intra_op_num_threads = self._n_threads
         options.enable_mem_reuse = False
+        if _shares_buffers() == os.getpid():
+            options.add_session_config_entry("session.use_env_allocators", "1")
         try:
             self._session = _session(_optimised(self._path), options)
         except Exception as error:
@@ -108,18 +112,16 @@ class OnnxSession:
         self._turns = threading.Semaphore(self._n_at_once)
 
 
-class OnnxHybridNetwork:
-    """A hybrid waveform network in an ONNX file: see `OnnxSession`."""
+@lru_cache(maxsize=1)
+def _shares_buffers() -> int:
+    """Let sessions take their buffers from one store; the process that may, for a child would inherit its locks.
 
-    def __init__(self, path: Path, n_threads: int, n_at_once: int = 1) -> None:
-        self._session = OnnxSession(path, n_threads, n_at_once)
-
-    def run(
-        self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """See `unweave.engines.base.HybridNetwork`."""
-        spectra, waveforms = self._session.run(mixture[None], spectrum[None])
-        return spectra[0], waveforms[0]
+    Networks that run in turn, such as the four of a bag, then need as much memory as the largest of them, not as all.
+    """
+    arena, usual = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    memory = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, usual)
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(0, -1, -1, -1))
+    return os.getpid()
 
 
 def _options() -> onnxruntime.SessionOptions:

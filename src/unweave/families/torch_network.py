@@ -109,21 +109,25 @@ def save_network(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
     write_safetensors(lambda metadata: safetensors.torch.save(tensors, metadata=metadata), spec, path)
 
 
-def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path) -> None:
-    """Write ``network`` as ONNX: one segment of magnitudes (1, channels, frames, bins) → (stems, 1, …)."""
+def save_onnx(network: nn.Module, spec: MaskModelSpec, path: Path, *, norms_apart: bool = False) -> None:
+    """Write ``network`` as ONNX: one segment of magnitudes (1, channels, frames, bins) → (stems, 1, …).
+
+    With ``norms_apart`` the graph has every weight as the network has it. Otherwise batch norms are multiplied into
+    weights, whose values then are no longer those that were rounded to half precision.
+    """
     if isinstance(network, UNets) and spec.is_classic:
         export_onnx(unets_to_weights(network), spec, path)
-    elif spec.network == "bands":
+    elif spec.network == "bands" and not norms_apart:
         from unweave.families.bands.graph import build_graph
 
         tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.state_dict().items()}
         write_graph(build_graph(tensors, spec), spec, path)
     else:
-        write_graph(_exported(network, spec), spec, path)
+        write_graph(_exported(network, spec, norms_apart=norms_apart), spec, path)
 
 
-def _exported(network: nn.Module, spec: MaskModelSpec) -> Any:
-    """As PyTorch writes it: for the options that our own graphs lack."""
+def _exported(network: nn.Module, spec: MaskModelSpec, *, norms_apart: bool) -> Any:
+    """As PyTorch writes it: for options that our own graphs lack, and for weights to be rounded."""
     example = torch.zeros(1, spec.n_channels, spec.n_frames, spec.n_bins)
     network = network.cpu().float().eval()
     program: Any
@@ -137,10 +141,25 @@ def _exported(network: nn.Module, spec: MaskModelSpec) -> Any:
             verbose=False,
             input_names=["magnitudes"],
             output_names=["estimates"],
+            optimize=not norms_apart,
         )
+    if norms_apart:
+        _simplify(program.model)
     model = program.model_proto
     _forget_origins(model.graph)
     return model
+
+
+def _simplify(model: Any) -> None:
+    """What the exporter does to a graph, but for its rewriting of weights."""
+    from onnxscript import optimizer
+    from onnxscript.ir.passes import common
+
+    optimizer.inline(model)
+    optimizer.fold_constants(model, onnx_shape_inference=True)
+    for tidy in (common.LiftConstantsToInitializersPass(), common.CommonSubexpressionEliminationPass()):
+        tidy(model)
+    optimizer.remove_unused_nodes(model)
 
 
 def _forget_origins(graph: Any) -> None:

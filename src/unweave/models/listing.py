@@ -48,6 +48,11 @@ class ListedModel:
         return self.entry is not None and self.entry.licence.is_free
 
     @property
+    def needs_consent(self) -> bool:
+        """Whether its licence must be agreed to before it is used."""
+        return self.entry is not None and self.entry.needs_consent
+
+    @property
     def is_fetchable(self) -> bool:
         """Whether unweave can bring its file."""
         return self.entry is not None and (not self.entry.downloads or self.entry.download is not None)

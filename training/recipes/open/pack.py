@@ -28,7 +28,7 @@ from unweave.families.torch_network import (
     save_onnx,
     with_time_attention,
 )
-from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_json, spec_to_json
+from unweave.models.export import METADATA_KEY, read_exported_spec, spec_from_json, spec_to_json, write_graph
 
 LICENCE = "CC-BY-SA-4.0"  # the strictest of the data's
 CREDITS = "\n## Sources and credits\n"
@@ -98,6 +98,23 @@ def halved(model):
     return model
 
 
+def pack(network, spec, stem):
+    """Write ``stem``.safetensors and ``stem``.onnx: the same numbers, of half precision, in both.
+
+    A norm that is multiplied into a weight before it is rounded makes another network: −74 dB from the first.
+    """
+    halves = {key: t.half() if t.is_floating_point() else t for key, t in network.state_dict().items()}
+    stem.with_suffix(".safetensors").write_bytes(
+        safetensors.torch.save(halves, metadata={METADATA_KEY: spec_to_json(spec)})
+    )
+    network.load_state_dict(halves)
+    path = stem.with_suffix(".onnx")
+    save_onnx(network, spec, path, norms_apart=True)
+    model = halved(onnx.load(path))
+    onnx.checker.check_model(model)
+    write_graph(model, spec, path)
+
+
 def body(text):
     """A card without its title, its credits and the command, which is the recipe's."""
     text = text.partition(CREDITS)[0].partition("\n")[2]
@@ -131,15 +148,7 @@ def main():
     torch.manual_seed(0)  # attention that a member lacks adds nothing, but has weights: the same files each time
     network, spec = together(members)
     spec = dataclasses.replace(spec, name=name, weights=name, licence=LICENCE)
-    path = target / f"{name}.onnx"
-    save_onnx(network, spec, path)
-    model = halved(onnx.load(path))
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    halves = {key: t.half() if t.is_floating_point() else t for key, t in network.state_dict().items()}
-    path.with_suffix(".safetensors").write_bytes(
-        safetensors.torch.save(halves, metadata={METADATA_KEY: spec_to_json(spec)})
-    )
+    pack(network, spec, target / name)
     (target / "README.md").write_text(card(name, network, spec, members))
     for file in sorted(target.glob(f"{name}.*")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -34,6 +34,8 @@ WAVEFORMS = "waveforms"  # (1, stems, channels, samples)
 OPSET = 17
 FUSED = "com.microsoft"  # where ONNX Runtime's own operators live
 IR_VERSION = 9
+LONG_AXIS = 1 << 14  # from so many numbers on, a mean is taken in two steps
+FEWEST_STRETCHES = 16
 EPSILON = 1e-5  # of every norm, and of the level that the input is brought to
 
 
@@ -47,6 +49,15 @@ def port_shapes(spec: HybridSpec, n_stems: int) -> dict[str, list[int]]:
         SPECTRA: [1, n_stems, *bins],
         WAVEFORMS: [1, n_stems, *samples],
     }
+
+
+def stretches(length: int) -> int:
+    """Into how many equal stretches an axis is cut for its mean: 1 where it is short, or cannot be cut well."""
+    if length < LONG_AXIS:
+        return 1
+    most = math.isqrt(length)
+    number = next(n for n in range(most, 0, -1) if length % n == 0)
+    return number if number >= FEWEST_STRETCHES else 1
 
 
 class HybridGraph(GraphBuilder):
@@ -101,24 +112,31 @@ class HybridGraph(GraphBuilder):
         erf = self.add("Erf", [self.add("Div", [x, self.number(2**0.5)])])
         return self.add("Mul", [self.add("Mul", [x, self.add("Add", [erf, self.number(1)])]), self.number(0.5)])
 
-    def mean(self, x: str, axes: Sequence[int]) -> str:
-        """The mean over ``axes``, kept as axes of length one; axis by axis, the first one first.
+    def mean(self, x: str, axes: Sequence[int], shape: Sequence[int]) -> str:
+        """The mean of ``x``, of ``shape``, over ``axes``, kept as axes of length one; axis by axis, the first first.
 
-        One sum over a million numbers of single precision is a hundred times less exact.
+        One sum over half a million numbers of single precision is wrong by 1e-5. Long axes are therefore cut into
+        stretches, whose means are averaged: 1e-7.
         """
+        left = list(shape)
         for axis in axes:
+            n_stretches = stretches(left[axis])
+            if n_stretches > 1:
+                apart = [*left[:axis], n_stretches, left[axis] // n_stretches, *left[axis + 1 :]]
+                x = self.add("ReduceMean", [self.reshape(x, apart)], axes=[axis + 1], keepdims=0)
             x = self.add("ReduceMean", [x], axes=[axis], keepdims=1)
+            left[axis] = 1
         return x
 
-    def centred(self, x: str, axes: Sequence[int]) -> tuple[str, str, str]:
+    def centred(self, x: str, axes: Sequence[int], shape: Sequence[int]) -> tuple[str, str, str]:
         """``x`` less its mean over ``axes``, that mean, and the mean of the squares of the difference."""
-        mean = self.mean(x, axes)
+        mean = self.mean(x, axes, shape)
         centred = self.add("Sub", [x, mean])
-        return centred, mean, self.mean(self.add("Mul", [centred, centred]), axes)
+        return centred, mean, self.mean(self.add("Mul", [centred, centred]), axes, shape)
 
-    def group_norm(self, x: str, axes: Sequence[int], gain: Array, shift: Array) -> str:
-        """``x`` at mean 0 and variance 1 over ``axes``, then times ``gain`` and plus ``shift``."""
-        centred, _, variance = self.centred(x, axes)
+    def group_norm(self, x: str, axes: Sequence[int], shape: Sequence[int], gain: Array, shift: Array) -> str:
+        """``x``, of ``shape``, at mean 0 and variance 1 over ``axes``, then times ``gain`` and plus ``shift``."""
+        centred, _, variance = self.centred(x, axes, shape)
         deviation = self.add("Sqrt", [self.add("Add", [variance, self.number(EPSILON)])])
         scaled = self.add("Mul", [centred, self.add("Div", [self.constant(gain), deviation])])
         return self.add("Add", [scaled, self.constant(shift)])
@@ -130,7 +148,7 @@ class HybridGraph(GraphBuilder):
     def normalised(self, x: str, shape: Sequence[int]) -> tuple[str, str, str]:
         """An input at a mean of zero and a level of one; and, for the way back, its own level and mean."""
         axes = range(len(shape) - 1, 0, -1)
-        centred, mean, power = self.centred(x, axes)
+        centred, mean, power = self.centred(x, axes, shape)
         n_values = math.prod(shape)
         level = self.add("Sqrt", [self.add("Mul", [power, self.number(n_values / (n_values - 1))])])
         return self.add("Div", [centred, self.add("Add", [level, self.number(EPSILON)])]), level, mean
@@ -153,9 +171,9 @@ class HybridGraph(GraphBuilder):
             x, weight, self.weight(f"{name}.0.bias"), dilations=[1, dilation], pads=[0, dilation, 0, dilation]
         )
         x = self.add("Transpose", [x], perm=[0, 2, 1, 3])  # (1, rows, channels, columns)
-        x = self.reshape(x, [n_rows, len(weight), n_columns])
+        shape = [n_rows, len(weight), n_columns]
         gain, shift = (self.weight(f"{name}.1.{part}")[:, None] for part in ("weight", "bias"))
-        return self.gelu(self.group_norm(x, [2, 1], gain, shift))
+        return self.gelu(self.group_norm(self.reshape(x, shape), [2, 1], shape, gain, shift))
 
     def widened(self, x: str, name: str, index: int, n_rows: int, n_columns: int) -> str:
         """The second half, back to an image: a convolution, the ``index``-th part of ``name``, its norm and gate."""
@@ -229,7 +247,7 @@ class HybridGraph(GraphBuilder):
         mean over outputs and columns of (W (u − ū))², which is the covariance of u times WᵀW, summed.
         """
         n_outputs, n_inputs = weight.shape
-        mean_u = self.add("ReduceMean", [u], axes=[2], keepdims=1)
+        mean_u = self.mean(u, [2], [n_rows, n_inputs, n_columns])
         centred = self.add("Sub", [u, mean_u])
         covariance = self.add("MatMul", [centred, self.add("Transpose", [centred], perm=[0, 2, 1])])
         squares = (weight.T.astype(np.float64) @ weight).reshape(-1, 1) / (n_outputs * n_columns)

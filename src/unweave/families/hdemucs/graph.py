@@ -164,8 +164,9 @@ class _Graph(HybridGraph):
         """Each group of channels of an image (1, channels, rows, columns) at mean 0 and variance 1; then the gain."""
         gain, shift = (self.weight(f"{name}.{part}") for part in ("weight", "bias"))
         per_group = (n_groups, len(gain) // n_groups)
-        grouped = self.reshape(x, [*per_group, image[0] * image[1]])
-        x = self.group_norm(grouped, [2, 1], gain.reshape(*per_group, 1), shift.reshape(*per_group, 1))
+        shape = [*per_group, image[0] * image[1]]
+        grouped = self.reshape(x, shape)
+        x = self.group_norm(grouped, [2, 1], shape, gain.reshape(*per_group, 1), shift.reshape(*per_group, 1))
         return self.reshape(x, [1, len(gain), *image])
 
     def recurrent(self, x: str, name: str, shape: tuple[int, int, int]) -> str:

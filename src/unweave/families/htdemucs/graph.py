@@ -212,7 +212,7 @@ class _Transformer:
         if not spec.t_norm_out:
             return x
         gain, shift = (graph.weight(f"{name}.norm_out.{part}") for part in ("weight", "bias"))
-        return graph.group_norm(x, [2, 1], gain, shift)
+        return graph.group_norm(x, [2, 1], [1, n_tokens[index], spec.transformer_channels], gain, shift)
 
     def _attention(self, queries: str, keys: str, name: str, n_queries: int, n_keys: int, scale: Array) -> str:
         """Multi-head attention; the layer scale is in the last projection."""
