@@ -1,5 +1,7 @@
 """What stems share goes to the more sensitive one, and their sum stays what it was."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,9 @@ def plain(stems, given):
 @pytest.mark.parametrize("sensitivities", [(0.7, 0.5, 0.5), (0.2, 0.5, 0.5), (1, 0, 0.5), (0.6, 0.5, 0.4)])
 def test_bins_are_shared_as_is_said(sensitivities):
     stems = spectra()
-    np.testing.assert_allclose(shared_anew(stems, weights(*sensitivities)), plain(stems, weights(*sensitivities)), atol=2e-6)
+    np.testing.assert_allclose(
+        shared_anew(stems, weights(*sensitivities)), plain(stems, weights(*sensitivities)), atol=2e-6
+    )
 
 
 def test_two_equal_stems_by_hand():
@@ -98,8 +102,7 @@ def song(n_channels=2, n_samples=N):
 
 
 def in_parts(stems, *edges):
-    edges = (0, *edges, stems.n_samples)
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise((0, *edges, stems.n_samples)):
         yield Stems({name: stem[:, start:stop] for name, stem in stems.items()}, stems.sample_rate)
 
 

@@ -12,8 +12,9 @@ from unweave import OptionError, Separator
 from unweave.audio.decode import AudioReader
 from unweave.audio.tags import Tags
 from unweave.errors import AudioWriteError
+from unweave.separation.mix import Mix, stem_numbers
 from unweave.separation.output import OutputOptions
-from unweave.separation.remix import Mix, check_target, stem_numbers, write_mix
+from unweave.separation.remix import check_target, write_mix
 from unweave.types import Stems
 
 ONE, TWO = noise(50, seed=1), noise(50, seed=2)

@@ -1,17 +1,17 @@
 """How much of what stems share goes to each of them, after they have been separated.
 
-Where two stems sound at the same time and pitch, a model can only estimate how much of that is whose. A sensitivity moves
-this line: the more sensitive a stem is, the more it takes of what it shares with others. (iZotope's Music Rebalance has a
-control of that name. Its formula is not published; this one is ours.)
+Where two stems sound at the same time and pitch, a model can only estimate how much of that is whose. A sensitivity
+moves this line: the more sensitive a stem is, the more it takes of what it shares with others. (iZotope's Music
+Rebalance has a control of that name. Its formula is not published; this one is ours.)
 
 In each bin of the spectra, the share of stem i is that of its power, over all channels, so that nothing moves in the
-stereo image: r_i = |X_i|² / Σ |X_j|². This is its gain in a Wiener filter. With the sensitivity s_i from 0 to 1, the stem
-counts as 40 dB · (s_i − ½) louder than it was estimated, from −20 to +20 dB:
+stereo image: r_i = |X_i|² / Σ |X_j|². This is its gain in a Wiener filter. With the sensitivity s_i from 0 to 1, the
+stem counts as 40 dB · (s_i − ½) louder than it was estimated, from −20 to +20 dB:
 
     w_i = 10^(4 s_i − 2)                    r_i' = w_i r_i / D,  where D = Σ w_j r_j
 
-A stem whose share falls keeps the fraction w_i / D of what it has there. What it gives up goes to those whose share grows,
-in proportion to the growth. Therefore:
+A stem whose share falls keeps the fraction w_i / D of what it has there. What it gives up goes to those whose share
+grows, in proportion to the growth. Therefore:
 
 * the stems still add up to the same sum, in every bin, except for rounding;
 * every stem is made of parts of the stems that there were, and nothing is subtracted from anything;
@@ -20,8 +20,8 @@ in proportion to the growth. Therefore:
 * only differences count: with all stems at 0.5, or all at any other value, nothing changes, and `reshared` then gives
   back the very same arrays.
 
-What it cannot do is hear: it moves whole bins of 22 Hz and 46 ms (at 44.1 kHz) between stems by their level. Far from 0.5
-the stem that gains also gets what really belongs to the others.
+What it cannot do is hear: it moves whole bins of 22 Hz and 46 ms (at 44.1 kHz) between stems by their level. Far from
+0.5 the stem that gains also gets what really belongs to the others.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SMALLEST = 1e-30  # a growth in share, so that what is given up always has a tak
 def reshared(parts: Iterable[Stems], sensitivities: Mapping[str, float]) -> Iterator[Stems]:
     """Consecutive parts of the stems → the same stems with these ``sensitivities``, in parts of other lengths.
 
-    Stems that are not named have `NEUTRAL`. In all, as many samples come out as go in. The memory needed does not depend
-    on how many that is.
+    Stems that are not named have `NEUTRAL`. In all, as many samples come out as go in. The memory needed does not
+    depend on how many that is.
     """
     parts = iter(parts)
     first = next(parts, None)
