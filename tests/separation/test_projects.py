@@ -12,7 +12,7 @@ from tests.helpers import dawproject, reaper
 from tests.helpers.signals import noise, tones
 from unweave import AudioWriteError, OptionError
 from unweave.audio.tags import Tags
-from unweave.separation import projects
+from unweave.separation import project_files
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.projects import PROJECT
@@ -108,7 +108,10 @@ def test_stems_in_other_folders_are_found_from_the_project(tmp_path):
 
 def test_templates_and_names_that_cannot_be():
     with pytest.raises(OptionError, match="several stems the same path"):
-        OutputOptions("rpp", filename_format="{filename}.{codec}")
+        stem_paths(Path("song.mp3"), Path("out"), NAMES, OutputOptions("rpp", filename_format="{filename}.{codec}"))
+    for codec in ("dawproject", "rpp"):
+        with pytest.raises(OptionError, match="cannot be called 'project'"):
+            stem_paths(Path("song.mp3"), Path("out"), (*NAMES, PROJECT), OutputOptions(codec))
     odd = OutputOptions("rpp", filename_format="{filename}-{stem}.{codec}")
     with pytest.raises(OptionError, match="REAPER cannot name the file"):
         stem_paths(Path("\"'`.mp3"), Path("out"), NAMES, odd)
@@ -140,7 +143,7 @@ def test_all_or_nothing(tmp_path, codec, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(projects, "project_xml" if codec == "dawproject" else "project_text", full)
+    monkeypatch.setattr(project_files, "project_xml" if codec == "dawproject" else "project_text", full)
     with pytest.raises(AudioWriteError, match=rf"song\.{codec}: no space left"):
         written(tmp_path, codec, stems(level=0.1))
     assert {name: (tmp_path / name).read_bytes() for name in below(tmp_path)} == before
@@ -198,6 +201,14 @@ def test_a_project_never_overwrites_its_song(toy, tmp_path):
     with pytest.raises(OptionError, match="is the input itself"):
         toy.remix_file(song, tmp_path / "mix.rpp", Mix(), OutputOptions("rpp"))
     assert below(tmp_path / "mix") == ["vocals.wav"]
+
+
+def test_a_stem_may_be_called_project_elsewhere(tmp_path):
+    paths = {PROJECT: tmp_path / "a.wav"}
+    with StemSet(paths, OutputOptions(bit_depth="32f"), sample_rate=44100, n_channels=2) as files:
+        files.write(Stems({PROJECT: tones(100)}, 44100))
+        files.commit()
+    np.testing.assert_array_equal(read(paths[PROJECT]), tones(100))
 
 
 def test_the_archive_is_not_compressed(tmp_path):

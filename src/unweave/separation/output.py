@@ -18,6 +18,7 @@ from unweave.separation.projects import (
     PROJECT,
     add_extension,
     check_names,
+    check_stems,
     checked_tempo,
 )
 from unweave.separation.templates import (
@@ -121,6 +122,8 @@ def relative_stem_paths(
         template = default if options.filename_format == DEFAULT_TEMPLATE else options.filename_format
         return relative_path(template, values, flavour)
 
+    if kind.is_project:
+        check_stems(stems)
     if kind.is_one_file:
         path = path_of("stems", options.codec, DEFAULT_TEMPLATE_OF_ONE)
         return dict.fromkeys(stems, add_extension(path, options.codec) if kind.is_project else path)

@@ -1,26 +1,16 @@
-"""A DAW's project of the stems that have been written: a file with everything in it, or one that lies beside them."""
+"""Where a DAW's project lies, and what it may be called: beside its stems, or around them."""
 
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Callable, Mapping
-from io import FileIO
-from pathlib import Path, PurePath
-from types import TracebackType
+from collections.abc import Collection, Mapping
+from pathlib import PurePath
 from typing import Any
 
-from unweave import __version__
 from unweave.audio.arguments import is_number
-from unweave.audio.colours import colour_of
-from unweave.audio.dawproject import AUDIO_FOLDER, METADATA_FILE, PROJECT_FILE, metadata_xml, project_xml
-from unweave.audio.encode import AudioWriter
-from unweave.audio.projects import DEFAULT_TEMPO, FASTEST, SLOWEST, Project, ProjectTrack, tempo_in
-from unweave.audio.reaper import can_name, project_text
-from unweave.audio.sources import reason
-from unweave.errors import AudioWriteError, OptionError
-from unweave.files import PartFile
-from unweave.separation.mix import Mix
+from unweave.audio.projects import FASTEST, SLOWEST
+from unweave.audio.reaper import can_name
+from unweave.errors import OptionError
 
 PROJECT = "project"  # its name among those of the stems, where it is a file of its own
 
@@ -38,111 +28,19 @@ def add_extension(path: PurePath, extension: str) -> PurePath:
     return path if is_there else path.with_name(f"{path.name}.{extension}")
 
 
+def check_stems(stems: Collection[str]) -> None:
+    """Raise `OptionError` for a stem that has the project's own name."""
+    if PROJECT in stems:
+        raise OptionError(f"a stem of a project cannot be called {PROJECT!r}; leave it out, or choose another format")
+
+
 def check_names(paths: Mapping[str, PurePath]) -> None:
     """Raise `OptionError` where a project of REAPER could not name the files of its stems."""
     for name, path in paths.items():
-        if name != PROJECT and not can_name(_beside(path, paths[PROJECT])):
+        if name != PROJECT and not can_name(beside(path, paths[PROJECT])):
             raise OptionError(f"a project of REAPER cannot name the file {str(path)!r}; choose another template")
 
 
-def make_project(
-    path: Path,
-    writers: Mapping[str, AudioWriter],
-    mix: Mix,
-    tags: Mapping[str, str],
-    tempo: float | None,
-    *,
-    sample_rate: int,
-    n_channels: int,
-    n_samples: int,
-) -> Project:
-    """The project at ``path`` of stems that have been written, with the faders of ``mix``."""
-    tracks = [
-        ProjectTrack(
-            name,
-            f"{AUDIO_FOLDER}/{name}.wav" if writer.path == path else _beside(writer.path, path),
-            colour_of(name),
-            mix.gain(name),
-            mix.pans.get(name, 0.0),
-            name in mix.mute,
-            name in mix.solo,
-        )
-        for name, writer in writers.items()
-    ]
-    tempo = tempo or tempo_in(tags) or DEFAULT_TEMPO
-    return Project(path.stem, tracks, sample_rate, n_channels, n_samples, tempo, tags)
-
-
-def archive_of(path: Path, project: Project, writers: Mapping[str, AudioWriter]) -> ProjectFile:
-    """A ``.dawproject`` file with the finished stems, whose own files are removed. Raises `AudioWriteError`."""
-
-    def write(file: FileIO) -> None:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
-            archive.writestr(METADATA_FILE, metadata_xml(project))
-            archive.writestr(PROJECT_FILE, project_xml(project, __version__))
-            for track, writer in zip(project.tracks, writers.values(), strict=True):
-                assert writer.temporary is not None
-                archive.write(writer.temporary, track.file)
-                writer.discard()
-
-    return ProjectFile(path, write)
-
-
-def text_of(path: Path, project: Project) -> ProjectFile:
-    """A ``.rpp`` file. Raises `AudioWriteError`."""
-
-    def write(file: FileIO) -> None:
-        file.write(project_text(project, __version__))
-
-    return ProjectFile(path, write)
-
-
-class ProjectFile:
-    """A file that is complete under a hidden name until `commit`; leaving the context without removes it."""
-
-    def __init__(self, path: Path, write: Callable[[FileIO], None]) -> None:
-        self.path = path
-        self._part: PartFile | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._part = PartFile(path)
-            write(self._part.file)
-            self._part.sync()
-        except OSError as error:
-            self._discard()
-            raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
-        except BaseException:
-            self._discard()
-            raise
-
-    @property
-    def temporary(self) -> Path | None:
-        """Where it is until `commit`; None afterwards."""
-        return None if self._part is None else self._part.temporary
-
-    def __enter__(self) -> ProjectFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._discard()
-
-    def commit(self) -> None:
-        """Give the file its name, replacing an older file. Raises `AudioWriteError`."""
-        assert self._part is not None
-        try:
-            self._part.commit()
-        except OSError as error:
-            raise AudioWriteError(f"cannot write {self.path}: {reason(error)}") from error
-        self._part = None
-
-    def _discard(self) -> None:
-        if self._part is not None:
-            self._part.discard()
-        self._part = None
-
-
-def _beside(path: PurePath, project: PurePath) -> str:
+def beside(path: PurePath, project: PurePath) -> str:
     """``path`` as seen from the folder of ``project``, with slashes."""
     return PurePath(os.path.relpath(path, project.parent)).as_posix()

@@ -18,7 +18,7 @@ from unweave.separation.identity import check_target as check_path
 from unweave.separation.identity import identity
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions
-from unweave.separation.projects import PROJECT
+from unweave.separation.projects import PROJECT, check_stems
 from unweave.separation.stem_set import StemSet
 from unweave.types import Stems, Waveform
 
@@ -81,6 +81,7 @@ def project_paths(target: Path, stems: Sequence[str], source: Path, options: Out
 
     Raises as `check_target` does.
     """
+    check_stems(stems)
     if options.format.is_one_file:
         return dict.fromkeys(stems, target)
     folder = target.with_suffix("")

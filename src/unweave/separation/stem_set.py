@@ -19,7 +19,7 @@ from unweave.errors import OptionError
 from unweave.separation.commit import commit_together
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions
-from unweave.separation.projects import PROJECT, archive_of, make_project, text_of
+from unweave.separation.projects import PROJECT
 from unweave.types import Stems, Waveform
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class StemSet:
                 self._writers[path.name] = self._open(path, options.format, options.bit_depth)
                 return
             for name, path in paths.items():
-                if name == PROJECT:
+                if name == PROJECT and options.format.is_project:
                     continue
                 writer = (
                     self._open(path, find_format("wav"), "32f")
@@ -109,9 +109,14 @@ class StemSet:
         remedy = "32-bit float wav" if self._layout is not None else "clip=rescale or 32-bit float wav"
         for writer in self._writers.values():
             writer.tell_of_clipping(remedy)
-        if not self._options.format.is_project:
+        if self._options.format.is_project:
+            self._commit_project()
+        else:
             commit_together(list(self._writers.values()))
-            return
+
+    def _commit_project(self) -> None:
+        from unweave.separation.project_files import archive_of, make_project, text_of  # with XML and ZIP
+
         path = self._paths.get(PROJECT) or next(iter(self._paths.values()))
         tags = (self._tags or Tags()).texts
         project = make_project(
