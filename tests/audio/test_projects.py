@@ -38,6 +38,7 @@ def test_a_dawproject_holds_tracks_with_their_faders():
 def test_a_reaper_project_holds_tracks_with_their_faders():
     text = project_text(project(tempo=92.5, tags={"title": "Song no. 1", "artist": "Me"}), "1.2.3").decode()
     root = reaper.parse(text)
+    assert root.values == ["REAPER_PROJECT", "0.1", "6.0/unweave-1.2.3", "0"]
     assert root.one("TEMPO") == ["92.5", "4", "4"]
     assert root.one("SAMPLERATE")[:2] == ["48000", "1"]
     assert root.one("TITLE") == ["Song no. 1"]
@@ -51,6 +52,7 @@ def test_a_reaper_project_holds_tracks_with_their_faders():
     (item,) = vocals.all("ITEM")
     assert float(item.one("POSITION")[0]) == 0
     assert float(item.one("LENGTH")[0]) == pytest.approx(72_001 / 48_000, abs=1e-9)
+    assert float(item.one("FADEIN")[1]) == float(item.one("FADEOUT")[1]) == 0
     (source,) = item.all("SOURCE")
     assert source.values == ["SOURCE", "WAVE"]
     assert source.one("FILE") == ["song/vocals.wav"]

@@ -20,7 +20,8 @@ def project_text(project: Project, version: str) -> bytes:
 
 
 def _lines(project: Project, version: str) -> Iterator[str]:
-    yield f"<REAPER_PROJECT 0.1 {quoted(f'unweave {version}')} 0"
+    # REAPER reads projects of old versions in other ways, so a version of its own comes first, and the platform second.
+    yield f"<REAPER_PROJECT 0.1 {quoted(f'6.0/unweave-{version}')} 0"
     yield f"  TITLE {quoted(project.tags.get('title') or project.title)}"
     if project.tags.get("artist"):
         yield f"  AUTHOR {quoted(project.tags['artist'])}"
@@ -46,6 +47,8 @@ def _track(track: ProjectTrack, project: Project) -> Iterator[str]:
     yield "    POSITION 0"
     yield f"    LENGTH {project.seconds:.9f}"
     yield "    LOOP 0"
+    yield "    FADEIN 1 0 0 1 0 0 0"  # of no length, so that the tracks add up to the song from its first sample
+    yield "    FADEOUT 1 0 0 1 0 0 0"
     yield f"    NAME {name}"
     yield "    <SOURCE WAVE"
     yield f"      FILE {quoted(track.file)}"
