@@ -116,7 +116,7 @@ def test_stems_of_a_song_with_a_damaged_cover(put, toy, tmp_path, codec, damage)
 
 @pytest.mark.parametrize("damage", ["half a png", "no size"])
 def test_a_remix_of_a_song_with_a_damaged_cover(put, toy, tmp_path, damage):
-    from unweave.separation.remix import Mix
+    from unweave.separation.mix import Mix
 
     toy.remix_file(put(DAMAGED[damage]), tmp_path / "mix.mp3", Mix(), OutputOptions("mp3"))
     with AudioReader(tmp_path / "mix.mp3") as reader:

@@ -14,7 +14,8 @@ from unweave import OptionError
 from unweave.audio.atoms import append_to_user_data, find_atom, read_atoms
 from unweave.audio.decode import AudioReader
 from unweave.audio.stem_files import STEM_MP4, VDJSTEMS, stem_atom
-from unweave.separation.output import OutputOptions, StemSet, stem_paths
+from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.stem_set import StemSet
 from unweave.types import Stems
 
 N_SAMPLES = 70_001

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.audio.test_files import read, write
-from tests.helpers import corpus
+from tests.helpers import corpus, dawproject
 from tests.helpers.signals import noise, tones
 from unweave.cli.main import app
 
@@ -256,6 +256,23 @@ def test_a_stem_file_is_reported_once(toy_json, tmp_path):
     song = write(tmp_path / "song.wav", tones(9000))
     result = unweave("separate", song, "-p", toy_json, "-o", tmp_path / "out", "-c", "stem.mp4")
     assert result.stdout.splitlines() == [f"wrote {tmp_path}/out/song.stem.mp4"]
+
+
+def test_projects_by_the_command(toy_json, tmp_path):
+    song = write(tmp_path / "song.wav", tones(9000))
+    result = unweave("separate", song, "-p", toy_json, "-o", tmp_path / "out", "-c", "RPP", "--tempo", 97)
+    names = ("vocals.wav", "accompaniment.wav", "song.rpp")
+    assert result.stdout.splitlines() == [f"wrote {tmp_path}/out/song/{name}" for name in names]
+    assert "TEMPO 97 4 4" in (tmp_path / "out" / "song" / "song.rpp").read_text()
+    project = tmp_path / "mix.dawproject"
+    more = ["--gain", "vocals=-6", "--sensitivity", "vocals=0.7", "--bit_depth", "24"]
+    result = unweave("remix", song, "-p", toy_json, "-o", project, *more)
+    assert result.stdout.splitlines() == [str(project)]
+    tracks, *_ = dawproject.read(project, tmp_path / "in")
+    assert [round(track.gain, 3) for track in tracks] == [0.501, 1]
+    result = unweave("remix", song, "-p", toy_json, "-o", project, "--sensitivity", "vocals=7")
+    assert result.returncode == 2
+    assert "expected a sensitivity from 0 to 1 for vocals, got 7" in result.stderr
 
 
 CONSOLES = [

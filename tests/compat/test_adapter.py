@@ -6,6 +6,7 @@ import pytest
 
 from tests.audio.test_files import write
 from tests.helpers.signals import tones
+from unweave import OptionError
 from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.audio import Codec
 from unweave.compat.spleeter.audio.adapter import AudioAdapter
@@ -57,6 +58,13 @@ def test_save(adapter, tmp_path, codec):
         # The header of a WMA counts two frames that readers leave out.
         tolerance = 0.15 if codec is Codec.WMA else 0.1
         assert float(container.duration) / av.time_base == pytest.approx(3.0, abs=tolerance)
+
+
+def test_save_writes_one_recording(adapter, tmp_path):
+    for codec in ("dawproject", "rpp", "stem.mp4"):
+        with pytest.raises(OptionError, match="not a single recording"):
+            adapter.save(tmp_path / "x", tones(100).T, 44100, codec)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_save_that_fails_says_so(adapter, tmp_path):

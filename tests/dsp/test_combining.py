@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.signals import noise
-from unweave.dsp.combining import HOP_LENGTH, MEANS, N_FFT, N_FRAMES, PHASE_FIX, RULES, combiner, phase_fixed
+from unweave.dsp.combining import HOP_LENGTH, MEANS, PHASE_FIX, RULES, combiner, phase_fixed
+from unweave.dsp.frames import N_FFT, N_FRAMES
 
 LENGTHS = (1, 1023, 1024, 1025, 5000, N_FRAMES * HOP_LENGTH - 1, N_FRAMES * HOP_LENGTH + 700)
 SPECTRAL = [rule for rule in RULES if rule.endswith(("_fft", "_spec"))]

@@ -82,7 +82,7 @@ def test_command(files, tmp_path):
     assert not (tmp_path / "new.wav").exists()
 
 
-@pytest.mark.parametrize("name", ["out.stem.mp4", "out.vdjstems"])
+@pytest.mark.parametrize("name", ["out.stem.mp4", "out.vdjstems", "out.rpp"])
 def test_a_file_of_several_stems_is_none(files, tmp_path, name):
     result = unweave("ensemble", *files, "-o", tmp_path / name)
     assert result.returncode == 2

@@ -8,7 +8,8 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import noise
 from unweave import Separator
 from unweave.errors import AudioWriteError, OptionError
-from unweave.separation.output import OutputOptions, StemSet, stem_paths
+from unweave.separation.output import OutputOptions, stem_paths
+from unweave.separation.stem_set import StemSet
 from unweave.types import Stems
 
 STEMS = ("vocals", "accompaniment")

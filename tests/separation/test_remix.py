@@ -12,8 +12,9 @@ from unweave import OptionError, Separator
 from unweave.audio.decode import AudioReader
 from unweave.audio.tags import Tags
 from unweave.errors import AudioWriteError
+from unweave.separation.mix import Mix, stem_numbers
 from unweave.separation.output import OutputOptions
-from unweave.separation.remix import Mix, check_target, stem_numbers, write_mix
+from unweave.separation.remix import check_target, write_mix
 from unweave.types import Stems
 
 ONE, TWO = noise(50, seed=1), noise(50, seed=2)
@@ -73,6 +74,10 @@ def test_the_stems_are_not_changed():
         (Mix(gains_db={"vocals": 24.1}), "at most 24 dB"),
         (Mix(gains_db={"vocals": math.nan}), "at most 24 dB"),
         (Mix(gains_db={"vocals": math.inf}), "at most 24 dB"),
+        (Mix(sensitivities={"piano": 0.5}), "got piano"),
+        (Mix(sensitivities={"vocals": 1.01}), "sensitivity from 0 to 1 for vocals, got 1.01"),
+        (Mix(sensitivities={"vocals": -0.01}), "from 0 to 1"),
+        (Mix(sensitivities={"vocals": math.nan}), "from 0 to 1"),
         (Mix(pans={"vocals": 1.01}), "from -1 to 1"),
         (Mix(pans={"vocals": -1.01}), "from -1 to 1"),
         (Mix(pans={"vocals": math.nan}), "from -1 to 1"),
@@ -84,7 +89,8 @@ def test_settings_that_no_mixer_has(mix, said):
 
 
 def test_settings_at_the_ends_of_their_ranges():
-    Mix({"vocals": 24.0, "drums": -200.0}, ["vocals"], ["drums"], {"vocals": -1, "drums": 1}).check(STEMS)
+    ends = {"vocals": 0, "drums": 1}
+    Mix({"vocals": 24.0, "drums": -200.0}, ["vocals"], ["drums"], {"vocals": -1, "drums": 1}, ends).check(STEMS)
 
 
 def test_numbers_by_stem():
@@ -140,6 +146,21 @@ def test_a_song_is_remixed_as_its_stems_are(toy_json, tmp_path):
     with pytest.raises(OptionError, match="input itself"):
         separator.remix_file(song, song, mix, options)
     assert sorted(path.name for path in tmp_path.glob("*.wav")) == ["mix.wav", "song.wav"]
+
+
+def test_a_neutral_sensitivity_changes_no_bit_and_another_only_who_has_what(toy, tmp_path):
+    song = write(tmp_path / "song.wav", noise(30_000))
+
+    def mixed(**settings):
+        toy.remix_file(song, tmp_path / "mix.wav", Mix(**settings), OutputOptions(bit_depth="32f"))
+        return read(tmp_path / "mix.wav")
+
+    plain = mixed(solo=["vocals"])
+    np.testing.assert_array_equal(mixed(solo=["vocals"], sensitivities={"vocals": 0.5}), plain)
+    levels = [np.linalg.norm(mixed(solo=["vocals"], sensitivities={"vocals": s})) for s in (0.2, 0.4, 0.6, 0.8)]
+    assert levels == sorted(levels)
+    assert levels[1] < np.linalg.norm(plain) < levels[2]
+    np.testing.assert_allclose(mixed(sensitivities={"vocals": 0.9}), mixed(), atol=1e-6)
 
 
 @pytest.mark.parametrize("n_channels", [1, 6])

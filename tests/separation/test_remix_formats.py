@@ -10,8 +10,9 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import noise
 from unweave.audio.tags import Tags
 from unweave.errors import OptionError
+from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions
-from unweave.separation.remix import Mix, options_for, write_mix
+from unweave.separation.remix import options_for, write_mix
 from unweave.types import Stems
 
 STEMS = {"vocals": np.full((2, 3), 0.25, np.float32), "accompaniment": np.full((2, 3), 0.5, np.float32)}

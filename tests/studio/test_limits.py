@@ -142,7 +142,7 @@ def done_job(store, seconds=10, stems=("vocals", "rest")):
     return store.add(job)
 
 
-@pytest.mark.parametrize("path", ["mix", "stems.zip", "stems/vocals/spectrogram.png"])
+@pytest.mark.parametrize("path", ["mix", "project", "stems.zip", "stems/vocals/spectrogram.png"])
 def test_exports_and_pictures_count_too(make, path):
     app = make()
     job = done_job(app.state.store)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.audio.test_files import read, write
+from tests.helpers import dawproject
 from tests.helpers.signals import error_db, tones
 from tests.studio import conftest
 from unweave.studio.refusals import REFUSALS
@@ -123,6 +124,25 @@ def test_a_song_is_heard_muted_soloed_and_saved(page, song, studio, tmp_path):
         for stem in ("vocals", "accompaniment")
     }
     assert error_db(read(saved), parts["vocals"] * 10 ** (-6 / 20) + parts["accompaniment"]) < -60
+
+
+def test_a_song_is_taken_to_a_daw_as_it_is_mixed(page, song, tmp_path):
+    upload(page, song)
+    done(page)
+    page.fill("[data-stem=vocals] input[data-what=gain]", "-6")
+    press(page, "accompaniment", "mute")
+    with page.expect_download() as download:
+        page.click("#export-dawproject")
+    assert download.value.suggested_filename == "Étude n_ 1.dawproject"
+    download.value.save_as(tmp_path / "song.dawproject")
+    tracks, *_ = dawproject.read(tmp_path / "song.dawproject", tmp_path)
+    assert [(track.name, round(track.gain, 3), track.is_muted) for track in tracks] == [
+        ("vocals", 0.501, False),
+        ("accompaniment", 1.0, True),
+    ]
+    page.select_option("#language", "fr")
+    assert page.inner_text("#export-rpp") == "Projet pour REAPER (zip)"
+    assert "format=rpp" in page.get_attribute("#export-rpp", "href")
 
 
 def test_it_plays_while_it_separates(held_page, song):

@@ -23,6 +23,18 @@ class OutputFormat:
     has_bitrate: bool = False
     lossless_encoder: str = ""  # instead of the lossy one, for the bitrate "lossless"
     layout: StreamLayout | None = None  # several streams in one file; None: one stem in each
+    is_project: bool = False  # a DAW's project, with the stems in it or beside it
+    stem_extension: str = ""  # of stems beside a project; "": there are none
+
+    @property
+    def holds_several(self) -> bool:
+        """Whether it takes all stems of a song together."""
+        return self.layout is not None or self.is_project
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether all stems of a song are in one file."""
+        return self.holds_several and not self.stem_extension
 
     def lossless(self) -> OutputFormat:
         """This format with its lossless encoder. Raises `OptionError` where there is none."""
@@ -59,6 +71,8 @@ class OutputFormat:
         return min(higher) if higher else max(self.sample_rates)
 
 
+PCM = {"16": "pcm_s16le", "24": "pcm_s24le", "32f": "pcm_f32le"}
+
 MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 AAC_RATES = (*MPEG_RATES, 64000, 88200, 96000)
@@ -68,7 +82,7 @@ LOSSLESS = "lossless"  # the bitrate that asks for it
 FORMATS = {
     entry.extension: entry
     for entry in (
-        OutputFormat("wav", "wav", {"16": "pcm_s16le", "24": "pcm_s24le", "32f": "pcm_f32le"}),
+        OutputFormat("wav", "wav", PCM),
         OutputFormat("flac", "flac", {"16": "flac", "24": "flac"}),
         OutputFormat("mp3", "mp3", {"": "libmp3lame"}, MPEG_RATES, has_bitrate=True),
         OutputFormat("ogg", "ogg", {"": "vorbis"}, has_bitrate=True),
@@ -81,6 +95,8 @@ FORMATS = {
         OutputFormat(
             "vdjstems", "mp4", {"": "aac"}, AAC_RATES, has_bitrate=True, lossless_encoder="alac", layout=VDJSTEMS
         ),
+        OutputFormat("dawproject", "wav", PCM, is_project=True),
+        OutputFormat("rpp", "wav", PCM, is_project=True, stem_extension="wav"),
     )
 }
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unweave.audio.colours import colour_of
 from unweave.types import Waveform
 
 MIXTURE = "mixture"
 REST = "rest"  # every stem that has no stream of its own
-# Names, and colours that people with any colour vision can tell apart (M. Okabe, K. Ito, 2008).
-STEM_LABELS = (("Drums", "#009E73"), ("Bass", "#D55E00"), ("Other", "#CC79A7"), ("Vocals", "#56B4E9"))
+STEM_LABELS = tuple((name, colour_of(name)) for name in ("Drums", "Bass", "Other", "Vocals"))
 # Switched off: the stems of a mastered song need no mastering.
 MASTERING = {
     "compressor": {

@@ -39,7 +39,8 @@ Codec = Annotated[
     typer.Option(
         "-c",
         "--codec",
-        help="File format: wav, flac, mp3, ogg, opus, m4a or wma; stem.mp4 or vdjstems for one file with all stems.",
+        help="File format: wav, flac, mp3, ogg, opus, m4a or wma; stem.mp4 or vdjstems for one file with all stems; "
+        "dawproject or rpp for a project with the stems as tracks.",
     ),
 ]
 Bitrate = Annotated[
@@ -49,7 +50,8 @@ Bitrate = Annotated[
     ),
 ]
 BitDepth = Annotated[
-    str, typer.Option("--bit_depth", help="Bits per sample: 16, 24 or 32f (float) for wav, 16 or 24 for flac.")
+    str,
+    typer.Option("--bit_depth", help="Bits per sample: 16, 24 or 32f (float) for wav and projects, 16 or 24 for flac."),
 ]
 SampleRate = Annotated[
     Optional[int],  # noqa: UP045
@@ -58,6 +60,14 @@ SampleRate = Annotated[
 Clip = Annotated[
     str,
     typer.Option("--clip", help="What to do with samples beyond full scale: clamp, or rescale all stems alike."),
+]
+Tempo = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--tempo",
+        help="Beats per minute in a project (dawproject or rpp).",
+        show_default="that of the song's tags, or 120",
+    ),
 ]
 FilenameFormat = Annotated[
     str,

@@ -17,6 +17,7 @@ from unweave.cli.options import (
     Model,
     Offline,
     Quality,
+    Tempo,
     Verbose,
 )
 
@@ -24,7 +25,13 @@ from unweave.cli.options import (
 def remix(
     file: Annotated[Path, typer.Argument(help="The song to remix.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write, such as mix.flac; its extension decides the format.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write, such as mix.flac; its extension decides the format. mix.dawproject and mix.rpp are "
+            "projects with the stems and these settings.",
+        ),
     ],
     gain: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -42,10 +49,19 @@ def remix(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--solo", help="Keep only this stem. Can be repeated to keep several."),
     ] = None,
+    sensitivity: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--sensitivity",
+            help="STEM=0..1: how much of what stems share goes to this one, such as vocals=0.7; 0.5 is as it was "
+            "separated. Can be repeated.",
+        ),
+    ] = None,
     model: Model = DEFAULT_MODEL,
     quality: Quality = DEFAULT_QUALITY,
     bit_depth: BitDepth = "16",
     bitrate: Bitrate = "256k",
+    tempo: Tempo = None,
     accept_licence: AcceptLicence = False,
     offline: Offline = False,
     verbose: Verbose = False,
@@ -53,12 +69,15 @@ def remix(
     """Remix a song with its stems at other levels. If you change nothing, you get the song back."""
     with failures_shown(verbose):
         from unweave.cli.progress import make_reporter
-        from unweave.separation.remix import Mix, check_target, options_for, stem_numbers
+        from unweave.separation.mix import Mix, stem_numbers
+        from unweave.separation.remix import check_target, options_for
         from unweave.separation.separator import Separator
 
         gains = stem_numbers(gain or (), "=", "--gain ")
-        mix = Mix(gains, tuple(mute or ()), tuple(solo or ()), stem_numbers(pan or (), "=", "--pan "))
-        options = options_for(output, bitrate, bit_depth)  # type: ignore[arg-type]
+        pans = stem_numbers(pan or (), "=", "--pan ")
+        sensitivities = stem_numbers(sensitivity or (), "=", "--sensitivity ")
+        mix = Mix(gains, tuple(mute or ()), tuple(solo or ()), pans, sensitivities)
+        options = options_for(output, bitrate, bit_depth, tempo=tempo)  # type: ignore[arg-type]
         check_target(output, file)
         with make_reporter(as_json=False) as reporter:
             separator = Separator(

@@ -31,6 +31,7 @@ from unweave.cli.options import (
     Segment,
     Shifts,
     StemNames,
+    Tempo,
     Tta,
     Verbose,
     names_in,
@@ -74,6 +75,7 @@ def separate(
     bit_depth: BitDepth = "16",
     sample_rate: SampleRate = None,
     clip: Clip = "clamp",
+    tempo: Tempo = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders too.")] = False,
     skip_existing: Annotated[
         bool,
@@ -102,7 +104,7 @@ def separate(
         from unweave.separation.separator import Separator, Wiener
 
         options = BatchOptions(
-            output=OutputOptions(codec, bitrate, bit_depth, clip, filename_format, sample_rate),  # type: ignore[arg-type]
+            output=OutputOptions(codec, bitrate, bit_depth, clip, filename_format, sample_rate, None, tempo),  # type: ignore[arg-type]
             stems=names_in(stems),
             offset_seconds=offset,
             duration_seconds=duration,

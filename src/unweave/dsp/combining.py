@@ -19,21 +19,18 @@ all others. There they lie in one, at whose end rounding errors are divided by a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from unweave.dsp.segments import Segmentation, SegmentCutter, SegmentJoiner
-from unweave.dsp.stft import analyse, hann
+from unweave.dsp.frames import SpectralStream
 from unweave.types import Spectrogram, Waveform
 
-N_FFT, HOP_LENGTH, SHORT_HOP = 2048, 1024, 512  # samples
+HOP_LENGTH, SHORT_HOP = 1024, 512  # samples
 PHASE_FIX = "phase_fix"
 PHASE_RANGE = (500.0, 5000.0)  # Hz, in which phases go from those of the first estimate to those of the second
-N_FRAMES = 64  # that are worked on at once
 SMALLEST = 1e-6  # length of a sum of directions that still has one
 
 Values = npt.NDArray[Any]  # real samples or complex bins, (estimates, …)
@@ -166,55 +163,18 @@ class _OfSamples(_Only):
 
 
 class _OfSpectra:
-    """Runs of frames, cut like segments: each is transformed, combined, transformed back and added to the next."""
+    """Estimates frame by frame: each is transformed, combined, transformed back and added to the next."""
 
     def __init__(self, rule: Callable[[Values], Values], n_estimates: int, n_channels: int, hop_length: int) -> None:
-        self._rule = rule
-        self._shape = (n_estimates, n_channels)
-        self._hop_length = hop_length
-        # Frames are centred on multiples of the hop; the first is the first that reaches the signal.
-        hop, n_shared = N_FRAMES * hop_length, N_FFT - hop_length
-        segmentation = Segmentation(length=hop + n_shared, hop=hop, lead=n_shared)
-        self._cutter = SegmentCutter(segmentation, n_estimates * n_channels)
-        self._joiner = SegmentJoiner(segmentation)
-        self._n_given = 0
+        def combined(spectra: Spectrogram) -> Spectrogram:
+            return rule(spectra.reshape(n_estimates, n_channels, *spectra.shape[1:]))
+
+        self._stream = SpectralStream(combined, n_estimates * n_channels, n_channels, hop_length)
 
     def push(self, estimates: Sequence[Waveform]) -> Waveform:
         """See `Combiner`."""
-        return self._joined(self._cutter.push(np.concatenate(estimates)))
+        return self._stream.push(np.concatenate(estimates))
 
     def flush(self) -> Waveform:
         """See `Combiner`."""
-        n_left = self._cutter.n_samples - self._n_given
-        return self._joined(self._cutter.flush())[:, :n_left]
-
-    def _joined(self, segments: Iterable[Waveform]) -> Waveform:
-        parts = [np.zeros((self._shape[1], 0), np.float32)]
-        for segment in segments:
-            spectra = analyse(segment.reshape(*self._shape, -1), N_FFT, self._hop_length)
-            parts.append(self._joiner.push(_synthesised(self._rule(spectra), self._hop_length))[0])
-        joined = np.concatenate(parts, axis=1)
-        self._n_given += joined.shape[1]
-        return joined
-
-
-def _synthesised(spectrum: Spectrogram, hop_length: int) -> npt.NDArray[np.float32]:
-    """(channels, frames, bins) → (1, channels, samples), to be added up with what comes before and after."""
-    n_channels, n_frames = spectrum.shape[:2]
-    n_parts = N_FFT // hop_length
-    frames = np.fft.irfft(spectrum, N_FFT) * _synthesis_window(hop_length)
-    parts = frames.reshape(n_channels, n_frames, n_parts, hop_length)
-    hops = np.zeros((n_channels, n_frames + n_parts - 1, hop_length), np.float32)
-    for part in range(n_parts):
-        hops[:, part : part + n_frames] += parts[:, :, part]
-    return hops.reshape(1, n_channels, -1)
-
-
-@lru_cache(maxsize=2)
-def _synthesis_window(hop_length: int) -> Waveform:
-    """Hann divided by the sum of the squares of all windows over each sample, which is never below a half."""
-    squared = hann(N_FFT).astype(np.float64) ** 2
-    sums = squared.reshape(-1, hop_length).sum(axis=0)
-    window: Waveform = (hann(N_FFT) / np.tile(sums, N_FFT // hop_length)).astype(np.float32)
-    window.setflags(write=False)
-    return window
+        return self._stream.flush()

@@ -8,15 +8,28 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
-from unweave.audio.encode import AudioWriter
 from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
 
 log = logging.getLogger(__name__)
 
 
-def commit_together(writers: Sequence[AudioWriter]) -> None:
+class Writer(Protocol):
+    """A file that waits under a hidden name."""
+
+    path: Path
+
+    @property
+    def temporary(self) -> Path | None:
+        """Where it is until `commit`; None afterwards."""
+
+    def commit(self) -> None:
+        """Give it its name ``path``. Raises `AudioWriteError`."""
+
+
+def commit_together(writers: Sequence[Writer]) -> None:
     """Commit all ``writers``, which are finished, or none: what lay under their names before comes back.
 
     The old files are kept beside the new ones until all new ones are in place, under hidden names that end as those of
@@ -56,7 +69,7 @@ def _put_back(path: Path, kept: dict[Path, Path]) -> None:
         log.error("%s could not be restored: %s%s", path, reason(error), f"; it is in {old}" if old else "")
 
 
-def _keep(writer: AudioWriter) -> Path:
+def _keep(writer: Writer) -> Path:
     """A second name for the file that ``writer`` is about to replace, or a copy where there are no second names."""
     assert writer.temporary is not None
     old = writer.temporary.with_name(f"{writer.temporary.stem}-old{writer.temporary.suffix}")

@@ -18,10 +18,11 @@ from unweave.dsp.combining import combiner
 from unweave.dsp.segments import SampleQueue
 from unweave.errors import OptionError
 from unweave.separation.checks import checked_path
-from unweave.separation.output import OutputOptions, StemSet
+from unweave.separation.output import OutputOptions
 from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.remix import check_one_recording, check_target
 from unweave.separation.rules import MEAN, Rules
+from unweave.separation.stem_set import StemSet
 from unweave.types import Stems, Waveform
 
 STEM = "ensemble"  # one file is written as a set of one stem
@@ -44,7 +45,7 @@ def combine_files(
     """
     paths = [checked_path(source, "an audio file") for source in sources]
     target = checked_path(target, "a file to write")
-    check_one_recording(target, options)
+    check_one_recording(target, options.format)
     chosen = _checked_weights(weights, paths, Rules(rule))
     for path in paths:
         check_target(target, path)

@@ -1,30 +1,34 @@
-"""Where stems are written: paths from a template, and sets of files that appear together or not at all."""
+"""How and where stems are written: formats, and paths from a template."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from types import TracebackType
 from typing import Any, Literal
 
-import numpy as np
-
 from unweave.audio.arguments import checked_number, is_number
-from unweave.audio.decode import AudioReader
-from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import BIT_DEPTHS, LOSSLESS, OutputFormat, find_format, parse_bitrate
-from unweave.audio.stem_files import MIXTURE
-from unweave.audio.tags import Tags
 from unweave.errors import OptionError
 from unweave.separation.checks import checked_rate
-from unweave.separation.commit import commit_together
 from unweave.separation.identity import check_target, identity
-from unweave.separation.templates import DEFAULT_TEMPLATE, DEFAULT_TEMPLATE_OF_ONE, HERE, Flavour, relative_path
-from unweave.types import Stems, Waveform
+from unweave.separation.projects import (
+    PROJECT,
+    add_extension,
+    check_names,
+    check_stems,
+    checked_tempo,
+)
+from unweave.separation.templates import (
+    DEFAULT_TEMPLATE,
+    DEFAULT_TEMPLATE_OF_ONE,
+    DEFAULT_TEMPLATE_OF_PROJECT,
+    HERE,
+    Flavour,
+    relative_path,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +39,14 @@ Clip = Literal["clamp", "rescale"]
 class OutputOptions:
     """How stems are written."""
 
-    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a or wma; stem.mp4 or vdjstems for all stems in one file
+    codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a, wma; all stems in one: stem.mp4, vdjstems, dawproject, rpp
     bitrate: str = "128k"  # per stem, for lossy formats; "lossless" means ALAC, for m4a, stem.mp4 and vdjstems
-    bit_depth: str = "16"  # 16, 24 or 32f (float) for wav, 16 or 24 for flac
+    bit_depth: str = "16"  # 16, 24 or 32f (float) for wav and projects, 16 or 24 for flac
     clip: Clip = "clamp"  # what to do with samples beyond full scale if the format cannot represent them
     filename_format: str = DEFAULT_TEMPLATE  # fields: {filename}, {foldername}, {instrument} or {stem}, {codec}
     sample_rate: int | None = None  # in Hz; None means that of the input
     n_channels: int | None = None  # 1 or 2; None means that of the input, but at most two
+    tempo: float | None = None  # of projects, in beats per minute; None means that of the song's tags, or 120
 
     def __post_init__(self) -> None:
         for field in ("codec", "bit_depth", "clip"):
@@ -52,6 +57,8 @@ class OutputOptions:
             object.__setattr__(self, "sample_rate", checked_rate(self.sample_rate))
         if self.n_channels is not None:
             object.__setattr__(self, "n_channels", checked_number(self.n_channels, "n_channels", 1, 2))
+        if self.tempo is not None:
+            object.__setattr__(self, "tempo", checked_tempo(self.tempo))
         if self.bit_depth not in BIT_DEPTHS:
             raise OptionError(f"expected a bit depth of {', '.join(BIT_DEPTHS)}, got {self.bit_depth!r}")
         if self.clip not in ("clamp", "rescale"):
@@ -84,9 +91,9 @@ class OutputOptions:
 def stem_paths(source: Path, folder: Path, stems: Sequence[str], options: OutputOptions) -> dict[str, Path]:
     """The path of each stem of ``source`` in ``folder``.
 
-    All stems have the same path if the format puts them into one file. Raises `OptionError` for a template that cannot
-    be used or leads out of ``folder``, for two stems that would have the same path, and for a stem that would overwrite
-    the source; `AudioWriteError` for a path that cannot be written.
+    All stems have the same path if the format puts them into one file; a project beside its stems is called `PROJECT`.
+    Raises `OptionError` for a template that cannot be used or leads out of ``folder``, for two stems that would have
+    the same path, and for a stem that would overwrite the source; `AudioWriteError` for a path that cannot be written.
     """
     below = relative_stem_paths(file_label(source), folder_label(source), stems, options)
     paths = {stem: folder / path for stem, path in below.items()}
@@ -102,22 +109,30 @@ def relative_stem_paths(
     filename: str, foldername: str, stems: Sequence[str], options: OutputOptions, flavour: Flavour = HERE
 ) -> dict[str, PurePath]:
     """The path of each stem within the output folder, without looking at the disk. Raises `OptionError`."""
-    template = options.filename_format
-    shares_a_file = options.format.layout is not None
-    if shares_a_file and template == DEFAULT_TEMPLATE:
-        template = DEFAULT_TEMPLATE_OF_ONE
-    paths = {}
-    for stem in stems:
-        name = "stems" if shares_a_file else stem
+    kind = options.format
+
+    def path_of(name: str, extension: str, default: str = DEFAULT_TEMPLATE) -> PurePath:
         values = {
             "filename": filename,
             "foldername": foldername,
             "instrument": name,
             "stem": name,
-            "codec": options.codec,
+            "codec": extension,
         }
-        paths[stem] = relative_path(template, values, flavour)
-    if not shares_a_file and len({str(path).casefold() for path in paths.values()}) < len(paths):
+        template = default if options.filename_format == DEFAULT_TEMPLATE else options.filename_format
+        return relative_path(template, values, flavour)
+
+    if kind.is_project:
+        check_stems(stems)
+    if kind.is_one_file:
+        path = path_of("stems", options.codec, DEFAULT_TEMPLATE_OF_ONE)
+        return dict.fromkeys(stems, add_extension(path, options.codec) if kind.is_project else path)
+    paths = {stem: path_of(stem, kind.stem_extension or options.codec) for stem in stems}
+    if kind.is_project:
+        project = path_of("stems", options.codec, DEFAULT_TEMPLATE_OF_PROJECT)
+        paths[PROJECT] = add_extension(project, options.codec)
+        check_names(paths)
+    if len({str(path).casefold() for path in paths.values()}) < len(paths):
         raise OptionError(
             f"the template {options.filename_format!r} gives several stems the same path; add {{instrument}} to it"
         )
@@ -135,117 +150,6 @@ def folder_label(source: Path) -> str:
     if name in ("", ".."):
         name = Path(os.path.realpath(source.parent)).name
     return name or "root"  # a file at the very top
-
-
-class StemSet:
-    """Writes several stems at once; their files appear under their names together, when all are whole.
-
-    Use it as a context manager: `write` as stems come, `commit` at the end. Without `commit` nothing is left behind,
-    and files that were there before stay as they were.
-    """
-
-    def __init__(
-        self,
-        paths: Mapping[str, Path],
-        options: OutputOptions,
-        *,
-        sample_rate: int,
-        n_channels: int,
-        tags: Tags | None = None,
-    ) -> None:
-        self._options = options
-        self._stack = ExitStack()
-        self._sample_rate = sample_rate
-        self._n_channels = n_channels
-        self._tags = tags
-        # Rescaling needs the peak of the whole song, so the stems wait in float files.
-        self._is_deferred = options.clip == "rescale" and options.bit_depth != "32f"
-        self._writers: dict[str, AudioWriter] = {}
-        self._layout = options.format.layout
-        try:
-            if self._layout is not None:
-                path = next(iter(paths.values()))
-                self._writers[path.name] = self._open(path, options.format, options.bit_depth)
-                return
-            for name, path in paths.items():
-                writer = (
-                    self._open(path, find_format("wav"), "32f")
-                    if self._is_deferred
-                    else self._open(path, options.format, options.bit_depth)
-                )
-                self._writers[name] = writer
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def __enter__(self) -> StemSet:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-    def write(self, stems: Stems, mixture: Waveform | None = None) -> None:
-        """Append to every stem.
-
-        ``mixture`` is the song itself, (channels, samples) like each stem: files that hold it beside the stems take it
-        as it is. Without it they take the sum of the stems, which is the song only where all stems are there.
-        """
-        if self._layout is None:
-            for name, writer in self._writers.items():
-                writer.write(stems[name])
-        elif stems.n_samples:
-            (writer,) = self._writers.values()
-            rows = self._layout.rows(stems)
-            if mixture is not None:
-                expected = (self._n_channels, stems.n_samples)
-                if mixture.shape != expected:
-                    raise OptionError(f"expected a mixture of shape {expected}, as the stems are, got {mixture.shape}")
-                for number, (_, names) in enumerate(self._layout.streams):
-                    if MIXTURE in names:
-                        rows[number * self._n_channels : (number + 1) * self._n_channels] = mixture
-            writer.write(rows)
-
-    def commit(self) -> None:
-        """Finish all files, then give all of them their names, or none. Raises `AudioWriteError`."""
-        for writer in self._writers.values():
-            writer.finish()
-        if self._is_deferred:
-            self._rescale()
-        remedy = "32-bit float wav" if self._layout is not None else "clip=rescale or 32-bit float wav"
-        for writer in self._writers.values():
-            writer.tell_of_clipping(remedy)
-        commit_together(list(self._writers.values()))
-
-    def _open(self, path: Path, format: OutputFormat, bit_depth: str) -> AudioWriter:
-        return self._stack.enter_context(
-            AudioWriter(
-                path,
-                format,
-                sample_rate=self._sample_rate,
-                n_channels=self._n_channels,
-                bit_depth=bit_depth,
-                bitrate=parse_bitrate(self._options.bitrate),
-                tags=self._tags,
-            )
-        )
-
-    def _rescale(self) -> None:
-        """Encode the waiting float files, all with one gain, so that the stems still sum to the (scaled) mixture."""
-        peak = max(writer.peak for writer in self._writers.values())
-        gain = np.float32(min(1.0, 1.0 / peak) if peak > 0 else 1.0)
-        if gain < 1:
-            log.warning("all stems were scaled by %.1f dB, so that none exceeds full scale", 20 * np.log10(gain))
-        for name, waiting in self._writers.items():
-            writer = self._open(waiting.path, self._options.format, self._options.bit_depth)
-            assert waiting.temporary is not None
-            with waiting, AudioReader(waiting.temporary) as reader:
-                for block in reader:
-                    scaled: Waveform = block * gain
-                    writer.write(scaled)
-            writer.finish()
-            self._writers[name] = writer
 
 
 def _bitrate(given: Any) -> str:

@@ -1,71 +1,28 @@
-"""Stems back into one mix, each at its own level."""
+"""Stems back into one mix, each at its own level, or into a project whose faders stand where the mix has them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unweave.audio.channels import to_channels
-from unweave.audio.formats import FORMATS, BitDepth
+from unweave.audio.formats import FORMATS, BitDepth, OutputFormat
 from unweave.audio.resample import Resampler
 from unweave.audio.tags import Tags
+from unweave.dsp.sensitivity import reshared
 from unweave.errors import AudioWriteError, OptionError
 from unweave.separation.identity import check_target as check_path
 from unweave.separation.identity import identity
-from unweave.separation.output import OutputOptions, StemSet
+from unweave.separation.mix import Mix
+from unweave.separation.output import OutputOptions
+from unweave.separation.projects import PROJECT, check_stems
+from unweave.separation.stem_set import StemSet
 from unweave.types import Stems, Waveform
 
-SILENCE_DB = -60.0  # what a fader at its lowest means
-LOUDEST_DB = 24.0
 ONE_RECORDING = "this format holds several stems, not a single recording; choose another, such as .wav or .m4a"
-
-
-@dataclass(frozen=True)
-class Mix:
-    """The settings of a mixer; stems that are not named stay as they are.
-
-    With all gains at 0 dB and nothing muted the mix is the sum of the stems. ``pans`` range from −1 (left) to 1
-    (right) and turn the other channel down; 0 changes nothing. ``solo`` mutes all other stems. A gain of
-    `SILENCE_DB` or less, minus infinity too, mutes a stem.
-    """
-
-    gains_db: Mapping[str, float] = field(default_factory=dict)
-    mute: Collection[str] = ()
-    solo: Collection[str] = ()
-    pans: Mapping[str, float] = field(default_factory=dict)
-
-    def check(self, stems: Collection[str]) -> None:
-        """Raise `OptionError` for stems that do not exist, and for levels out of range."""
-        named = {*self.gains_db, *self.mute, *self.solo, *self.pans}
-        unknown = sorted(named - set(stems))
-        if unknown:
-            raise OptionError(f"expected stems of {', '.join(stems)}, got {', '.join(unknown)}")
-        for stem, gain in self.gains_db.items():
-            if not gain <= LOUDEST_DB:  # not a number, too
-                raise OptionError(f"expected a gain of at most {LOUDEST_DB:g} dB for {stem}, got {gain:g}")
-        for stem, pan in self.pans.items():
-            if not -1 <= pan <= 1:
-                raise OptionError(f"expected a pan from -1 to 1 for {stem}, got {pan:g}")
-
-    def is_heard(self, stem: str) -> bool:
-        """Whether a stem is in the mix."""
-        gain = self.gains_db.get(stem, 0.0)
-        return stem not in self.mute and (not self.solo or stem in self.solo) and gain > SILENCE_DB
-
-    def apply(self, stems: Mapping[str, Waveform]) -> Waveform:
-        """Mix one part of the stems, (channels, samples) each, to the same shape."""
-        total = np.zeros_like(next(iter(stems.values())))
-        for name, waveform in stems.items():
-            if self.is_heard(name):
-                gain = 10 ** (self.gains_db.get(name, 0.0) / 20)
-                pan = self.pans.get(name, 0.0)
-                sides = [min(1.0, 1 - pan), min(1.0, 1 + pan)] if len(waveform) == 2 else [1.0]
-                total += waveform * np.array(sides, np.float32)[:, None] * np.float32(gain)
-        return total
 
 
 def check_target(target: Path, source: Path) -> None:
@@ -90,9 +47,9 @@ def options_for(target: Path, bitrate: str, bit_depth: BitDepth, **more: Any) ->
     return OutputOptions(target.suffix[1:], bitrate, bit_depth, **more)
 
 
-def check_one_recording(target: Path, options: OutputOptions) -> None:
+def check_one_recording(target: Path, format: OutputFormat) -> None:
     """Raise `OptionError` for a format that holds several stems."""
-    if options.format.layout is not None:
+    if format.holds_several:
         raise OptionError(f"cannot write {target}: {ONE_RECORDING}")
 
 
@@ -109,23 +66,57 @@ def write_mix(
     """Write the mix of ``parts``, consecutive parts of the stems, to ``target``, which appears whole or not at all."""
     rate, n_written = options.rate_for(sample_rate), options.n_channels or n_channels
     resampler = Resampler(sample_rate, rate, n_written)
-    check_one_recording(target, options)
+    check_one_recording(target, options.format)
     # One mix is written as a set of one stem.
     with StemSet({"mix": target}, options, sample_rate=rate, n_channels=n_written, tags=tags) as files:
-        for part in parts:
+        for part in reshared(parts, mix.sensitivities):
             if part.n_samples:
                 files.write(Stems({"mix": resampler.push(to_channels(mix.apply(part), n_written))}, rate))
         files.write(Stems({"mix": resampler.flush(n_written)}, rate))
         files.commit()
 
 
-def stem_numbers(given: Iterable[str], separator: str, option: str = "") -> dict[str, float]:
-    """Turn texts like ``vocals=-6`` into numbers by stem. Raises `OptionError`, which names the ``option`` given."""
-    numbers = {}
-    for text in given:
-        stem, _, number = text.rpartition(separator)
-        try:
-            numbers[stem.strip()] = float(number)
-        except ValueError:
-            raise OptionError(f"expected {option}STEM{separator}NUMBER, got {text!r}") from None
-    return numbers
+def project_paths(target: Path, stems: Sequence[str], source: Path, options: OutputOptions) -> dict[str, Path]:
+    """Where the stems of the project ``target`` go: into it, or into a folder beside it that has its name.
+
+    Raises as `check_target` does.
+    """
+    check_stems(stems)
+    if options.format.is_one_file:
+        return dict.fromkeys(stems, target)
+    folder = target.with_suffix("")
+    paths = {stem: folder / f"{stem}.{options.format.stem_extension}" for stem in stems}
+    for path in paths.values():
+        check_target(path, source)
+    return {**paths, PROJECT: target}
+
+
+def write_project(
+    parts: Iterable[Stems],
+    mix: Mix,
+    paths: Mapping[str, Path],
+    options: OutputOptions,
+    *,
+    sample_rate: int,
+    n_channels: int,
+    tags: Tags,
+) -> None:
+    """Write a project of ``parts``, consecutive parts of the stems, to its `project_paths`: all of it or nothing.
+
+    The stems are written as they are, except for their sensitivities; gains, pans, mutes and solos are the project's.
+    """
+    names = [name for name in paths if name != PROJECT]
+    rate, n_written = options.rate_for(sample_rate), options.n_channels or n_channels
+    n_rows = len(names) * n_written
+    resampler = Resampler(sample_rate, rate, n_rows)
+
+    def split(rows: Waveform) -> Stems:
+        return Stems(dict(zip(names, np.split(rows, len(names)), strict=True)), rate)
+
+    with StemSet(paths, options, sample_rate=rate, n_channels=n_written, tags=tags, mix=mix) as files:
+        for part in reshared(parts, mix.sensitivities):
+            if part.n_samples:
+                rows = np.concatenate([to_channels(part[name], n_written) for name in names])
+                files.write(split(resampler.push(rows)))
+        files.write(split(resampler.flush(n_rows)))
+        files.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -23,19 +24,20 @@ from unweave.separation.assemble import assemble, check_rules, model_pipeline
 from unweave.separation.checks import MOST_CHANNELS, checked_overlap, checked_path, checked_rate, checked_seconds
 from unweave.separation.choice import Choice, choose
 from unweave.separation.ensemble import parse_steps
-from unweave.separation.output import OutputOptions, StemSet, stem_paths
+from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.pipeline import Pipeline, completed_stream
 from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.residual import RESIDUAL_STEM
 from unweave.separation.rules import find_rules
 from unweave.separation.sources import MixtureSource, open_source
+from unweave.separation.stem_set import StemSet
 from unweave.separation.stream import SeparationStream, StreamFormat, concatenated
 from unweave.separation.workers import Workers
 from unweave.types import Stems, Waveform
 
 if TYPE_CHECKING:
     from unweave.separation.live import LiveStream
-    from unweave.separation.remix import Mix
+    from unweave.separation.mix import Mix
 
 MOST_THREADS, MOST_SHIFTS = 1024, 100
 
@@ -212,7 +214,7 @@ class Separator:
         source, output_folder = checked_path(source, "an audio file"), checked_path(output_folder, "an output folder")
         if not isinstance(options, OutputOptions):
             raise OptionError(f"expected OutputOptions, got {options!r}")
-        if options.format.layout is not None and (chosen := self._chosen(stems)).overlaps:
+        if options.format.holds_several and (chosen := self._chosen(stems)).overlaps:
             raise OptionError(
                 f"the stems of a {options.codec} file must not share any sound, as {', '.join(chosen.names)} do"
             )
@@ -247,18 +249,23 @@ class Separator:
         *,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """Write the song ``source`` to ``target`` with its stems at other levels; the file is complete or not there."""
-        from unweave.separation.remix import check_target, write_mix
+        """Write the song ``source`` to ``target`` with its stems at other levels; the file is complete or not there.
+
+        With the codec dawproject or rpp, ``target`` becomes a project with the stems in it or in a folder beside it.
+        """
+        from unweave.separation.remix import check_target, project_paths, write_mix, write_project
 
         mix.check(self.stems)
         source, target = checked_path(source, "an audio file"), checked_path(target, "a file to write")
         check_target(target, source)
+        write = partial(write_mix, target=target)
+        if options.format.is_project:
+            write = partial(write_project, paths=project_paths(target, self.stem_names(), source, options))
         with AudioReader(source) as reader:
-            write_mix(
+            write(
                 self.parts(reader, on_progress=on_progress),
                 mix,
-                target,
-                options,
+                options=options,
                 sample_rate=reader.sample_rate,
                 n_channels=reader.n_channels,
                 tags=reader.tags,

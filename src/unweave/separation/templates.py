@@ -11,6 +11,7 @@ from unweave.errors import OptionError
 
 DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
 DEFAULT_TEMPLATE_OF_ONE = "{filename}.{codec}"  # where all stems share a file
+DEFAULT_TEMPLATE_OF_PROJECT = "{filename}/{filename}.{codec}"  # beside its stems
 
 FIELDS = ("filename", "foldername", "instrument", "stem", "codec")
 # Widths and lengths up to 999, as in {filename:.40}: str.format would try to make any number of characters.

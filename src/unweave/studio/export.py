@@ -1,23 +1,28 @@
-"""Finished jobs as files: a stem, the mix as heard, or everything in an archive."""
+"""Finished jobs as files: a stem, the mix as heard, everything in an archive, or a project for a DAW."""
 
 from __future__ import annotations
 
 import math
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from unweave.audio.decode import AudioReader
 from unweave.audio.formats import LOSSLESS, parse_bitrate
+from unweave.audio.tags import Tags
 from unweave.errors import OptionError
-from unweave.separation.output import OutputOptions
-from unweave.separation.remix import Mix, write_mix
+from unweave.separation.mix import Mix
+from unweave.separation.output import OutputOptions, relative_stem_paths
+from unweave.separation.remix import write_mix, write_project
 from unweave.studio.refusals import Refused
 from unweave.studio.samples import CHANNELS, blocks
 from unweave.studio.store import SOURCE, Job
+from unweave.types import Stems
 
 SLACK_BYTES = 64 << 10
 FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
+PROJECTS = ("dawproject", "rpp")
 
 
 def require_done(job: Job) -> None:
@@ -28,7 +33,7 @@ def require_done(job: Job) -> None:
 
 def export_bytes(job: Job, options: OutputOptions) -> int:
     """At most how long one exported file becomes, a cover and other tags included."""
-    if options.codec in ("wav", "flac"):
+    if options.codec in ("wav", "flac") or options.format.is_project:
         n_bytes = job.n_samples * CHANNELS * (int(options.bit_depth.rstrip("f")) // 8)
     elif options.bitrate == LOSSLESS:
         n_bytes = job.n_samples * CHANNELS * 3
@@ -43,11 +48,10 @@ def export_mix(job: Job, folder: Path, mix: Mix, options: OutputOptions, target:
     if options.codec not in FORMATS:
         raise OptionError(f"expected a format of {', '.join(FORMATS)}, got {options.codec!r}")
     mix.check(job.stems)
-    names = {stem: number for number, stem in enumerate(job.stems)}
-    with AudioReader(folder / SOURCE, only_audio=True) as reader:
-        tags = reader.tags
-    parts = blocks(folder, names, job.n_samples, job.sample_rate)
-    write_mix(parts, mix, target, options, sample_rate=job.sample_rate, n_channels=CHANNELS, tags=tags)
+    write_mix(
+        _parts(job, folder), mix, target, options,
+        sample_rate=job.sample_rate, n_channels=CHANNELS, tags=_tags(folder),
+    )  # fmt: skip
     return target
 
 
@@ -62,6 +66,41 @@ def export_all(job: Job, folder: Path, options: OutputOptions, target: Path) -> 
             archive.write(path, f"{safe_name(job.name)}/{stem}.{options.codec}")
             path.unlink()
     return target
+
+
+def export_project(job: Job, folder: Path, mix: Mix, options: OutputOptions, target: Path) -> Path:
+    """Write a project of a finished job, with the faders of ``mix``: to ``target``, or with its stems in that archive.
+
+    Returns where it is. Raises `Refused`, `OptionError`, `AudioWriteError`.
+    """
+    require_done(job)
+    if not options.format.is_project:
+        raise OptionError(f"expected a project of {' or '.join(PROJECTS)}, got {options.codec!r}")
+    mix.check(job.stems)
+    name = safe_name(job.name)  # which the project is called by in the program that opens it
+    below = relative_stem_paths(name, name, job.stems, options)
+    paths = {stem: target.parent / path for stem, path in below.items()}
+    write_project(
+        _parts(job, folder), mix, paths, options,
+        sample_rate=job.sample_rate, n_channels=CHANNELS, tags=_tags(folder),
+    )  # fmt: skip
+    if options.format.is_one_file:
+        return paths[job.stems[0]]
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for stem, path in paths.items():
+            archive.write(path, below[stem].as_posix())
+            path.unlink()
+    return target
+
+
+def _parts(job: Job, folder: Path) -> Iterator[Stems]:
+    names = {stem: number for number, stem in enumerate(job.stems)}
+    return blocks(folder, names, job.n_samples, job.sample_rate)
+
+
+def _tags(folder: Path) -> Tags:
+    with AudioReader(folder / SOURCE, only_audio=True) as reader:
+        return reader.tags
 
 
 def safe_name(name: str) -> str:

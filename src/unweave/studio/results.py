@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import BackgroundTasks, FastAPI, Query, Response
+from fastapi import BackgroundTasks, Depends, FastAPI, Query, Response
 from fastapi.responses import FileResponse
 
+from unweave.separation.mix import Mix, stem_numbers
 from unweave.separation.output import OutputOptions
-from unweave.separation.remix import Mix, stem_numbers
 from unweave.studio import samples
-from unweave.studio.export import export_all, export_bytes, export_mix, require_done, safe_name
+from unweave.studio.export import export_all, export_bytes, export_mix, export_project, require_done, safe_name
 from unweave.studio.pictures import MOST_BYTES, picture_file, spectrogram
 from unweave.studio.refusals import Refused
 from unweave.studio.store import Job, JobStore
@@ -26,6 +26,16 @@ BitDepth = Annotated[str, Query(max_length=20, description="Bits per sample: 16,
 Bitrate = Annotated[str, Query(max_length=20, description="Bitrate of the other formats, such as 256k")]
 Levels = Annotated[list[str] | None, Query(description="STEM:NUMBER")]
 Names = Annotated[list[str] | None, Query(description="STEM")]
+
+
+def _mix(
+    gain: Levels = None, pan: Levels = None, mute: Names = None, solo: Names = None, sensitivity: Levels = None
+) -> Mix:
+    gains, pans, sensitivities = (stem_numbers(given or (), ":") for given in (gain, pan, sensitivity))
+    return Mix(gains, tuple(mute or ()), tuple(solo or ()), pans, sensitivities)
+
+
+Mixer = Annotated[Mix, Depends(_mix)]
 
 
 def _binary(kind: str) -> dict[int | str, dict[str, Any]]:
@@ -104,22 +114,40 @@ def add_results(app: FastAPI, store: JobStore) -> None:
     def mix(
         identifier: str,
         tasks: BackgroundTasks,
+        chosen: Mixer,
         format: Format = "wav",
         bit_depth: BitDepth = "16",
         bitrate: Bitrate = "256k",
-        gain: Levels = None,
-        pan: Levels = None,
-        mute: Names = None,
-        solo: Names = None,
     ) -> FileResponse:
-        """The mix as heard: ``gain=vocals:-6``, ``pan=drums:0.5``, ``mute=…`` and ``solo=…`` may be repeated."""
+        """The mix as heard: ``gain=vocals:-6``, ``pan=drums:0.5``, ``mute=…`` and so on may be repeated."""
         options = OutputOptions(format, bitrate, bit_depth)
         job, folder = store.get(identifier), store.folder(identifier)
-        gains, pans = (stem_numbers(given or (), ":") for given in (gain, pan))
-        chosen = Mix(gains, tuple(mute or ()), tuple(solo or ()), pans)
         heard = " + ".join(stem for stem in job.stems if chosen.is_heard(stem))
         name = f"{safe_name(job.name)} ({heard}).{options.format.extension}"
         return exported(job, options, name, tasks, lambda path: export_mix(job, folder, chosen, options, path))
+
+    @app.get(
+        "/api/jobs/{identifier}/project", response_class=FileResponse, responses=_binary("application/octet-stream")
+    )
+    def project(
+        identifier: str,
+        tasks: BackgroundTasks,
+        chosen: Mixer,
+        format: Annotated[str, Query(max_length=20, description="dawproject, rpp")] = "dawproject",
+        bit_depth: BitDepth = "24",
+        tempo: Annotated[
+            float | None, Query(description="Beats per minute; by default that of the song's tags")
+        ] = None,
+    ) -> FileResponse:
+        """A project for a DAW with the stems as tracks, and the faders as in a mix; of REAPER, an archive with both."""
+        options = OutputOptions(format, bit_depth=bit_depth, tempo=tempo)
+        job, folder = store.get(identifier), store.folder(identifier)
+        name = f"{safe_name(job.name)}.{'dawproject' if options.format.is_one_file else 'zip'}"
+        # The archive grows while the files that go into it are still there.
+        n_files = len(job.stems) + 1
+        return exported(
+            job, options, name, tasks, lambda path: export_project(job, folder, chosen, options, path), n_files
+        )
 
     @app.get("/api/jobs/{identifier}/stems.zip", response_class=FileResponse, responses=_binary("application/zip"))
     def everything(

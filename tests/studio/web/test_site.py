@@ -12,7 +12,7 @@ import pytest
 from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db
 from tests.studio.test_page import PATIENCE, browser, nameless, pytestmark, until  # noqa: F401
-from unweave.separation.remix import Mix
+from unweave.separation.mix import Mix
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
 

@@ -30,6 +30,7 @@ from unweave.compat.spleeter.audio.arguments import (
 from unweave.errors import OptionError
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.plan import Planner
+from unweave.separation.remix import check_one_recording
 from unweave.separation.separator import Separator as OurSeparator
 from unweave.separation.workers import Workers
 
@@ -133,6 +134,7 @@ class Separator:
             raise OptionError(f"expected signals by the names of their stems, got {type(sources).__name__}")
         options = _options(codec, bitrate, filename_format, self._sample_rate)
         source = to_path(audio_descriptor, "audio_descriptor")
+        check_one_recording(to_path(destination, "destination"), options.format)
         paths = stem_paths(source, to_path(destination, "destination"), list(sources), options)
         signals = {name: to_signal(samples, f"signal of {name}") for name, samples in sources.items()}
         for path in paths.values():

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Player } from "./player.js";
+import { showProjects } from "./projects.js";
 import { make, Strips } from "./strips.js";
 import { currentLanguage, knows, say, sayBytes, sayNumber, sayRefusal, sayShare, setLanguage } from "./words.js";
 
@@ -90,6 +91,7 @@ function showLinks() {
   $("export-all").href = api.zipAddress(open.id, format);
   for (const id of ["export-mix", "export-all"]) $(id).setAttribute("aria-disabled", open.state !== "done");
   strips.links(open, format);
+  showProjects($("projects"), open, player.mix);
 }
 
 // Where no server answers at a link's address, the browser makes the file.

@@ -26,6 +26,7 @@ from unweave.compat.spleeter.audio.arguments import (
     to_signal,
 )
 from unweave.errors import OptionError
+from unweave.separation.remix import check_one_recording
 
 # The module path of the original, which old command lines name.
 ORIGINAL_PACKAGE = "spleeter."
@@ -135,6 +136,7 @@ class LibraryAudioAdapter(AudioAdapter):
             raise OptionError(f"expected a signal of shape (samples, 1 or 2 channels), got {samples.shape}")
         target, rate = to_path(path, "path"), to_rate(sample_rate)
         target_format = find_format(target.suffix[1:] if codec is None else to_extension(codec))
+        check_one_recording(target, target_format)
         options = {"sample_rate": target_format.sample_rate(rate), "n_channels": n_channels}
         resampler = Resampler(rate, options["sample_rate"], n_channels)
         with AudioWriter(target, target_format, **options, bitrate=parse_bitrate(to_bitrate(bitrate))) as writer:

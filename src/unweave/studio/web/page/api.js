@@ -7,10 +7,11 @@ import { enqueue, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
 import { drawSpectrogram } from "./spectrogram.js";
 
-export { mixAddress, zipAddress } from "./addresses.js";
+export { mixAddress, projectAddress, zipAddress } from "./addresses.js";
 export { watch };
 
 export const FORMATS = Object.keys(ENCODERS);
+export const PROJECTS = []; // there is no writer for them here
 
 const card = fetch("models.json").then((response) => response.json());
 const pictures = new Map();

@@ -6,7 +6,7 @@ import { Zip, ZipPassThrough } from "./vendor/zip.js";
 const AT_ONCE = 1 << 17; // samples
 const SILENCE_DB = -60; // what a fader at its lowest means
 
-// What the query of an address says of a mix (addresses.js): as unweave/separation/remix.py has it.
+// What the query of an address says of a mix (addresses.js): as unweave/separation/mix.py has it.
 export function readMix(query) {
   const numbers = (name) => Object.fromEntries(query.getAll(name).map((text) => {
     const at = text.lastIndexOf(":");
