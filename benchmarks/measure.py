@@ -23,6 +23,7 @@ UNWEAVE = [sys.executable, "-m", "unweave"]
 SAMPLE_RATE = 44100
 PERFORMANCE_PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 QUALITY_PAGE = PERFORMANCE_PAGE.with_name("quality.md")
+SCALE_PAGE = PERFORMANCE_PAGE.with_name("scale.md")
 
 
 @dataclass(frozen=True)

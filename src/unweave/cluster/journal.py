@@ -4,76 +4,114 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from unweave.cluster.places import Place, Stamp
-from unweave.cluster.songs import Song, is_journal
+from unweave.cluster.listing import Stamp
+from unweave.cluster.parts import PartsInOrder, by_stem, new_part
+from unweave.cluster.places import Place
+from unweave.cluster.songs import Song
 from unweave.errors import AudioWriteError
-from unweave.separation.journal import FILE, Entry, append_entry, is_done, latest_by_stem, parse_lines, read_journal
+from unweave.separation.journal import FILE, Entry, append_entry, is_done, latest_by_stem, read_journal
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_PARTS = 60.0  # in a store: what a run that is killed may have to do again
+SONGS_PER_PART = 1000
 
 
-class CatalogueJournal:
-    """The finished songs of a target.
+class CatalogueJournal(Protocol):
+    """The finished songs of a target."""
 
-    On this machine it is the file that ``unweave separate`` writes as well, a line per song. A store cannot append:
-    there each minute's lines are an object of their own.
-    """
+    def finished(self, songs: Sequence[Song]) -> set[str]:
+        """The names of those ``songs`` whose stems are there, made from them as they are now, and untouched.
+
+        Each call is about songs that come after those of the last, in the order of their names.
+        """
+
+    def record(self, name: str, state: Mapping[str, Any], stems: Mapping[str, Stamp]) -> None:
+        """Note that the song ``name``, which was in ``state``, was separated. Raises `AudioWriteError`."""
+
+    def close(self) -> None:
+        """Write what waits; a warning tells where that fails, for the stems are there all the same."""
+
+
+def open_journal(source: Place, target: Place, settings: str) -> CatalogueJournal:
+    """The journal of ``target``. Raises `AudioReadError` where the target cannot be reached."""
+    return (FolderJournal if target.is_local else StoreJournal)(source, target, settings)
+
+
+class FolderJournal:
+    """On this machine: the file that ``unweave separate`` writes as well, a line per song. All of it is held."""
 
     def __init__(self, source: Place, target: Place, settings: str) -> None:
         self._source = source
         self._target = target
         self._settings = settings
-        self._listing = {} if target.is_local else target.listing()
-        self._sources = {} if source.is_local else source.listing()
-        self._latest = latest_by_stem(self._entries())
-        self._waiting: list[Entry] = []
-        self._written = time.monotonic()
+        self._latest = latest_by_stem(read_journal(target.local_folder))
 
-    def is_done(self, song: Song) -> bool:
-        """Whether the stems of ``song`` are there, made from it as it is now, with these settings, and untouched."""
-        stamp = self._sources.get(song.name)
-        state = self._source.state_of(song.name, stamp) if stamp else self._source.state(song.name)
-        look = self._target.stamp if self._target.is_local else self._listing.get
-        stamps = {name: look(name) for name in song.stems.values()}
+    def finished(self, songs: Sequence[Song]) -> set[str]:
+        return {song.name for song in songs if self._is_done(song)}
+
+    def _is_done(self, song: Song) -> bool:
+        if not song.stems or any(stem not in self._latest for stem in song.stems.values()):
+            return False
+        state = self._source.state_of(song.name, song.stamp) if song.stamp else self._source.state(song.name)
+        stamps = {stem: self._target.stamp(stem) for stem in song.stems.values()}
         return state is not None and is_done(self._latest, state, self._settings, stamps)
 
-    def record(self, state: Mapping[str, Any], stems: Mapping[str, Stamp]) -> None:
-        """Note that the source of ``state`` was separated into ``stems``. Raises `AudioWriteError`."""
-        entry = Entry(state, self._settings, stems)
-        if self._target.is_local:
-            append_entry(self._target.local_folder / FILE, entry)
-            return
-        self._waiting.append(entry)
-        if time.monotonic() - self._written > SECONDS_BETWEEN_PARTS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits. Raises `AudioWriteError`."""
-        if self._waiting:
-            stem, _, extension = FILE.rpartition(".")
-            # Names in the order of time, so that of two lines on one stem the later one is read last.
-            part = f"{stem}-{time.time_ns():020}-{uuid.uuid4().hex[:8]}.{extension}"
-            self._target.write(part, "".join(entry.line() for entry in self._waiting).encode())
-            self._waiting.clear()
-        self._written = time.monotonic()
+    def record(self, name: str, state: Mapping[str, Any], stems: Mapping[str, Stamp]) -> None:
+        append_entry(self._target.local_folder / FILE, Entry(state, self._settings, stems))
 
     def close(self) -> None:
-        """Write what waits; a warning tells where that fails, for the stems are there all the same."""
+        pass
+
+
+class StoreJournal:
+    """In a store: `parts`, read as the songs come."""
+
+    def __init__(self, source: Place, target: Place, settings: str) -> None:
+        self._source = source
+        self._target = target
+        self._settings = settings
+        self._parts = PartsInOrder(target)
+        self._waiting: dict[str, Entry] = {}
+        self._written = time.monotonic()
+
+    def finished(self, songs: Sequence[Song]) -> set[str]:
+        wanted = {stem for song in songs for stem in song.stems.values()}
+        latest = by_stem(self._parts.entries(songs[0].name, songs[-1].name), wanted)
+        # Only where the journal has something is the target looked at.
+        known = [song for song in songs if song.stems and latest.keys() >= set(song.stems.values())]
+        stamps = self._stamps({stem for song in known for stem in song.stems.values()})
+        return {song.name for song in known if self._is_done(song, latest, stamps)}
+
+    def _is_done(self, song: Song, latest: Mapping[str, Entry], stamps: Mapping[str, Stamp]) -> bool:
+        state = self._source.state_of(song.name, song.stamp) if song.stamp else self._source.state(song.name)
+        here = {stem: stamps.get(stem) for stem in song.stems.values()}
+        return state is not None and is_done(latest, state, self._settings, here)
+
+    def _stamps(self, stems: set[str]) -> dict[str, Stamp]:
+        """Bytes and time of ``stems``: of songs that follow one another, so that they lie close together."""
+        if not stems:
+            return {}
+        first, last = min(stems), max(stems)
+        found = {first: stamp} if (stamp := self._target.stamp(first)) else {}
+        return found | {name: stamp for name, stamp in self._target.files(after=first, until=last) if name in stems}
+
+    def record(self, name: str, state: Mapping[str, Any], stems: Mapping[str, Stamp]) -> None:
+        self._waiting[name] = Entry(state, self._settings, stems)
+        if len(self._waiting) >= SONGS_PER_PART or time.monotonic() - self._written > SECONDS_BETWEEN_PARTS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._written = time.monotonic()
+        if self._waiting:
+            self._target.write(*new_part(self._waiting))
+            self._waiting.clear()
+
+    def close(self) -> None:
         try:
-            self.flush()
+            self._flush()
         except AudioWriteError as error:
             log.warning("the next run will separate some songs again: %s", error)
-
-    def _entries(self) -> Iterator[Entry]:
-        if self._target.is_local:
-            yield from read_journal(self._target.local_folder)
-            return
-        parts = [name for name in self._listing if "/" not in name and is_journal(name)]
-        for name in sorted(parts, key=lambda name: (name != FILE, name)):
-            yield from parse_lines(self._target.read(name))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +13,12 @@ import fsspec
 
 from unweave.audio.recognise import START_BYTES, begins_right
 from unweave.audio.sources import reason
+from unweave.cluster.failures import store_failures
+from unweave.cluster.listing import LAST, Span, Stamp, files_in_order, stamp_of
+from unweave.cluster.upload import OBJECT_STORES, upload
 from unweave.errors import AudioReadError, AudioWriteError, OptionError
 from unweave.separation.identity import are_one_name
 from unweave.separation.journal import file_stamp, file_state
-
-Stamp = tuple[int, int]  # bytes, and the time of writing in nanoseconds
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,16 @@ class Place:
     @cached_property
     def _filesystem(self) -> tuple[Any, str]:
         try:
-            system, root = fsspec.core.url_to_fs(self.address)
+            # Listings that are kept grow without limit, and what other workers wrote is not in them.
+            system, root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise OptionError(f"cannot use {self.address}: {reason(error)}") from error
         return system, root.rstrip("/")
+
+    @property
+    def _protocols(self) -> tuple[str, ...]:
+        protocol = self._filesystem[0].protocol
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
     def check(self) -> None:
         """Raise `OptionError` for an address that no installed store can read."""
@@ -44,7 +48,7 @@ class Place:
     @property
     def is_local(self) -> bool:
         """Whether it is a folder that every worker on this machine sees as it is."""
-        return "file" in tuple(self._filesystem[0].protocol)
+        return "file" in self._protocols
 
     @property
     def local_folder(self) -> Path:
@@ -62,19 +66,20 @@ class Place:
             return first == second
         return are_one_name(self.local_folder / first, self.local_folder / second)
 
-    def listing(self) -> dict[str, Stamp]:
-        """All files below, relative to the folder, with bytes and time; none where it does not exist yet.
+    def files(self, *, prefix: str = "", after: str = "", until: str = LAST) -> Iterator[tuple[str, Stamp]]:
+        """The files below, relative to the folder, with bytes and time, as a stream in the order of their names.
 
-        Raises `AudioReadError` where it cannot be listed.
+        Only those that begin with ``prefix``, come after ``after``, and not after ``until``. None where the folder does
+        not exist yet. Raises `AudioReadError` where it cannot be listed, and for a store that has another order.
         """
         system, root = self._filesystem
-        try:
-            found = system.find(root, detail=True)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise AudioReadError(f"cannot list {self.address}: {reason(error)}") from error
-        return {str(path)[len(root) :].lstrip("/"): _stamp(info) for path, info in found.items()}
+        previous = ""
+        with store_failures(AudioReadError, f"cannot list {self.address}"):
+            for name, stamp in files_in_order(system, root, Span(prefix, after, until)):
+                if name <= previous:
+                    raise AudioReadError(f"cannot use {self.address}: the store does not list files in order")
+                previous = name
+                yield name, stamp
 
     def below(self, other: Place) -> str | None:
         """Where this folder lies below ``other``, ``""`` for the very folder; None where it lies elsewhere."""
@@ -86,17 +91,21 @@ class Place:
         return root[len(top) :].strip("/") if root.startswith(f"{top}/") else None
 
     def stamp(self, name: str) -> Stamp | None:
-        """Bytes and time of the file ``name``; None where it is not there."""
+        """Bytes and time of the file ``name``; None where it is not there. Raises `AudioReadError`."""
         if self.is_local:  # to the nanosecond, as the journal has it; fsspec rounds
             return file_stamp(self.local_folder / name)
         system, root = self._filesystem
-        try:
-            return _stamp(system.info(posixpath.join(root, name)))
-        except OSError:
-            return None
+        with store_failures(AudioReadError, f"cannot look at {self._full(name)}"):
+            try:
+                return stamp_of(system.info(posixpath.join(root, name)))
+            except FileNotFoundError:
+                return None
 
     def state(self, name: str) -> dict[str, Any] | None:
-        """What identifies the bytes of the file ``name``, as in a `journal`; None where it is not there."""
+        """What identifies the bytes of the file ``name``, as in a `journal`; None where it is not there.
+
+        Raises `AudioReadError`.
+        """
         if self.is_local:
             return file_state(self.local_folder / name)
         stamp = self.stamp(name)
@@ -104,7 +113,7 @@ class Place:
 
     def state_of(self, name: str, stamp: Stamp) -> dict[str, Any]:
         """The same, where the store has told bytes and time already."""
-        return {"file": posixpath.join(self.address, name), "bytes": stamp[0], "changed_ns": stamp[1]}
+        return {"file": self._full(name), "bytes": stamp[0], "changed_ns": stamp[1]}
 
     def begins_right(self, name: str) -> bool:
         """Whether the file ``name``, which has a doubtful extension, begins like audio."""
@@ -115,79 +124,38 @@ class Place:
         except OSError:  # whoever separates it says what is wrong
             return True
 
-    def read(self, name: str) -> bytes:
-        """The file ``name``; nothing where it cannot be read."""
+    def read(self, name: str) -> bytes | None:
+        """The file ``name``; None where it is not there. Raises `AudioReadError`."""
         system, root = self._filesystem
-        try:
-            return bytes(system.cat_file(posixpath.join(root, name)))
-        except OSError:
-            return b""
+        with store_failures(AudioReadError, f"cannot read {self._full(name)}"):
+            try:
+                return bytes(system.cat_file(posixpath.join(root, name)))
+            except FileNotFoundError:
+                return None
 
     def write(self, name: str, raw: bytes) -> None:
         """Write the small file ``name``. Raises `AudioWriteError`."""
         system, root = self._filesystem
-        try:
-            system.makedirs(root, exist_ok=True)
+        with store_failures(AudioWriteError, f"cannot write {self._full(name)}"):
+            if OBJECT_STORES.isdisjoint(self._protocols):  # in those it would make a bucket of a mistyped name
+                system.makedirs(root, exist_ok=True)
             system.pipe_file(posixpath.join(root, name), raw)
-        except OSError as error:
-            raise AudioWriteError(f"cannot write {posixpath.join(self.address, name)}: {reason(error)}") from error
 
     def fetch(self, name: str, target: Path) -> None:
         """Copy the file ``name`` to ``target`` on this machine. Raises `AudioReadError`."""
         system, root = self._filesystem
-        try:
+        with store_failures(AudioReadError, f"cannot fetch {self._full(name)}"):
             system.get_file(posixpath.join(root, name), str(target))
-        except OSError as error:
-            raise AudioReadError(f"cannot fetch {posixpath.join(self.address, name)}: {reason(error)}") from error
 
     def put(self, files: Mapping[Path, str]) -> None:
-        """Copy files of this machine to their names here, where they appear whole, and all or none.
+        """Copy files of this machine to their names here, where each appears whole. Raises `AudioWriteError`.
 
-        They are sent under other names and then moved; a file that is replaced is kept until all are moved, and comes
-        back if one cannot be. Raises `AudioWriteError`.
+        In object stores they appear one after the other, elsewhere all together. If one cannot be written, none of them
+        stays; a file that was there before comes back, save in object stores if its successor is already there.
         """
         system, root = self._filesystem
-        mark = uuid.uuid4().hex
-        targets = {path: posixpath.join(root, name) for path, name in files.items()}
-        kept: list[str] = []
-        begun: list[str] = []
-        try:
-            for path, target in targets.items():
-                system.makedirs(posixpath.dirname(target), exist_ok=True)
-                system.put_file(str(path), f"{target}.{mark}.part")
-            for target in targets.values():
-                if system.exists(target):
-                    system.copy(target, f"{target}.{mark}-old.part")
-                    kept.append(target)
-            for target in targets.values():
-                begun.append(target)
-                system.mv(f"{target}.{mark}.part", target)
-        except BaseException as error:
-            for target in begun:
-                with suppress(OSError):
-                    if target in kept:
-                        system.copy(f"{target}.{mark}-old.part", target)
-                    else:
-                        system.rm_file(target)
-            if isinstance(error, OSError):
-                raise AudioWriteError(f"cannot write to {self.address}: {reason(error)}") from error
-            raise
-        finally:
-            for target in targets.values():
-                for partial in (f"{target}.{mark}.part", f"{target}.{mark}-old.part"):
-                    with suppress(OSError):
-                        system.rm_file(partial)
+        with store_failures(AudioWriteError, f"cannot write to {self.address}"):
+            upload(system, self._protocols, {path: posixpath.join(root, name) for path, name in files.items()})
 
-
-def _stamp(info: Mapping[str, Any]) -> Stamp:
-    """Bytes and time in nanoseconds (0: the store does not say) from what a store says of a file."""
-    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
-        time = info.get(key)
-        if isinstance(time, str):
-            with suppress(ValueError):
-                time = datetime.fromisoformat(time.replace("Z", "+00:00"))
-        if isinstance(time, datetime):
-            time = time.timestamp()
-        if isinstance(time, (int, float)):
-            return int(info.get("size") or 0), round(time * 1e9)
-    return int(info.get("size") or 0), 0
+    def _full(self, name: str) -> str:
+        return posixpath.join(self.address, name)

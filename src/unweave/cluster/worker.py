@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from unweave.audio.encode import remove_orphans
-from unweave.cluster.places import Place, Stamp
+from unweave.cluster.listing import Stamp
+from unweave.cluster.places import Place
 from unweave.cluster.songs import stem_targets
 from unweave.errors import UnweaveError
 from unweave.separation.batch_options import BatchOptions
 from unweave.separation.journal import settings_key, settings_of
 from unweave.separation.model_state import model_state
 from unweave.separation.output import OutputOptions
+from unweave.separation.progress import Progress
 from unweave.separation.separator import Separator
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,9 @@ class Work:
 class Result:
     """What became of one file: its stems' names below the target, or an error in one line.
 
-    ``source`` identifies the bytes that were separated, and ``stamps`` the files that were written, by name.
+    ``source`` identifies the bytes that were separated, and ``stamps`` the files that were written, by name; without
+    them the journal cannot note it. ``seconds`` is the time it took, fetching and sending included, ``audio_seconds``
+    the song's length.
     """
 
     name: str
@@ -55,6 +61,9 @@ class Result:
     error: str = ""
     source: Mapping[str, Any] = field(default_factory=dict)
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    seconds: float = 0.0
+    audio_seconds: float = 0.0
+    machine: str = ""
 
 
 class Worker:
@@ -74,42 +83,57 @@ class Worker:
 
     def separate(self, name: str) -> Result:
         """Separate the file ``name``; whatever goes wrong with it is a result, not an exception."""
-        work = self._work
+        started = time.monotonic()
         try:
-            names = stem_targets(name, work.source, work.target, self.chosen_stems(), work.output)
-            before = work.source.state(name)
-            if work.source.is_local and work.target.is_local:
-                self._separate_here(name, names)
-            else:
-                self._separate_elsewhere(name, names)
-            stamps = {target: work.target.stamp(target) or (0, 0) for target in names.values()}
-            is_same = before is not None and before == work.source.state(name)
+            result = self._separate(name)
         except UnweaveError as error:
-            return Result(name, {}, " ".join(str(error).split()))
+            result = Result(name, {}, " ".join(str(error).split()))
         except Exception as error:
             log.error("%s: unexpected error", name, exc_info=True)
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Result(name, {}, f"cannot separate {name}: {' '.join(said.split())}")
-        return Result(name, names, source=before if is_same and before else {}, stamps=stamps)
+            result = Result(name, {}, f"cannot separate {name}: {' '.join(said.split())}")
+        return replace(result, seconds=time.monotonic() - started, machine=platform.node())
 
-    def _separate_here(self, name: str, names: Mapping[str, str]) -> None:
+    def _separate(self, name: str) -> Result:
+        work = self._work
+        names = stem_targets(name, work.source, work.target, self.chosen_stems(), work.output)
+        before = work.source.state(name)
+        is_here = work.source.is_local and work.target.is_local
+        audio_seconds = self._separate_here(name, names) if is_here else self._separate_elsewhere(name, names)
+        done = Result(name, names, audio_seconds=audio_seconds)
+        try:
+            stamps = {target: stamp for target in names.values() if (stamp := work.target.stamp(target)) is not None}
+            is_same = before is not None and before == work.source.state(name)
+        except UnweaveError as error:
+            log.warning("%s is done, but the next run will separate it again: %s", name, error)
+            return done
+        return replace(done, source=before, stamps=stamps) if is_same and before else done
+
+    def _separate_here(self, name: str, names: Mapping[str, str]) -> float:
         """Straight from folder to folder; stems appear together, as everywhere."""
         target = self._work.target.local_folder
         with suppress(OSError):
             remove_orphans({(target / each).parent for each in names.values()})
-        self._separator.separate_file(
-            self._work.source.local_folder / name,
-            target / Path(name).parent,
-            self._work.output,
-            stems=self._work.stems,
-        )
+        return self._run(self._work.source.local_folder / name, target / Path(name).parent)[0]
 
-    def _separate_elsewhere(self, name: str, names: Mapping[str, str]) -> None:
+    def _separate_elsewhere(self, name: str, names: Mapping[str, str]) -> float:
         with tempfile.TemporaryDirectory(prefix="unweave-worker-") as temporary:
             source = Path(temporary) / "in" / Path(name).name
             source.parent.mkdir()
             self._work.source.fetch(name, source)
-            paths = self._separator.separate_file(
-                source, Path(temporary) / "out", self._work.output, stems=self._work.stems
-            )
+            audio_seconds, paths = self._run(source, Path(temporary) / "out")
             self._work.target.put({path: names[stem] for stem, path in paths.items()})
+            return audio_seconds
+
+    def _run(self, source: Path, folder: Path) -> tuple[float, dict[str, Path]]:
+        """Separate a file of this machine; how many seconds of audio it has, and its stems."""
+        progress = Progress(0.0, None)
+
+        def note(now: Progress) -> None:
+            nonlocal progress
+            progress = now
+
+        paths = self._separator.separate_file(
+            source, folder, self._work.output, stems=self._work.stems, on_progress=note
+        )
+        return progress.done_seconds, paths

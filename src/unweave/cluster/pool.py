@@ -1,0 +1,216 @@
+"""Workers on Ray: as many as there is room for, each with a file and one that waits, replaced when they die."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+import ray
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, WorkerCrashedError
+
+from unweave.cluster.worker import Result, Work, Worker
+from unweave.engines.processors import available_processors
+from unweave.errors import OptionError, UnweaveError
+
+log = logging.getLogger(__name__)
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+OWN_ERROR = re.compile(r"^unweave\.errors\.\w+: ")
+
+IN_FLIGHT_PER_WORKER = 2  # one is computed while the next waits: more would only be lost with the worker
+RETRIES = 3  # of a file whose worker dies; one that kills four workers is at fault itself
+DEATHS = (RayActorError, ObjectLostError, WorkerCrashedError, NodeDiedError)
+SECONDS_BETWEEN_COUNTS = 5.0  # of the cluster's processors: nodes come and go
+SECONDS_WITHOUT_WORKERS = 60.0  # until a warning
+
+
+@dataclasses.dataclass
+class _Given:
+    """A file under way: its name, how many workers died over it, and who has it."""
+
+    name: str
+    deaths: int
+    actor: Any
+
+
+class RayPool:
+    """A Ray, and `Worker` actors in it; a context manager, after which all of them are gone.
+
+    Raises `OptionError` where Ray cannot be had, and what a worker raises when it is made: `UnweaveError`.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        address: str | None = None,
+        n_workers: int | None = None,
+        cpus_per_worker: float = 1.0,
+        gpus_per_worker: float = 0.0,
+    ) -> None:
+        self._work = work
+        self._address = address
+        self._n_workers = n_workers
+        self._cpus = cpus_per_worker
+        self._remote: Any = ray.remote(num_cpus=cpus_per_worker, num_gpus=gpus_per_worker)(Worker)
+        self._starting: dict[Any, Any] = {}  # a reference that is ready when its actor is → the actor
+        self.actors: list[Any] = []  # those that can be given files
+
+    def __enter__(self) -> RayPool:
+        _connect(self._address)
+        try:
+            self._start()
+            self.chosen_stems: tuple[str, ...] = ray.get(next(iter(self._starting.values())).chosen_stems.remote())
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ray.shutdown()
+        if isinstance(error, RayError):
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, UnweaveError):
+                raise cause from error
+            raise OptionError(f"Ray cannot start the workers: {_one_line(error)}") from error
+
+    def results(self, names: Iterator[str], should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
+        """What became of each of ``names``, as it comes.
+
+        Names are drawn as workers have room for them, and never are more than `IN_FLIGHT_PER_WORKER` with one. Workers
+        are started while there are names for them, and where nodes die or come, others take their place. Once
+        ``should_stop`` says so, only those under way are finished.
+        """
+        again: list[_Given] = []
+        drawn = _Drawn(names)
+        pending: dict[Any, _Given] = {}
+        counted, idle_since = float("-inf"), time.monotonic()
+        while True:
+            if time.monotonic() - counted > SECONDS_BETWEEN_COUNTS:
+                counted, wanted = time.monotonic(), self._n_workers or self._room()
+            if should_stop():
+                again.clear()
+                drawn.stop()
+            self._give(again, drawn, pending, wanted)
+            if not (pending or again or drawn.waiting(1)):
+                return
+            if self.actors:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > SECONDS_WITHOUT_WORKERS:
+                log.warning("waiting for a free processor on the cluster")
+                idle_since = time.monotonic()
+            finished, _ = ray.wait([*pending, *self._starting], timeout=1.0)
+            for reference in finished:
+                if reference in self._starting:
+                    self._greet(reference)
+                    continue
+                given = pending.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except DEATHS as error:
+                    self._bury(given.actor)
+                    given.deaths += not getattr(error, "preempted", False)  # a machine that is taken away is no fault
+                    if given.deaths <= RETRIES:
+                        again.append(given)
+                    else:
+                        yield Result(given.name, {}, f"its worker died {given.deaths} times: {_one_line(error)}")
+                except RayError as error:
+                    yield Result(given.name, {}, _one_line(error))
+
+    def _give(self, again: list[_Given], drawn: _Drawn, pending: dict[Any, _Given], wanted: int) -> None:
+        """Files to the workers, first to those that have none; and more workers, where files are left."""
+        load = dict.fromkeys(self.actors, 0)
+        for given in pending.values():
+            if given.actor in load:
+                load[given.actor] += 1
+        for room in range(IN_FLIGHT_PER_WORKER):
+            for actor in [each for each, n_files in load.items() if n_files <= room]:
+                chosen = again.pop() if again else drawn.next()
+                if chosen is None:
+                    return
+                chosen.actor = actor
+                pending[actor.separate.remote(chosen.name)] = chosen
+                load[actor] += 1
+        while len(self.actors) + len(self._starting) < wanted:
+            if len(again) + drawn.waiting(len(self._starting) + 1) <= len(self._starting):
+                return
+            self._start()
+
+    def _start(self) -> None:
+        actor = self._remote.remote(self._work)
+        self._starting[actor.process_number.remote()] = actor
+
+    def _greet(self, reference: Any) -> None:
+        """Take in an actor that has started. Where a node died meanwhile, another is started by and by."""
+        actor = self._starting.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError as error:
+            if getattr(error, "actor_init_failed", False) or isinstance(getattr(error, "cause", None), UnweaveError):
+                raise
+            log.warning("a worker died while it started: %s", _one_line(error))
+        else:
+            self.actors.append(actor)
+
+    def _bury(self, actor: Any) -> None:
+        """Forget ``actor``, and end it, should it only be cut off."""
+        if actor in self.actors:
+            self.actors.remove(actor)
+            with suppress(Exception):
+                ray.kill(actor)
+
+    def _room(self) -> int:
+        """For how many workers the cluster has processors."""
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return max(1, int(resources.get("CPU", 1.0) // self._cpus))
+
+
+class _Drawn:
+    """``names``, of which some are drawn ahead to know how many workers they are enough for."""
+
+    def __init__(self, names: Iterator[str]) -> None:
+        self._names = names
+        self._ahead: deque[str] = deque()
+
+    def next(self) -> _Given | None:
+        """The next file; None at the end."""
+        return _Given(self._ahead.popleft(), 0, None) if self.waiting(1) else None
+
+    def waiting(self, enough: int) -> int:
+        """How many names are left, as far as it matters whether there are ``enough``."""
+        self._ahead.extend(islice(self._names, max(0, enough - len(self._ahead))))
+        return len(self._ahead)
+
+    def stop(self) -> None:
+        """Let go of all that are left."""
+        self._names = iter(())
+        self._ahead.clear()
+
+
+def _connect(address: str | None) -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported about the user's machines
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        # By the quota of the container, too: Ray would count the processors of the machine.
+        options |= {"include_dashboard": False, "num_cpus": available_processors()}
+    try:
+        ray.init(address=address or "local", **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise OptionError(f"there is no Ray cluster at {address}: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    """What an error of Ray's comes down to: the last line of its traceback, without colours."""
+    lines = [line.strip() for line in COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    return OWN_ERROR.sub("", lines[-1])[:500] if lines else type(error).__name__

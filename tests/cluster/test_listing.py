@@ -1,0 +1,185 @@
+"""Catalogues of any size: names come as a stream, in order, and nothing is held that grows with their number."""
+
+import itertools
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.helpers.catalogues import memory_store
+
+pytest.importorskip("ray")
+
+from unweave.cluster.journal import StoreJournal, open_journal
+from unweave.cluster.listing import LAST
+from unweave.cluster.parts import lowest_song, new_part, sort_key
+from unweave.cluster.places import Place
+from unweave.cluster.run import SONGS_AT_ONCE, separate_catalogue
+from unweave.cluster.songs import Song, _Owners, find_songs, stem_targets
+from unweave.cluster.worker import Result
+from unweave.errors import AudioReadError, OptionError
+from unweave.separation.journal import Entry
+from unweave.separation.output import OutputOptions
+
+pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
+
+STEMS = ("vocals", "accompaniment")
+NAMES = ["a b/c.wav", "a-b.wav", "a.b.wav", "a.wav", "a/b/c.wav", "a/b.wav", "a/ä.wav", "a0.wav", "ab.wav", "z/z.wav"]
+
+
+class Endless(Place):
+    """A store of songs 0, 1, 2, …, which counts how many it has told; and a target that has all their stems."""
+
+    def __init__(self, n_songs, stems=()):
+        super().__init__("memory://endless")
+        object.__setattr__(self, "told", 0)
+        object.__setattr__(self, "n_songs", n_songs)
+        object.__setattr__(self, "stems", stems)
+
+    def files(self, *, prefix="", after="", until=LAST):
+        if prefix:
+            return
+        for number in range(self.n_songs):
+            object.__setattr__(self, "told", self.told + 1)
+            if not self.stems:
+                yield f"{number // 50:06}/{number:08}.mp3", (1, 0)
+
+
+def test_a_listing_is_in_order_and_has_what_was_asked_for():
+    store = memory_store()
+    for name in NAMES:
+        store.pipe_file(f"/songs/{name}", name.encode())
+    place = Place("memory://songs")
+    assert [name for name, _ in place.files()] == sorted(NAMES)
+    assert [size for _, (size, _) in place.files()] == [len(name.encode()) for name in sorted(NAMES)]
+    for prefix, after, until in (("a/", "", LAST), ("", "a/b.wav", LAST), ("", "", "a/b"), ("a", "a.b", "a/b/c.wav")):
+        expected = [name for name in sorted(NAMES) if name.startswith(prefix) and after < name <= until]
+        assert [name for name, _ in place.files(prefix=prefix, after=after, until=until)] == expected
+        assert expected
+    assert list(Place("memory://songs/none").files()) == []
+
+
+def test_a_store_that_lists_in_no_order_is_refused(monkeypatch):
+    monkeypatch.setattr(
+        "unweave.cluster.places.files_in_order", lambda *arguments: iter([("b", (1, 0)), ("a", (1, 0))])
+    )
+    with pytest.raises(AudioReadError, match="in order"):
+        list(Place("memory://songs").files())
+
+
+def test_songs_are_only_listed_as_they_are_needed():
+    """Whoever stops after ten songs has listed a thousand, of however many."""
+    source, target = Endless(10**9), Place("memory://out")
+    memory_store()
+    journal, drawn = open_journal(source, target, "settings"), []
+
+    def pool(names, should_stop):
+        for name in itertools.islice(names, 10):
+            drawn.append(name)
+            yield Result(name, {})
+
+    summary = separate_catalogue(find_songs(source, target, STEMS, OutputOptions()), journal, pool)
+    assert summary.done == len(drawn) == 10
+    assert not summary.is_listed
+    assert source.told <= SONGS_AT_ONCE
+
+
+def test_no_more_songs_are_held_than_are_looked_up_together(monkeypatch):
+    memory_store()
+    alive = most = 0
+
+    class Counted(Song):
+        def __init__(self, *fields, **more):
+            nonlocal alive, most
+            super().__init__(*fields, **more)
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    monkeypatch.setattr("unweave.cluster.songs.Song", Counted)
+    monkeypatch.setattr("unweave.cluster.run.SONGS_AT_ONCE", 20)
+    source, target = Endless(600), Place("memory://out")
+    songs = find_songs(source, target, STEMS, OutputOptions())
+    journal = open_journal(source, target, "settings")
+    summary = separate_catalogue(songs, journal, lambda names, stop: (Result(name, {}) for name in names))
+    assert (summary.done, summary.found, summary.is_listed) == (600, 600, True)
+    assert 20 <= most <= 2 * 20 + 5
+
+
+def test_a_journal_is_read_along_with_the_songs():
+    """Of ten parts only those are held that the present songs are in."""
+    store = memory_store()
+    source, target = Place("memory://in"), Place("memory://out")
+    numbers = range(200)
+    for number in numbers:
+        store.pipe_file(f"/in/{number:04}.mp3", b"song")
+        for stem in STEMS:
+            store.pipe_file(f"/out/{number:04}/{stem}.wav", b"stem")
+    songs = list(find_songs(source, target, STEMS, OutputOptions()))
+    stamps = dict(target.files())
+    for first in range(0, 200, 20):
+        # Each part also has a straggler of the part before.
+        entries = {
+            songs[number].name: Entry(
+                source.state_of(songs[number].name, songs[number].stamp),
+                "settings",
+                {stem: stamps[stem] for stem in songs[number].stems.values()},
+            )
+            for number in [max(0, first - 3), *range(first, first + 20)]
+            if number % 20 != 17 or number < first
+        }
+        target.write(*new_part(entries))
+    journal = StoreJournal(source, target, "settings")
+    n_open = []
+    for first in range(0, 200, 10):
+        lot = songs[first : first + 10]
+        finished = journal.finished(lot)
+        n_open.append(len(journal._parts._open))
+        assert finished == {song.name for song in lot if song.name != "0197.mp3"}
+    assert max(n_open) <= 2
+    assert StoreJournal(source, target, "other settings").finished(songs) == set()
+    store.pipe_file("/out/0100/vocals.wav", b"")
+    assert {song.name for song in songs} - StoreJournal(source, target, "settings").finished(songs) == {
+        "0100.mp3",
+        "0197.mp3",
+    }
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.text(string.printable + "äß\U0001f3b5", min_size=1, max_size=150), min_size=1, max_size=5, unique=True)
+)
+def test_a_part_comes_before_its_songs(names):
+    entry = Entry({}, "", {})
+    part, raw = new_part(dict.fromkeys(names, entry))
+    assert lowest_song(part) <= min(map(sort_key, names))
+    assert len(part) <= 255
+    assert raw.count(b"\n") == len(names) + 1
+
+
+WORDS = st.text("ab.", min_size=1, max_size=3).map(lambda word: f"{word}x")
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "a/", "a/b/", "b/"]), WORDS, st.sampled_from(["mp3", "wav"])), unique=True),
+    st.sampled_from(["{filename}/{stem}.{codec}", "{stem}/{filename}", "{foldername} {stem}", "{filename:.2}_{stem}"]),
+)
+def test_songs_of_one_name_are_found_without_holding_all_names(found, template):
+    """The owners that are still known are enough: as many songs are refused as if all were."""
+    names = sorted(f"{folder}{word}.{extension}" for folder, word, extension in found)
+    source, target, options = Place("memory://in"), Place("memory://out"), OutputOptions(filename_format=template)
+    owners, taken = _Owners(target, template), {}
+    for name in names:
+        targets = stem_targets(name, source, target, STEMS, options)
+        clash = next((taken[stem] for stem in targets.values() if stem in taken), None)
+        if clash is None:
+            owners.take(name, targets)
+            taken.update(dict.fromkeys(targets.values(), name))
+        else:
+            with pytest.raises(OptionError, match="already taken by"):
+                owners.take(name, targets)

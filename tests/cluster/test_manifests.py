@@ -1,0 +1,58 @@
+"""The files for Kubernetes and the cloud in the documentation are what their readers' tools expect."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "catalogue.md"
+
+
+@pytest.fixture(scope="module")
+def manifests():
+    found = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return [yaml.safe_load(text) for text in found]
+
+
+def test_the_rayjob_has_what_kuberay_requires_and_its_command_exists(manifests):
+    """By its CustomResourceDefinition (ray.io/v1), which is too large to be kept here."""
+    from unweave.cli.main import app
+
+    [job] = [each for each in manifests if each.get("kind") == "RayJob"]
+    assert job["apiVersion"] == "ray.io/v1"
+    assert set(job) == {"apiVersion", "kind", "metadata", "spec"}
+    assert set(job["spec"]) <= {
+        "backoffLimit", "entrypoint", "rayClusterSpec", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"
+    }  # fmt: skip
+    cluster = job["spec"]["rayClusterSpec"]
+    assert set(cluster) <= {"enableInTreeAutoscaling", "headGroupSpec", "workerGroupSpecs", "rayVersion"}
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+        [container] = group["template"]["spec"]["containers"]
+        assert {"name", "image", "resources"} <= set(container)
+        limits = container["resources"]["limits"]
+        assert container["resources"]["requests"] == limits
+        assert re.fullmatch(r"\d+Gi", limits["memory"])
+    for group in cluster["workerGroupSpecs"]:
+        assert {"groupName", "minReplicas", "maxReplicas", "template"} <= set(group)
+        assert group["minReplicas"] <= group["maxReplicas"]
+    # As many workers as processors: half a gigabyte for each, and two more.
+    memory = int(limits["memory"].removesuffix("Gi"))
+    assert memory >= 0.5 * int(limits["cpu"]) + 2
+
+    program, command, *arguments = shlex.split(job["spec"]["entrypoint"])
+    assert program == "unweave"
+    context = typer.main.get_command(app).commands[command].make_context(command, arguments)
+    assert context.params["source"].startswith("s3://")
+    assert context.params["address"] == "auto"
+
+
+def test_the_cluster_of_ray_up_has_its_node_types(manifests):
+    [cluster] = [each for each in manifests if "available_node_types" in each]
+    types = cluster["available_node_types"]
+    assert cluster["head_node_type"] in types
+    assert cluster["max_workers"] >= max(each.get("max_workers", 0) for each in types.values())
+    assert all({"node_config", "resources"} <= set(each) for each in types.values())

@@ -1,0 +1,227 @@
+"""Stores that speak S3: pages, parts, conditions, and everything that goes wrong between here and there."""
+
+import hashlib
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.audio.test_files import write
+from tests.helpers.catalogues import run_here, songs_of, work
+from tests.helpers.signals import tones
+
+pytest.importorskip("ray")
+pytest.importorskip("moto")
+pytest.importorskip("s3fs")
+
+import fsspec
+
+from tests.helpers.s3 import ENVIRONMENT, Refused, Reset, Slow, every, serving_s3
+from unweave.cluster.places import Place
+from unweave.cluster.upload import upload
+from unweave.errors import AudioReadError, AudioWriteError
+
+pytestmark = pytest.mark.filterwarnings("default")  # moto's and Ray's own
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving_s3("songs", "stems") as running:
+        yield running
+
+
+@pytest.fixture
+def s3(server, monkeypatch):
+    """The server, empty and without faults, where this process finds it."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(
+        fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 1, "retries": {"max_attempts": 2}}}
+    )
+    fsspec.filesystem("s3").clear_instance_cache()
+    server.fault = lambda number, method, path: None
+    system = fsspec.filesystem("s3", use_listings_cache=False)
+    for bucket in ("songs", "stems"):
+        for name in system.find(bucket):
+            system.rm_file(name)
+    server.requests.clear()
+    server.system = system
+    yield server
+    fsspec.filesystem("s3").clear_instance_cache()
+
+
+def put_songs(s3, tmp_path, *names):
+    path = write(tmp_path / "song.wav", tones(9000))
+    for name in names:
+        s3.system.put_file(str(path), name)
+    s3.requests.clear()
+    return path
+
+
+def stems_of(path, folder, toy_json):
+    """What ``unweave separate`` makes of ``path``, by stem."""
+    from unweave import Separator
+
+    paths = Separator(str(toy_json), threads=1).separate_file(path, folder)
+    return {stem: each.read_bytes() for stem, each in paths.items()}
+
+
+def test_from_bucket_to_bucket_with_every_fifth_request_refused(s3, toy_json, tmp_path):
+    path = put_songs(s3, tmp_path, "songs/a/1.wav", "songs/a/2.wav", "songs/b.wav")
+    s3.fault = every(5)
+    chosen = work("s3://songs", "s3://stems/here", toy_json)
+    summary, results = run_here(chosen)
+    assert (summary.done, summary.failed) == (3, 0)
+    expected = stems_of(path, tmp_path / "out", toy_json)
+    for name, result in results.items():
+        assert {stem: chosen.target.read(target) for stem, target in result.stems.items()} == expected
+        assert set(result.stems.values()) == {f"{name[:-4]}/{stem}.wav" for stem in expected}
+    # Nothing is copied or renamed, and a second run writes nothing at all.
+    assert not [path for method, path in s3.requests if method == "DELETE"]
+    s3.requests.clear()
+    assert run_here(chosen)[0].skipped == 3
+    assert {method for method, _ in s3.requests} <= {"GET", "HEAD"}
+
+
+def test_pages(s3):
+    names = sorted(f"{number % 7}/{number:04}" for number in range(25))
+    for name in names:
+        s3.system.pipe_file(f"songs/top/{name}", b"x")
+    s3.system.pipe_file("songs/top2/0000", b"x")
+    s3.system.call_s3("put_object", Bucket="songs", Key="top/3/")  # a folder, as consoles make them
+    call, n_pages = type(s3.system).call_s3, []
+
+    def small_pages(system, method, **request):
+        n_pages.append(method)
+        return call(system, method, MaxKeys=4, **request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(s3.system), "call_s3", small_pages)
+        place = Place("s3://songs/top")
+        assert [name for name, _ in place.files()] == names
+        assert len(n_pages) == 7
+        n_pages.clear()
+        assert next(place.files(after="3/0017", until="5"))[0] == "3/0024"
+        assert len(n_pages) == 1
+        assert [name for name, _ in place.files(prefix="2/", after="2/0009")] == ["2/0016", "2/0023"]
+
+
+def test_large_stems_are_sent_in_parts_and_appear_whole(s3, tmp_path):
+    raw = bytes(range(256)) * (12 * 2**12)
+    path = tmp_path / "large.wav"
+    path.write_bytes(raw)
+    system = s3.system
+    put = system.put_file
+
+    def in_parts(source, target, **options):
+        return put(source, target, chunksize=5 * 2**20, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(system, "put_file", in_parts)
+        s3.fault = lambda number, method, path: Refused() if "partNumber=2" in path and number % 2 else None
+        upload(system, ("s3",), {path: "stems/large.wav"})
+        assert hashlib.sha256(system.cat_file("stems/large.wav")).digest() == hashlib.sha256(raw).digest()
+        # A part that cannot be sent: nothing appears, and the parts that were sent are given up.
+        s3.fault = lambda number, method, path: (
+            Refused("403 Forbidden", "AccessDenied", "no") if "partNumber=2" in path else None
+        )
+        with pytest.raises(PermissionError):
+            upload(system, ("s3",), {path: "stems/other.wav"})
+    assert not system.exists("stems/other.wav")
+    assert "Uploads" not in system.call_s3("list_multipart_uploads", Bucket="stems")
+
+
+def test_what_is_there_with_the_same_bytes_stays_as_it_is(s3, tmp_path):
+    """A worker that was cut off and comes back finds its song done, and changes nothing."""
+    (tmp_path / "a").write_bytes(b"stem")
+    place = Place("s3://stems")
+    place.put({tmp_path / "a": "x/vocals.wav"})
+    s3.requests.clear()
+    place.put({tmp_path / "a": "x/vocals.wav"})
+    assert [method for method, _ in s3.requests] == ["PUT", "HEAD"]  # the first on condition that nothing is there
+    (tmp_path / "a").write_bytes(b"made")
+    place.put({tmp_path / "a": "x/vocals.wav"})
+    assert place.read("x/vocals.wav") == b"made"
+
+
+def test_a_song_that_cannot_be_written_whole_leaves_nothing(s3, tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    place = Place("s3://stems")
+    s3.fault = lambda number, method, path: (
+        Refused("403 Forbidden", "AccessDenied", "Access Denied") if method == "PUT" and "b.wav" in path else None
+    )
+    with pytest.raises(AudioWriteError, match=r"refuses access \(access Denied\)"):
+        place.put({tmp_path / "a": "a.wav", tmp_path / "b": "b.wav"})
+    assert list(place.files()) == []
+
+
+@pytest.mark.parametrize("fault", [Refused(), Reset(), Reset(after=1000), Slow(1.5)], ids=str)
+def test_what_a_network_does(s3, tmp_path, fault):
+    raw = bytes(range(256)) * 1000
+    s3.system.pipe_file("songs/song.wav", raw)
+    hits = []
+
+    def once_per_kind(number, method, path):
+        kind = (method, path.partition("?")[0])
+        if kind in hits or (isinstance(fault, (Slow, Reset)) and fault != Reset() and method != "GET"):
+            return None
+        hits.append(kind)
+        return fault
+
+    s3.fault = once_per_kind
+    Place("s3://songs").fetch("song.wav", tmp_path / "song.wav")
+    assert (tmp_path / "song.wav").read_bytes() == raw
+    Place("s3://stems").put({tmp_path / "song.wav": "back.wav"})
+    assert s3.system.cat_file("stems/back.wav") == raw
+    assert hits
+
+
+def one_line(*arguments):
+    """What ``unweave batch`` without workers says of ``arguments``: status and message."""
+    from unweave.cli.main import app
+
+    result = CliRunner().invoke(app, ["batch", *(str(argument) for argument in arguments)])
+    return result.exit_code, result.stderr.strip().splitlines()[-1]
+
+
+def test_what_is_wrong_with_a_bucket_is_one_line(s3, monkeypatch):
+    def said(address):
+        with pytest.raises((AudioReadError, AudioWriteError)) as caught:
+            list(Place(address).files())
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "no such bucket" in said("s3://nothing-here/songs")
+    s3.fault = lambda *arguments: Refused("403 Forbidden", "AccessDenied", "Access Denied")
+    assert "refuses access" in said("s3://songs")
+    s3.fault = lambda *arguments: Refused("400 Bad Request", "ExpiredToken", "The provided token has expired.")
+    assert "the credentials have expired; renew them" in said("s3://songs")
+    s3.fault = lambda *arguments: Refused("403 Forbidden", "InvalidAccessKeyId", "The key does not exist.")
+    assert "does not know these credentials" in said("s3://songs")
+    s3.fault = lambda *arguments: None
+    for name in ENVIRONMENT:
+        if "KEY" in name:
+            monkeypatch.delenv(name)
+    fsspec.filesystem("s3").clear_instance_cache()
+    assert "no credentials were found" in said("s3://songs")
+
+
+def test_credentials_that_expire_on_the_way_fail_the_song_and_not_the_run(s3, toy_json, tmp_path):
+    put_songs(s3, tmp_path, "songs/1.wav", "songs/2.wav")
+    s3.fault = lambda number, method, path: (
+        Refused("403 Forbidden", "ExpiredToken", "expired") if "1.wav" in path and method == "GET" else None
+    )
+    summary, results = run_here(work("s3://songs", "s3://stems", toy_json))
+    assert (summary.done, summary.failed) == (1, 1)
+    assert re.search(
+        "cannot fetch s3://songs/1.wav: the (credentials have expired|store refuses)", results["1.wav"].error
+    )
+
+
+def test_stems_among_the_songs_of_a_bucket(s3, toy_json, tmp_path):
+    put_songs(s3, tmp_path, "songs/1.wav", "songs/1/2.wav")
+    chosen = work("s3://songs", "s3://songs", toy_json)
+    assert run_here(chosen)[0].done == 2
+    assert [song.name for song in songs_of(chosen)] == ["1.wav", "1/2.wav"]
+    assert run_here(chosen)[0].skipped == 2
