@@ -21,6 +21,21 @@ VIEWS = {
     "dark": {"color_scheme": "dark", "viewport": {"width": 1180, "height": 860}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "is_mobile": True},
 }
+# What one practises with: a marker, a loop, a tempo, a closer look.
+PRACTISE = """() => {
+    const { player, strips } = window.unweave;
+    const set = (id, value) => {
+        document.getElementById(id).value = value;
+        document.getElementById(id).dispatchEvent(new Event("change", { bubbles: true }));
+    };
+    document.getElementById("practice").open = true;
+    set("bpm", 112);
+    set("rate", 0.75);
+    player.seek(0.4 * player.length);
+    document.getElementById("mark").click();
+    player.loop = [0.4 * player.length, 0.55 * player.length];
+    strips.zoom(2, 0.5);
+}"""
 
 
 def main():
@@ -52,6 +67,10 @@ def main():
                     page.click("#view-spectra")
                     page.wait_for_timeout(1500)
                     page.screenshot(path=PICTURES / "studio-spectrogram.png")
+                if name == "light":
+                    page.evaluate(PRACTISE)
+                    page.wait_for_timeout(800)
+                    page.screenshot(path=PICTURES / "studio-practice.png")
         finally:
             browser.close()
             server.terminate()

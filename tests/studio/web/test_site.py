@@ -10,7 +10,7 @@ import pytest
 
 from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db
-from tests.studio.test_page import PATIENCE, browser, nameless, pytestmark, until  # noqa: F401
+from tests.studio.pages import PATIENCE, nameless, until
 from unweave.separation.remix import Mix
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
@@ -41,7 +41,7 @@ def server(site):
 
 
 @pytest.fixture
-def page(browser, server):  # noqa: F811
+def page(browser, server):
     """The page, which must raise no error and ask nobody else."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 900})
     context.set_default_timeout(PATIENCE)
