@@ -1,10 +1,15 @@
 """What tests do with the studio's page in a browser; its fixtures are in conftest."""
 
 from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from tests.studio import conftest
 
 PATIENCE = 1000 * conftest.PATIENCE_SECONDS
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+needs_axe = pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: make web-libraries")
 # The page as it is when a song was just separated.
 RESET = """() => {
     const { player, strips } = window.unweave;
@@ -97,3 +102,14 @@ def state(page, expression):
 def turns(page, expression):
     """Wait until an expression of `state` is true."""
     until(page, f"(({{ player, strips }}) => Boolean({expression}))(window.unweave)")
+
+
+def violations(page):
+    """What axe-core finds serious or critical: the rule, and the first elements that break it."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document).then(({ violations }) => violations)")
+    return [
+        (each["id"], [node["html"] for node in each["nodes"][:3]])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]

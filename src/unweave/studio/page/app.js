@@ -206,7 +206,7 @@ const KEYS = {
 function key(event) {
   if (event.target.matches("input, select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
   const digit = /^Digit([1-9])$/.exec(event.code);
-  if (event.code === "Space" && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") toggle();
+  if (event.code === "Space" && !event.target.closest("button, a, summary")) toggle();
   else if (event.code === "ArrowLeft") player.seek(player.now - 5);
   else if (event.code === "ArrowRight") player.seek(player.now + 5);
   else if (event.key.toLowerCase() in KEYS) KEYS[event.key.toLowerCase()]();

@@ -63,9 +63,9 @@ export class Player {
     const run = (this.run = {});
     this.context ??= contextAt(this.job.sample_rate); // pieces that were resampled one by one would not join
     this.connect();
-    const { context } = this;
+    const resumed = this.context.resume().catch(() => {}); // closed meanwhile: another song is open
     const outlet = await this.openOutlet();
-    await context.resume();
+    await resumed;
     if (this.run !== run) return;
     this.outlet = outlet;
     outlet.start(this);
@@ -81,7 +81,7 @@ export class Player {
   async openOutlet() {
     const { context } = this;
     const inputs = Object.fromEntries(Object.entries(this.chains).map(([stem, { input }]) => [stem, input]));
-    if (this.rate !== 1 || this.semitones) {
+    if (this.canStretch && (this.rate !== 1 || this.semitones)) {
       this.stretched ??= this.openStretched(context, inputs);
       const stretched = await this.stretched;
       if (stretched) return stretched;

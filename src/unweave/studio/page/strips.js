@@ -141,7 +141,7 @@ export class Strips {
     const share = Math.min(1, job.n_samples / Math.max(total, 1));
     const rows = this.rows;
     await Promise.all(Object.entries(rows).map(async ([stem, row]) => {
-      row.heights = await peaks(job.id, stem, heightsFor(share)).catch(() => row.heights);
+      row.heights = await peaks(job.id, stem, heightsFor(share, job.state === "done")).catch(() => row.heights);
     }));
     if (rows !== this.rows) return; // another song is on the screen
     this.share = share;

@@ -3,7 +3,8 @@
 const POINTS = 1200; // across a waveform
 const HEIGHT = 64;
 const HIGHEST_ZOOM = 32;
-const MOST_HEIGHTS = 4000; // that the server keeps of a stem
+const MOST_HEIGHTS = 4000; // that the server keeps of a finished stem
+const FIRST_HEIGHTS = 600; // of a song that is being separated: they are computed again and again
 const DRAG = 6; // pixels, from which a press is no click any more
 
 // The part of the song that is on the screen, in shares of the song from 0 to 1.
@@ -45,7 +46,7 @@ export class View {
   }
 }
 
-export const heightsFor = (share) => Math.max(1, Math.round(MOST_HEIGHTS * share));
+export const heightsFor = (share, isDone) => Math.max(1, Math.round((isDone ? MOST_HEIGHTS : FIRST_HEIGHTS) * share));
 
 export function canvasFor() {
   const canvas = Object.assign(document.createElement("canvas"), { width: POINTS, height: HEIGHT });

@@ -116,7 +116,7 @@ export const say = (key, values = {}) => filled(WORDS[language][key] ?? key, val
 export const sayRefusal = (code, values, otherwise) => (REFUSALS[language][code] ? filled(REFUSALS[language][code], values ?? {}) : otherwise);
 export const sayNumber = (number, digits = 0) => number.toLocaleString(language, { maximumFractionDigits: digits });
 export const sayShare = (share) => share.toLocaleString(language, { style: "percent", maximumFractionDigits: 0 });
-export const sayLevel = (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`);
+export const sayLevel = (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} dB`);
 export const sayBytes = (bytes) => say("megabytes", { number: sayNumber(Math.max(1, bytes / 1e6)) });
 
 export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
