@@ -20,7 +20,7 @@ test:
 bench:
 	.venv/bin/python -m benchmarks.stages
 
-# The libraries of the web edition, at the versions of web/package-lock.json; `unweave web` and the wheel take them along.
+# The libraries of the studio and the web edition, at the versions of web/package-lock.json; the studio, `unweave web` and the wheel take them along.
 web-libraries:
 	npm ci --prefix web --no-audit --no-fund
 	npm run build --prefix web --silent

@@ -1,6 +1,6 @@
 """The pictures of the studio in docs/pictures, from the studio itself.
 
-    python docs/make_pictures.py SONG [--model spleeter:2stems]
+    python docs/make_pictures.py SONG [--model unweave:4stems-cascade]
 
 Needs the packages of the extras studio and test, and Chromium.
 """
@@ -21,12 +21,30 @@ VIEWS = {
     "dark": {"color_scheme": "dark", "viewport": {"width": 1180, "height": 860}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "is_mobile": True},
 }
+WAVES_TO_COME = "Object.values(window.unweave.strips.rows).some(({ heights }) => heights.length < 4000)"
+LAYERS_TO_COME = """document.querySelectorAll("#strips .strip").length
+    - performance.getEntriesByType("resource").filter(({ name }) => name.includes("spectrogram.png")).length"""
+# What one practises with: a marker, a loop, a tempo, a closer look.
+PRACTISE = """() => {
+    const { player, strips } = window.unweave;
+    const set = (id, value) => {
+        document.getElementById(id).value = value;
+        document.getElementById(id).dispatchEvent(new Event("change", { bubbles: true }));
+    };
+    document.getElementById("practice").open = true;
+    set("bpm", 112);
+    set("rate", 0.75);
+    player.seek(0.4 * player.length);
+    document.getElementById("mark").click();
+    player.loop = [0.4 * player.length, 0.55 * player.length];
+    strips.zoom(2, 0.5);
+}"""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("song", type=Path)
-    parser.add_argument("--model", default="spleeter:2stems")
+    parser.add_argument("--model", default="unweave:4stems-cascade")
     arguments = parser.parse_args()
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -46,12 +64,20 @@ def main():
                 else:
                     page.click("#history .open")
                 page.wait_for_selector("#job", state="hidden", timeout=300_000)
-                page.wait_for_timeout(800)
+                while page.evaluate(WAVES_TO_COME):
+                    page.wait_for_timeout(200)
+                page.wait_for_timeout(500)
                 page.screenshot(path=PICTURES / f"studio-{name}.png", full_page=name == "phone")
                 if name == "dark":
                     page.click("#view-spectra")
-                    page.wait_for_timeout(1500)
+                    while page.evaluate(LAYERS_TO_COME) > 0:
+                        page.wait_for_timeout(200)
+                    page.wait_for_timeout(500)
                     page.screenshot(path=PICTURES / "studio-spectrogram.png")
+                if name == "light":
+                    page.evaluate(PRACTISE)
+                    page.wait_for_timeout(800)
+                    page.locator("#player").screenshot(path=PICTURES / "studio-practice.png")
         finally:
             browser.close()
             server.terminate()

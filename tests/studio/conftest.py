@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.audio.test_files import write
 from tests.helpers.signals import noise, tones
 from tests.helpers.toys import write_toy
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # How long a test waits for what must happen; only a fault makes it wait so long.
 PATIENCE_SECONDS = 300
 
@@ -203,3 +205,48 @@ def held_studio(make_held_studio):
 def song(tmp_path):
     """Six seconds."""
     return write(tmp_path / "songs" / "Étude n° 1.wav", tones(6 * 44100) + noise(6 * 44100, level=0.02))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+    with playwright.sync_playwright() as started:
+        patience = 1000 * PATIENCE_SECONDS
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=patience)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def held_page(browser, held_studio):
+    """The page of a studio whose separations wait in the middle until they are released."""
+    from tests.studio.pages import opened
+
+    with opened(browser, held_studio) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser, shared_studio, tmp_path_factory):
+    """The page of the shared studio with six seconds of tones, separated by the toy, for all tests of a file."""
+    from tests.studio.pages import done, opened, upload
+
+    song = write(tmp_path_factory.mktemp("songs") / "tones.wav", tones(6 * 44100) + noise(6 * 44100, level=0.02))
+    with opened(browser, shared_studio) as page:
+        upload(page, song)
+        done(page)
+        yield page
+
+
+@pytest.fixture
+def desk(shared_page):
+    """The shared page at the beginning of its song, with all faders at 0 and nothing else changed either."""
+    from tests.studio.pages import RESET
+
+    shared_page.evaluate(RESET)
+    yield shared_page
+    shared_page.evaluate("window.unweave.player.pause()")

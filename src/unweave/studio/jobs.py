@@ -53,7 +53,7 @@ def add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings)
             )
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
-        queue.submit(job.id)
+        queue.wake()
         return job
 
     @app.get("/api/jobs")
@@ -92,6 +92,13 @@ def add_jobs(app: FastAPI, store: JobStore, queue: JobQueue, settings: Settings)
     def cancel(identifier: str) -> Job:
         """Stop a job; one that waits is never begun."""
         return queue.cancel(identifier)
+
+    @app.post("/api/jobs/{identifier}/move")
+    def move(
+        identifier: str, place: Annotated[int, Query(ge=0, le=1 << 20, description="0 is the next to be run")]
+    ) -> Job:
+        """Let a job that waits be run sooner or later than others."""
+        return queue.move(identifier, place)
 
     @app.post("/api/jobs/{identifier}/retry")
     def retry(

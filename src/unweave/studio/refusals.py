@@ -17,6 +17,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "not_done": (409, "The song has not been separated yet."),
     "ended": (409, "The separation has already ended."),
     "not_ended": (409, "The song is still being separated."),
+    "not_waiting": (409, "The song is no longer waiting."),
     "queue_full": (429, "Too many songs are waiting. Please try again later."),
     "too_large": (413, "The file is larger than {mebibytes} MiB."),
     "too_long": (413, "The song is longer than {minutes} minutes."),

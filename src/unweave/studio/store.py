@@ -53,6 +53,7 @@ class Job:
     quality: str
     state: State = "queued"
     attempt: int = 1  # how often it was queued: a run that was cancelled must not touch the next one
+    turn: int = 0  # among the jobs that wait, the lowest is run first
     created: float = field(default_factory=time.time)  # seconds since 1970
     changed: float = field(default_factory=time.time)
     stems: tuple[str, ...] = ()
@@ -141,8 +142,9 @@ class JobStore:
         return self._folder / identifier
 
     def add(self, job: Job) -> Job:
-        """Keep a new job."""
+        """Keep a new job, at the end of the queue; returns it as it is kept."""
         with self.lock:
+            job = dataclasses.replace(job, turn=self.next_turn())
             self._write(job)
             self._jobs[job.id] = job
             self._arriving.discard(job.id)
@@ -158,6 +160,17 @@ class JobStore:
         """Every job, the newest first."""
         with self.lock:
             return sorted(self._jobs.values(), key=lambda job: -job.created)
+
+    def waiting(self) -> list[Job]:
+        """The jobs that wait, in the order in which they will be run."""
+        with self.lock:
+            queued = (job for job in self._jobs.values() if job.state == "queued")
+            return sorted(queued, key=lambda job: (job.turn, job.created))
+
+    def next_turn(self) -> int:
+        """The turn of a job that goes to the end of the queue."""
+        with self.lock:
+            return 1 + max((job.turn for job in self._jobs.values()), default=0)
 
     def update(self, identifier: str, *, lasting: bool = True, **changes: Any) -> Job:
         """Change a job; without ``lasting`` only in memory, for progress that a restart makes void anyway."""

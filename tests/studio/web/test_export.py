@@ -32,6 +32,8 @@ def test_all_licences_are_there(site):
         "onnxruntime-web 1.",
         "fft.js 4.",
         "fflate 0.",
+        "signalsmith-stretch 1.",
+        "Geraint Luff",
         "CC BY-SA 4.0",
         "Fedor Indutny",
         "Microsoft Corporation",

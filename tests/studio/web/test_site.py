@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.audio.test_files import read, write
-from tests.helpers.signals import error_db
-from tests.studio.test_page import PATIENCE, browser, nameless, pytestmark, until  # noqa: F401
+from tests.helpers.signals import error_db, tones
+from tests.studio.pages import PATIENCE, nameless, needs_axe, until, violations
 from unweave.separation.mix import Mix
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
@@ -42,7 +42,7 @@ def server(site):
 
 
 @pytest.fixture
-def page(browser, server):  # noqa: F811
+def page(browser, server):
     """The page, which must raise no error and ask nobody else."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 900})
     context.set_default_timeout(PATIENCE)
@@ -137,3 +137,32 @@ def test_songs_can_be_cancelled_and_those_that_were_interrupted_are_taken_up_aga
     page.reload()
     until(page, "Boolean(window.unweave)")
     assert page.evaluate("window.unweave.player.job.state") == "cancelled"
+
+
+def hold(page):
+    """No song is begun until `release` is called in the page."""
+    page.evaluate("""new Promise((held) => navigator.locks.request("unweave-separation", () => {
+        held();
+        return new Promise((release) => { window.release = release; });
+    }))""")
+
+
+@needs_axe
+def test_songs_wait_in_an_order_that_can_be_changed(page, tmp_path):
+    hold(page)
+    page.set_input_files("#file", [str(write(tmp_path / f"{name}.wav", tones(4410))) for name in "abc"])
+    until(page, "document.querySelectorAll('#waiting li').length === 3")
+    page.get_by_role("button", name="Sooner: c.wav").click()
+    until(page, "document.querySelectorAll('#waiting .name')[1].textContent === 'c.wav'")
+    assert violations(page) == []
+    page.get_by_role("button", name="Cancel: a.wav").click()
+    until(page, "document.querySelectorAll('#waiting li').length === 2")
+    page.evaluate("""() => {
+        window.begun = [];
+        new BroadcastChannel("unweave").onmessage = ({ data: { name, state } }) => {
+            if (state === "running") window.begun.push(name);
+        };
+        window.release();
+    }""")
+    until(page, "window.begun.includes('b.wav')")
+    assert page.evaluate("[...new Set(window.begun)]") == ["c.wav", "b.wav"]

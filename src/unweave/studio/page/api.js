@@ -23,6 +23,7 @@ export const qualities = () => call("qualities");
 export const jobs = () => call("jobs");
 export const job = (id) => call(`jobs/${id}`);
 export const cancel = (id) => call(`jobs/${id}/cancel`, { method: "POST" });
+export const move = (id, place) => call(`jobs/${id}/move?${new URLSearchParams({ place })}`, { method: "POST" });
 export const retry = (id) => call(`jobs/${id}/retry`, { method: "POST" });
 export const remove = (id) => call(`jobs/${id}`, { method: "DELETE" });
 export const peaks = (id, stem, points) => call(`jobs/${id}/stems/${encodeURIComponent(stem)}/peaks?points=${points}`);

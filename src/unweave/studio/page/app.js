@@ -1,10 +1,14 @@
-// The page: uploads, the job that is open, the list of songs, the keyboard.
+// The page: uploads, the job that is open, the list of songs, the transport, the keyboard.
 
 import * as api from "./api.js";
+import { listModels, loadChoices, modelName, showLicence } from "./choices.js";
+import { Controls } from "./controls.js";
 import { Player } from "./player.js";
+import { forget, Practice } from "./practice.js";
 import { showProjects } from "./projects.js";
 import { make, Strips } from "./strips.js";
-import { currentLanguage, knows, say, sayBytes, sayNumber, sayRefusal, sayShare, setLanguage } from "./words.js";
+import { isActive, Waiting } from "./waiting.js";
+import { clock, currentLanguage, say, sayRefusal, sayShare, setLanguage } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M7 4l14 8-14 8z";
@@ -12,34 +16,44 @@ const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
 
 const player = new Player();
 const strips = new Strips(player, { strips: $("strips"), presets: $("presets"), layers: $("layers") }, showLinks);
+const controls = new Controls(player, strips, { length, onMix: showLinks });
+const practice = new Practice(player, showMarkers, showLinks);
+const waiting = new Waiting({ section: $("queue"), list: $("waiting") }, list, complain);
 let open = null; // the job on the screen
 let stopWatching = null;
 let built = "";
 let drawnAt = 0;
-let models = [];
-let loopStart = null;
+let listed = ""; // the songs that the list shows
+let nextLook = null; // at the songs that wait
 
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-const length = () => open?.seconds || player.length;
+function length() {
+  return open?.seconds || player.length;
+}
+
+const sentence = (error) => (error.code === "unreachable" ? say("unreachable") : sayRefusal(error.code, error.values, error.message));
 
 function complain(error) {
-  $("message").textContent = !error ? "" : error.code === "unreachable" ? say("unreachable") : sayRefusal(error.code, error.values, error.message);
+  $("message").textContent = error ? sentence(error) : "";
 }
 
 // Jobs
 
+// Several songs are sent one after the other, and wait for their turns; the first one is shown.
 async function send(files) {
-  for (const file of files) {
-    complain(null);
+  const wrong = [];
+  let isFirst = true;
+  for (const [index, file] of files.entries()) {
+    $("message").textContent = files.length > 1 ? say("uploading_one", { name: file.name, number: index + 1, total: files.length }) : say("uploading");
     try {
-      $("message").textContent = say("uploading");
       const job = await api.upload(file, $("model").value, $("quality").value, $("consent").checked);
-      complain(null);
-      show(job);
+      if (isFirst) show(job);
+      isFirst = false;
+      list();
     } catch (error) {
-      complain(error);
+      wrong.push(files.length > 1 ? `${file.name}: ${sentence(error)}` : sentence(error));
     }
   }
+  $("message").textContent = wrong.join(" ");
   list();
 }
 
@@ -47,9 +61,8 @@ function show(job) {
   if (open?.id !== job.id) {
     stopWatching?.();
     built = "";
-    loopStart = null;
     history.replaceState(null, "", `#${job.id}`);
-    stopWatching = api.watch(job.id, (now) => { update(now); if (!["queued", "running"].includes(now.state)) list(); });
+    stopWatching = api.watch(job.id, (now) => { update(now); if (!isActive(now)) list(); });
   }
   update(job);
 }
@@ -57,18 +70,21 @@ function show(job) {
 function update(job) {
   open = job;
   player.open(job);
+  if (practice.id !== job.id) {
+    practice.open(job.id);
+    controls.open();
+  }
   $("player").hidden = false;
   $("song").textContent = job.name;
   $("detail").textContent = `${modelName(job.model)}, ${say(job.quality)}`;
-  const isActive = ["queued", "running"].includes(job.state);
   $("job").hidden = job.state === "done";
   $("progress").value = job.progress;
-  const left = isActive && job.seconds_left != null ? `, ${say("left", { time: clock(job.seconds_left) })}` : "";
+  const left = isActive(job) && job.seconds_left != null ? `, ${say("left", { time: clock(job.seconds_left) })}` : "";
   $("progress-text").textContent = job.error
     ? sayRefusal(job.error_code, job.error_values, job.error)
-    : `${say(job.state)} ${isActive ? sayShare(job.progress) : ""}${left}`;
-  $("cancel").hidden = !isActive;
-  $("retry").hidden = isActive;
+    : `${say(job.state)} ${isActive(job) ? sayShare(job.progress) : ""}${left}`;
+  $("cancel").hidden = !isActive(job);
+  $("retry").hidden = isActive(job);
   const shape = `${job.id} ${job.stems} ${job.model} ${currentLanguage()}`;
   if (job.stems.length && built !== shape) {
     strips.build(job);
@@ -78,6 +94,7 @@ function update(job) {
   if (job.state === "done" || Date.now() - drawnAt > 1500) {
     drawnAt = Date.now();
     if (job.stems.length && job.n_samples) strips.draw(job);
+    practice.mark();
   }
   if (job.state === "done" && !$("spectra").hidden) strips.pictures(job);
   $("play").disabled = !job.n_samples;
@@ -87,11 +104,17 @@ function update(job) {
 function showLinks() {
   if (!open) return;
   const format = $("format").value;
-  $("export-mix").href = api.mixAddress(open.id, player.mix, format);
+  $("export-mix").href = api.mixAddress(open.id, savedMix(), format);
   $("export-all").href = api.zipAddress(open.id, format);
   for (const id of ["export-mix", "export-all"]) $(id).setAttribute("aria-disabled", open.state !== "done");
   strips.links(open, format);
-  showProjects($("projects"), open, player.mix);
+  showProjects($("projects"), open, savedMix(), player.metronome.bpm);
+}
+
+// The level of the whole is a part of every stem's.
+function savedMix() {
+  const { db } = player.settings;
+  return Object.fromEntries(Object.entries(player.mix).map(([stem, strip]) => [stem, { ...strip, gain: strip.gain <= -60 ? -60 : Math.max(-60, strip.gain + db) }]));
 }
 
 // Where no server answers at a link's address, the browser makes the file.
@@ -104,6 +127,17 @@ function saveLink(event) {
 
 async function list() {
   const jobs = await api.jobs().catch(() => []);
+  waiting.show(jobs);
+  clearTimeout(nextLook);
+  if (jobs.filter(isActive).length > 1) nextLook = setTimeout(list, 1000);
+  showHistory(jobs);
+  return jobs;
+}
+
+function showHistory(jobs) {
+  const shape = JSON.stringify([currentLanguage(), open?.id, jobs.map(({ id, state, model }) => [id, state, model])]);
+  if (shape === listed) return; // what has the focus keeps it
+  listed = shape;
   $("empty").hidden = jobs.length > 0;
   $("history").replaceChildren(...jobs.map((job) => {
     const button = make("button", { type: "button", className: "open", textContent: job.name });
@@ -112,13 +146,12 @@ async function list() {
     const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
     remove.setAttribute("aria-label", `${say("remove")}: ${job.name}`);
     remove.onclick = async () => {
-      await api.remove(job.id).catch(complain);
+      await api.remove(job.id).then(() => forget(job.id), complain);
       if (open?.id === job.id) { player.pause(); stopWatching?.(); open = null; $("player").hidden = true; history.replaceState(null, "", "#"); }
       list();
     };
     return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
   }));
-  return jobs;
 }
 
 // Transport
@@ -134,22 +167,8 @@ function showPlaying() {
   $("play").setAttribute("aria-label", say(player.isPlaying ? "pause" : "play"));
 }
 
-// First press: from here; second: to here; third: no loop.
-function loop() {
-  if (player.loop) {
-    player.loop = null;
-    loopStart = null;
-    player.seek(player.now);
-  } else if (loopStart === null) {
-    loopStart = player.now;
-  } else if (player.now > loopStart + 0.1) {
-    player.loop = [loopStart, player.now];
-    player.seek(loopStart);
-  } else {
-    loopStart = null;
-  }
-  $("loop").setAttribute("aria-pressed", Boolean(player.loop) || loopStart !== null);
-  $("loop").textContent = say(player.loop ? "loop" : loopStart === null ? "loop" : "loop_to");
+function showMarkers(seconds) {
+  strips.mark(seconds.map((each) => each / (length() || 1)));
 }
 
 function view(spectra) {
@@ -163,21 +182,36 @@ function tick() {
   if (open) {
     const seconds = length() || 1;
     const now = player.now;
-    $("clock").textContent = clock(now);
+    if ($("clock").textContent !== clock(now)) {
+      $("clock").textContent = clock(now);
+      $("seek").setAttribute("aria-valuetext", clock(now));
+    }
     $("length").textContent = clock(length());
     if (document.activeElement !== $("seek") || player.isPlaying) $("seek").value = now / seconds;
-    strips.tick(now / seconds, player.loop?.map((edge) => edge / seconds));
+    controls.tick(now / seconds);
   }
   requestAnimationFrame(tick);
 }
 
+const KEYS = {
+  l: () => controls.toggleLoop(),
+  m: () => practice.add(),
+  ",": () => practice.jump(-1),
+  ".": () => practice.jump(1),
+  t: () => practice.tap(),
+  c: () => { practice.toggleClick(); controls.showListening(); },
+  o: () => controls.toggleOriginal(),
+  "+": () => controls.zoom(2),
+  "-": () => controls.zoom(0.5),
+};
+
 function key(event) {
   if (event.target.matches("input, select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
   const digit = /^Digit([1-9])$/.exec(event.code);
-  if (event.code === "Space" && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") toggle();
+  if (event.code === "Space" && !event.target.closest("button, a, summary")) toggle();
   else if (event.code === "ArrowLeft") player.seek(player.now - 5);
   else if (event.code === "ArrowRight") player.seek(player.now + 5);
-  else if (event.key.toLowerCase() === "l") loop();
+  else if (event.key.toLowerCase() in KEYS) KEYS[event.key.toLowerCase()]();
   else if (digit && open.stems[digit[1] - 1]) {
     const mix = player.mix[open.stems[digit[1] - 1]];
     if (event.shiftKey) mix.solo = !mix.solo;
@@ -189,42 +223,14 @@ function key(event) {
 
 // Beginning
 
-// A model is called by what it is for, where it is one of those that most people want.
-function modelName(name) {
-  const purpose = models.find((model) => model.name === name)?.purpose;
-  return purpose ? say(`purpose_${purpose}`) : name;
-}
-
-function listModels() {
-  const chosen = $("model").value;
-  const option = (model, text) => make("option", { value: model.name, textContent: text, disabled: Boolean(model.problem) });
-  const notes = (model) => (model.problem ? ` – ${say("unusable", model)}` : model.here ? "" : ` – ${say("to_download", { size: sayBytes(model.download_bytes) })}`);
-  const wanted = models.filter(({ purpose }) => purpose).map((model) => option(model, say(`purpose_${model.purpose}`) + notes(model)));
-  const others = models.filter(({ purpose }) => !purpose).map((model) => option(model, `${model.name} (${model.stems.map((stem) => say(stem)).join(", ")})${notes(model)}`));
-  $("model").replaceChildren(...wanted, ...(others.length ? [make("optgroup", { label: say("more_models") }, ...others)] : []));
-  if (chosen) $("model").value = chosen;
-}
-
-function showLicence() {
-  const model = models.find(({ name }) => name === $("model").value);
-  $("consent-row").hidden = !model?.needs_consent;
-  if (!model) return;
-  const times = model.times_real_time;
-  $("licence").textContent = [
-    model.purpose ? say(`about_${model.purpose}`) : "",
-    times >= 1 ? say("measured", { times: sayNumber(times, times < 10 ? 1 : 0) }) : times > 0 ? say("measured_slow", { times: sayNumber(1 / times, 1) }) : "",
-    knows(`licence_${model.licence}`) ? say(`licence_${model.licence}`) : model.licence ? say("licence_other", model) : "",
-    model.here ? "" : say("download", { size: sayBytes(model.download_bytes) }),
-  ].filter(Boolean).join(" ");
-}
-
 function speak(language) {
   setLanguage(language);
   for (const option of $("quality").options) option.textContent = say(option.value);
   listModels();
   showLicence();
   showPlaying();
-  if (open) { built = ""; update(open); }
+  controls.show();
+  if (open) { built = ""; update(open); practice.show(); }
   list();
 }
 
@@ -238,23 +244,18 @@ async function begin() {
     document.documentElement.dataset.theme = chosen;
     localStorage.setItem("theme", chosen);
   };
-  models = await api.models();
-  listModels();
-  $("quality").replaceChildren(...(await api.qualities()).map((name) => make("option", { value: name, textContent: say(name) })));
-  $("quality").value = "balanced";
-  $("model").onchange = showLicence;
+  await loadChoices();
   $("language").value = currentLanguage();
   $("language").onchange = () => speak($("language").value);
   $("file").onchange = () => { send([...$("file").files]); $("file").value = ""; };
   $("play").onclick = toggle;
-  $("loop").onclick = loop;
   $("cancel").onclick = () => api.cancel(open.id).catch(complain);
   $("retry").onclick = async () => {
     const job = await api.retry(open.id).catch(complain);
     if (job) { open = null; show(job); list(); }
   };
   $("seek").oninput = () => player.seek(Number($("seek").value) * length());
-  $("rate").onchange = () => player.setRate(Number($("rate").value));
+  $("practice").addEventListener("change", () => controls.showListening());
   $("format").replaceChildren(...api.FORMATS.map((name) => make("option", { value: name, textContent: name })));
   $("format").onchange = showLinks;
   if (api.save) document.addEventListener("click", saveLink);
@@ -277,7 +278,7 @@ async function begin() {
   const wanted = jobs.find(({ id }) => id === location.hash.slice(1));
   if (wanted) show(wanted);
   requestAnimationFrame(tick);
-  window.unweave = { player };
+  window.unweave = { player, strips };
 }
 
 begin().catch(complain);

@@ -1,6 +1,9 @@
-// All stems of a job through Web Audio, sample-locked: pieces of one second of every stem start at one common time.
+// All stems of a job through Web Audio, sample-locked: pieces of one second of all stems, one after the other.
 
 import { samples } from "./api.js";
+import { Master } from "./master.js";
+import { click, Metronome } from "./metronome.js";
+import { Plain, Stretched } from "./outlets.js";
 
 const AHEAD = 2.5; // seconds that are scheduled before they are heard
 const LOWEST_DB = -60;
@@ -9,11 +12,15 @@ export class Player {
   constructor() {
     this.job = null;
     this.mix = {}; // stem → {gain (dB), pan, mute, solo}
+    this.settings = { db: 0, isOriginal: false, isLimited: false }; // of the master
+    this.metronome = new Metronome();
     this.isPlaying = false;
-    this.rate = 1;
+    this.rate = 1; // of the tempo
+    this.semitones = 0;
+    this.canStretch = true; // until it turns out otherwise
     this.loop = null; // [start, stop] in seconds
     this.pieces = new Map();
-    this.sources = new Set();
+    this.clicks = new Set();
     this.position = 0; // seconds, while it is not playing
   }
 
@@ -24,7 +31,8 @@ export class Player {
       this.loop = null;
       this.pieces.clear();
       this.mix = {};
-      this.chains = null;
+      this.metronome = new Metronome();
+      this.closeContext();
       this.startTime = undefined;
     }
     if (this.job?.id === job.id && job.n_samples < this.job.n_samples) this.pieces.clear(); // begun anew
@@ -46,67 +54,104 @@ export class Player {
     return Math.min(position, this.length);
   }
 
-  async play() {
+  // With `countsIn` a bar of clicks comes first, where the metronome is set to do so.
+  async play(countsIn = true) {
     if (!this.job?.stems.length || this.isPlaying) return;
-    await this.openContext(this.job.sample_rate);
-    await this.context.resume();
-    this.connect();
     if (this.job.state === "done" && this.position >= this.length - 0.01) this.position = 0;
     this.isPlaying = true;
-    this.run = {};
     this.startTime = undefined;
-    this.schedule(this.run);
+    const run = (this.run = {});
+    this.context ??= contextAt(this.job.sample_rate); // pieces that were resampled one by one would not join
+    this.connect();
+    const resumed = this.context.resume().catch(() => {}); // closed meanwhile: another song is open
+    const outlet = await this.openOutlet();
+    await resumed;
+    if (this.run !== run) return;
+    this.outlet = outlet;
+    outlet.start(this);
+    this.schedule(run, outlet, countsIn);
   }
 
-  // A context at the song's own rate: pieces that were resampled one by one would not join.
-  async openContext(rate) {
-    if (this.context && this.contextRate !== rate) {
-      const old = this.context;
-      this.context = this.output = this.chains = null;
-      await old.close();
+  // A context belongs to one song: its rate, its stems, and what is connected to them.
+  closeContext() {
+    this.context?.close();
+    this.context = this.master = this.chains = this.plain = this.stretched = this.outlet = null;
+  }
+
+  async openOutlet() {
+    const { context } = this;
+    const inputs = Object.fromEntries(Object.entries(this.chains).map(([stem, { input }]) => [stem, input]));
+    if (this.canStretch && (this.rate !== 1 || this.semitones)) {
+      this.stretched ??= this.openStretched(context, inputs);
+      const stretched = await this.stretched;
+      if (stretched) return stretched;
     }
-    this.contextRate = rate;
-    this.context ??= contextAt(rate);
+    return (this.plain ??= new Plain(context, inputs));
+  }
+
+  async openStretched(context, inputs) {
+    try {
+      if (context.sampleRate !== this.job.sample_rate) throw new Error("this browser does not offer the song's rate");
+      return await Stretched.open(context, inputs);
+    } catch {
+      this.canStretch = false;
+      this.onPlain?.();
+      return null;
+    }
   }
 
   pause() {
     this.position = this.now;
     this.isPlaying = false;
     this.run = null;
-    for (const source of this.sources) source.stop();
-    this.sources.clear();
+    this.outlet?.stop();
+    this.outlet = null;
+    for (const tone of this.clicks) tone.stop();
+    this.clicks.clear();
   }
 
   seek(seconds) {
     const wasPlaying = this.isPlaying;
     this.pause();
     this.position = Math.max(0, Math.min(seconds, this.length));
-    if (wasPlaying) this.play();
+    if (wasPlaying) this.play(false);
   }
 
-  setRate(rate) {
+  // Once more from here on: with other settings of what is scheduled before it is heard.
+  restart() {
+    this.seek(this.now);
+  }
+
+  setSpeed(rate, semitones) {
     const position = this.now;
-    this.rate = rate;
+    Object.assign(this, { rate, semitones });
     this.seek(position);
   }
 
-  // One chain per stem: gain → pan → meter → output.
+  // One chain per stem: gain → balance → meter → the mix; beside it the stem as it is → the song.
   connect() {
     if (this.chains) return;
-    this.output ??= this.context.createGain();
-    this.output.connect(this.context.destination);
+    this.master = new Master(this.context, this.settings);
     this.chains = {};
     for (const stem of this.job.stems) {
+      const input = this.context.createGain();
       const gain = this.context.createGain();
       const balance = new Balance(this.context);
       const meter = this.context.createAnalyser();
       meter.fftSize = 2048;
-      gain.connect(balance.input);
-      balance.output.connect(meter);
-      meter.connect(this.output);
-      this.chains[stem] = { gain, balance, meter };
+      input.connect(this.master.song);
+      input.connect(gain).connect(balance.input);
+      balance.output.connect(meter).connect(this.master.mix);
+      this.chains[stem] = { input, gain, balance, meter };
     }
     this.applyMix();
+  }
+
+  // Changes { db, isOriginal, isLimited }. Rejects where this browser cannot limit.
+  async setMaster(changes) {
+    Object.assign(this.settings, changes);
+    this.master?.apply();
+    if ("isLimited" in changes) await this.master?.route();
   }
 
   isHeard(stem) {
@@ -132,7 +177,12 @@ export class Player {
     return Math.max(...buffer.map(Math.abs));
   }
 
-  async schedule(run) {
+  // The peak of everything that is heard, now.
+  tick() {
+    return this.isPlaying && this.master ? this.master.tick() : 0;
+  }
+
+  async schedule(run, outlet, countsIn) {
     let next = this.position; // where in the song the next piece begins
     let at; // when it is heard
     while (this.isPlaying && this.run === run) {
@@ -141,7 +191,7 @@ export class Player {
         await pause(100);
         continue;
       }
-      if (this.loop && next >= this.loop[1] - 1e-6) next = this.loop[0];
+      if (this.loop && next >= this.loop[1] - 0.5 / rate) next = this.loop[0];
       const start = Math.round(next * rate);
       if (start >= ready) {
         if (!["queued", "running"].includes(state)) {
@@ -157,28 +207,38 @@ export class Player {
       const offset = start / rate - piece.start;
       let seconds = piece.seconds - offset;
       if (this.loop && next < this.loop[1]) seconds = Math.min(seconds, this.loop[1] - next);
+      seconds = Math.round(seconds * rate) / rate;
       if (seconds <= 0) {
         await pause(50);
         continue;
       }
-      const soonest = this.context.currentTime + 0.08;
+      const soonest = this.context.currentTime + outlet.lead;
       if (at === undefined || at < soonest) {
         at = soonest; // the beginning, or after a wait
+        if (countsIn) at = this.countIn(at);
+        countsIn = false;
         this.startTime = at;
         this.startPosition = next;
+        outlet.begin(at);
       }
-      for (const [stem, buffer] of Object.entries(piece.buffers)) {
-        const source = this.context.createBufferSource();
-        source.buffer = buffer;
-        source.playbackRate.value = this.rate;
-        source.connect(this.chains[stem].gain);
-        source.start(at, offset, seconds);
-        source.onended = () => this.sources.delete(source);
-        this.sources.add(source);
-      }
+      outlet.add({ at, offset, seconds, buffers: piece.buffers });
+      for (const beat of this.metronome.within(next, next + seconds)) this.click(at + (beat.seconds - next) / this.rate, beat.isFirst);
       at += seconds / this.rate;
       next = start / rate + seconds;
     }
+  }
+
+  // Clicks from the context's time `at` on; gives the time at which the song begins.
+  countIn(at) {
+    const beats = this.metronome.countIn(this.rate);
+    beats.slice(0, -1).forEach((seconds, number) => this.click(at + seconds, number === 0));
+    return at + beats.at(-1);
+  }
+
+  click(at, isFirst) {
+    const tone = click(this.context, this.master.clicks, at, isFirst);
+    tone.onended = () => this.clicks.delete(tone);
+    this.clicks.add(tone);
   }
 
   end() {

@@ -1,13 +1,13 @@
 // The mixer: one strip per stem, and the presets.
 
 import { mixAddress, peaks, picture } from "./api.js";
-import { say } from "./words.js";
+import { canvasFor, drawWave, heightsFor, listen, View } from "./waves.js";
+import { say, sayLevel } from "./words.js";
 
 const COLOURS = {
   vocals: "#56b4e9", drums: "#00a67a", bass: "#e5702a", piano: "#e6a11a", other: "#d184ad", accompaniment: "#9385e0",
 };
 const SPARE = ["#b8b04a", "#6fa3a3", "#c06c6c", "#7f9cf5"];
-const POINTS = 600;
 
 const PRESETS = {
   all: () => false,
@@ -32,10 +32,19 @@ export class Strips {
   constructor(player, { strips, presets, layers }, onChange) {
     Object.assign(this, { player, strips, presets, layers, onChange });
     this.rows = {};
+    this.view = new View();
+    this.view.onChange = () => this.render();
+    listen(layers, this.view, this.hands());
+  }
+
+  // What the hands on a waveform do; who listens is known later.
+  hands() {
+    return { onSeek: (share) => this.onSeek?.(share), onLoop: (edges, isDone) => this.onLoop?.(edges, isDone) };
   }
 
   build(job) {
     this.rows = {};
+    this.view.zoomBy(1 / this.view.zoom, 0);
     this.strips.replaceChildren(...job.stems.map((stem, index) => this.strip(job, stem, index)));
     const usable = Object.keys(PRESETS).filter((name) => !NEEDS[name] || job.stems.includes(NEEDS[name]));
     this.presets.replaceChildren(...usable.map((name) => {
@@ -58,7 +67,7 @@ export class Strips {
       return button;
     };
     const slider = (what, low, high, step, show) => {
-      const value = make("output", { textContent: show(mix[what]) });
+      const value = make("output", { textContent: show(mix[what]), ariaLive: "off" });
       const input = make("input", { type: "range", min: low, max: high, step, value: mix[what] });
       input.dataset.what = what;
       input.setAttribute("aria-label", `${say(what)}: ${say(stem)}`);
@@ -69,15 +78,15 @@ export class Strips {
     const mute = toggle("mute");
     const solo = toggle("solo");
     const sliders = [
-      slider("gain", -60, 12, 0.5, (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : ""}${db.toFixed(1)} dB`)),
+      slider("gain", -60, 12, 0.5, sayLevel),
       slider("pan", -1, 1, 0.05, (pan) => (pan ? `${say(pan < 0 ? "left_side" : "right_side")} ${Math.round(100 * Math.abs(pan))}` : say("centre"))),
     ];
-    const canvas = make("canvas", { width: POINTS, height: 64 });
-    canvas.setAttribute("aria-hidden", "true");
+    const canvas = canvasFor();
+    const flags = make("div", { className: "flags" });
     const cursor = make("div", { className: "cursor" });
     const region = make("div", { className: "region" });
-    const wave = make("div", { className: "wave" }, canvas, region, cursor);
-    wave.onclick = (event) => this.onSeek?.((event.offsetX / wave.clientWidth));
+    const wave = make("div", { className: "wave" }, canvas, region, flags, cursor);
+    listen(wave, this.view, this.hands());
     const bar = make("i");
     const save = make("a", { className: "button quiet", textContent: say("save"), download: "" });
     save.dataset.what = "save";
@@ -91,7 +100,7 @@ export class Strips {
         make("div", { className: "meter" }, bar)));
     row.dataset.stem = stem;
     row.setAttribute("aria-label", say(stem));
-    this.rows[stem] = { row, mute, solo, sliders, canvas, cursor, region, bar, save, colour, peaks: [] };
+    this.rows[stem] = { row, mute, solo, sliders, canvas, flags, cursor, region, bar, save, colour, heights: [] };
     return row;
   }
 
@@ -111,6 +120,7 @@ export class Strips {
       for (const { what, input, value, show } of sliders) {
         input.value = mix[what];
         value.textContent = show(mix[what]);
+        input.setAttribute("aria-valuetext", show(mix[what]));
       }
       row.classList.toggle("silent", !this.player.isHeard(stem));
       this.layerOf?.[stem]?.style.setProperty("opacity", this.player.isHeard(stem) ? 0.95 : 0);
@@ -129,16 +139,41 @@ export class Strips {
   async draw(job) {
     const total = job.seconds ? job.seconds * job.sample_rate : job.n_samples;
     const share = Math.min(1, job.n_samples / Math.max(total, 1));
-    await Promise.all(Object.entries(this.rows).map(async ([stem, row]) => {
-      row.peaks = await peaks(job.id, stem, Math.max(1, Math.round(POINTS * share))).catch(() => row.peaks);
-      const context = row.canvas.getContext("2d");
-      context.clearRect(0, 0, POINTS, 64);
-      context.fillStyle = row.colour;
-      row.peaks.forEach((peak, x) => {
-        const height = Math.max(1, Math.min(1, peak) ** 0.6 * 60);
-        context.fillRect(x, 32 - height / 2, 1, height);
-      });
+    const rows = this.rows;
+    await Promise.all(Object.entries(rows).map(async ([stem, row]) => {
+      row.heights = await peaks(job.id, stem, heightsFor(share, job.state === "done")).catch(() => row.heights);
     }));
+    if (rows !== this.rows) return; // another song is on the screen
+    this.share = share;
+    this.render();
+  }
+
+  // The highest peak of all stems fills the height, so that stems can be compared.
+  render() {
+    const scale = Math.max(0.01, ...Object.values(this.rows).map(({ heights }) => heights.reduce((a, b) => Math.max(a, b), 0)));
+    for (const { canvas, heights, colour, flags } of Object.values(this.rows)) {
+      drawWave(canvas, heights, this.share || 1, scale, colour, this.view);
+      this.flag(flags);
+    }
+    const { zoom, start } = this.view;
+    this.layers.style.setProperty("--zoom", `${100 * zoom}% 100%`);
+    this.layers.style.setProperty("--shift", `${zoom > 1 ? (100 * start * zoom) / (zoom - 1) : 0}% 0`);
+    this.onView?.(zoom);
+  }
+
+  // The places of the markers, in shares of the song.
+  mark(shares) {
+    this.marked = shares;
+    for (const { flags } of Object.values(this.rows)) this.flag(flags);
+  }
+
+  flag(flags) {
+    flags.replaceChildren(...(this.marked ?? []).map((share) => make("i", { style: { left: `${100 * this.view.onScreen(share)}%` } })));
+  }
+
+  zoom(factor, centre) {
+    this.view.zoomBy(factor, centre);
+    this.render();
   }
 
   async pictures(job) {
@@ -151,18 +186,22 @@ export class Strips {
       this.layerOf[stem] = layer;
       return layer;
     }), (this.layerCursor = make("div", { className: "cursor" })));
-    this.layers.onclick = (event) => this.onSeek?.(event.offsetX / this.layers.clientWidth);
     this.show();
   }
 
-  tick(share, loop) {
+  tick(share, loop, isFollowing) {
+    if (isFollowing && this.view.follow(share)) this.render();
+    const place = (where) => `${100 * this.view.onScreen(where)}%`;
     for (const [stem, { cursor, region, bar }] of Object.entries(this.rows)) {
-      cursor.style.left = `${100 * share}%`;
-      region.style.left = `${100 * (loop?.[0] ?? 0)}%`;
-      region.style.width = `${100 * (loop ? loop[1] - loop[0] : 0)}%`;
+      cursor.style.left = place(share);
+      region.hidden = !loop;
+      if (loop) {
+        region.style.left = place(loop[0]);
+        region.style.width = `${100 * (loop[1] - loop[0]) * this.view.zoom}%`;
+      }
       const db = 20 * Math.log10(this.player.level(stem) + 1e-6);
       bar.style.transform = `scaleX(${Math.max(0, 1 + db / 60)})`;
     }
-    if (this.layerCursor) this.layerCursor.style.left = `${100 * share}%`;
+    if (this.layerCursor) this.layerCursor.style.left = place(share);
   }
 }

@@ -8,7 +8,16 @@ export const WORDS = {
     loop: "Loop", loop_to: "Loop to here", rate: "Speed", waves: "Waveforms", spectra: "Spectrogram", format: "Format",
     export_mix: "Save this mix", export_all: "Save all stems (zip)",
     export_dawproject: "Project for Bitwig, Cubase, Studio One", export_rpp: "Project for REAPER (zip)", history: "Songs", empty: "No songs yet.",
-    keys: "Space: play or pause · arrow keys: 5 seconds back or forward · 1 to 9: mute · Shift + 1 to 9: solo · L: loop",
+    keys: "Space: play or pause · arrow keys: 5 seconds back or forward · 1 to 9: mute · Shift + 1 to 9: solo · L: loop · M: marker · , and .: previous and next marker · T: tap the tempo · C: click · O: original · + and −: zoom",
+    transpose: "Transpose", semitones: "{number} semitones", zoom: "Zoom", zoom_in: "Zoom in", zoom_out: "Zoom out", zoomed: "Zoom: {times} times",
+    plain_speed: "Speed also changes the pitch here, and songs cannot be transposed: this installation has no time stretching, or this browser only allows it over HTTPS.",
+    practice: "Practise: markers, tempo, click", add_marker: "Add a marker", markers: "Markers", marker: "Marker {number}", marker_added: "Marker at {time}",
+    go_to: "Go to {name}, {time}", name_of: "Name of marker {number}", remove_marker: "Delete {name}", marker_removed: "Marker deleted",
+    bpm: "Tempo (BPM)", tap: "Tap", beat_here: "Bar begins here", beats: "Beats in a bar", click: "Click", count_in: "Count in", tempo_is: "{number} BPM",
+    loop_set: "Loop from {start} to {stop}", loop_off: "No loop", master: "Everything together", original: "Original",
+    clip_on: "Too loud: clipping", clip_off: "No clipping", limiter: "Limiter", no_limiter: "This browser only allows the limiter over HTTPS.",
+    listening: "What you save has no other speed or key, no clicks and no limiter: those are for listening.",
+    queue: "Next songs", sooner: "Sooner", later: "Later", moved: "{name} is now number {number}", uploading_one: "Uploading {name} ({number} of {total})…",
     play: "Play", pause: "Pause", mute: "Mute", solo: "Solo", gain: "Level", pan: "Pan", save: "Save", remove: "Delete",
     left_side: "L", right_side: "R", centre: "C", position: "Position", length: "Length", progress: "Progress", view: "View", presets: "Presets",
     queued: "Waiting", running: "Separating", done: "Done", failed: "Failed", cancelled: "Cancelled",
@@ -35,7 +44,16 @@ export const WORDS = {
     loop: "Boucle", loop_to: "Boucler jusqu’ici", rate: "Vitesse", waves: "Formes d’onde", spectra: "Spectrogramme", format: "Format",
     export_mix: "Enregistrer ce mix", export_all: "Enregistrer toutes les pistes (zip)",
     export_dawproject: "Projet pour Bitwig, Cubase, Studio One", export_rpp: "Projet pour REAPER (zip)", history: "Morceaux", empty: "Aucun morceau pour l’instant.",
-    keys: "Espace : lecture ou pause · flèches : 5 secondes en arrière ou en avant · 1 à 9 : muet · Maj + 1 à 9 : solo · L : boucle",
+    keys: "Espace : lecture ou pause · flèches : 5 secondes en arrière ou en avant · 1 à 9 : muet · Maj + 1 à 9 : solo · L : boucle · M : repère · , et . : repère précédent et suivant · T : battre le tempo · C : clic · O : original · + et − : zoom",
+    transpose: "Transposer", semitones: "{number} demi-tons", zoom: "Zoom", zoom_in: "Agrandir", zoom_out: "Réduire", zoomed: "Zoom : {times} fois",
+    plain_speed: "Ici, la vitesse change aussi la hauteur, et la transposition est impossible : l’étirement temporel n’est pas installé, ou ce navigateur ne le permet qu’en HTTPS.",
+    practice: "Travailler : repères, tempo, clic", add_marker: "Ajouter un repère", markers: "Repères", marker: "Repère {number}", marker_added: "Repère à {time}",
+    go_to: "Aller à {name}, {time}", name_of: "Nom du repère {number}", remove_marker: "Supprimer {name}", marker_removed: "Repère supprimé",
+    bpm: "Tempo (BPM)", tap: "Battre", beat_here: "La mesure commence ici", beats: "Temps par mesure", click: "Clic", count_in: "Décompte", tempo_is: "{number} BPM",
+    loop_set: "Boucle de {start} à {stop}", loop_off: "Pas de boucle", master: "Ensemble", original: "Original",
+    clip_on: "Trop fort : saturation", clip_off: "Pas de saturation", limiter: "Limiteur", no_limiter: "Ce navigateur ne permet le limiteur qu’en HTTPS.",
+    listening: "Ce que vous enregistrez garde la vitesse et la tonalité du morceau, sans clic ni limiteur : ceux-ci ne servent qu’à l’écoute.",
+    queue: "Prochains morceaux", sooner: "Plus tôt", later: "Plus tard", moved: "{name} est maintenant numéro {number}", uploading_one: "Envoi de {name} ({number} sur {total})…",
     play: "Lecture", pause: "Pause", mute: "Muet", solo: "Solo", gain: "Niveau", pan: "Panoramique", save: "Enregistrer", remove: "Supprimer",
     left_side: "G", right_side: "D", centre: "C", position: "Position", length: "Durée", progress: "Progression", view: "Affichage", presets: "Préréglages",
     queued: "En attente", running: "Séparation en cours", done: "Terminé", failed: "Échec", cancelled: "Annulé",
@@ -62,7 +80,7 @@ export const REFUSALS = {
   en: {
     no_job: "This song does not exist; perhaps it was deleted.", no_stem: "This song has no such stem.",
     not_done: "The song has not been separated yet.", ended: "The separation has already ended.",
-    not_ended: "The song is still being separated.", queue_full: "Too many songs are waiting. Please try again later.",
+    not_ended: "The song is still being separated.", not_waiting: "The song is no longer waiting.", queue_full: "Too many songs are waiting. Please try again later.",
     too_large: "The file is larger than {mebibytes} MiB.", too_long: "The song is longer than {minutes} minutes.",
     disk_full: "The studio has used up its disk space. Please delete some songs.",
     disk_error: "The server cannot use its disk: {reason}.", empty: "The file is empty.",
@@ -76,7 +94,7 @@ export const REFUSALS = {
   fr: {
     no_job: "Ce morceau n’existe pas ; il a peut-être été supprimé.", no_stem: "Ce morceau n’a pas cette piste.",
     not_done: "Le morceau n’a pas encore été séparé.", ended: "La séparation est déjà terminée.",
-    not_ended: "La séparation du morceau est encore en cours.", queue_full: "Trop de morceaux sont en attente. Veuillez réessayer plus tard.",
+    not_ended: "La séparation du morceau est encore en cours.", not_waiting: "Le morceau n’est plus en attente.", queue_full: "Trop de morceaux sont en attente. Veuillez réessayer plus tard.",
     too_large: "Le fichier dépasse {mebibytes} Mio.", too_long: "Le morceau dure plus de {minutes} minutes.",
     disk_full: "L’espace disque du studio est épuisé. Veuillez supprimer quelques morceaux.",
     disk_error: "Le serveur ne peut pas utiliser son disque : {reason}.", empty: "Le fichier est vide.",
@@ -100,7 +118,15 @@ export const say = (key, values = {}) => filled(WORDS[language][key] ?? key, val
 export const sayRefusal = (code, values, otherwise) => (REFUSALS[language][code] ? filled(REFUSALS[language][code], values ?? {}) : otherwise);
 export const sayNumber = (number, digits = 0) => number.toLocaleString(language, { maximumFractionDigits: digits });
 export const sayShare = (share) => share.toLocaleString(language, { style: "percent", maximumFractionDigits: 0 });
+export const sayLevel = (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} dB`);
 export const sayBytes = (bytes) => say("megabytes", { number: sayNumber(Math.max(1, bytes / 1e6)) });
+
+export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+// For those who cannot see what changed on the screen.
+export function announce(text) {
+  document.getElementById("announcement").textContent = text;
+}
 
 export function setLanguage(chosen) {
   language = chosen;

@@ -15,7 +15,9 @@ from unweave.studio.web.models import model_card_path, models_card, network_path
 
 STUDIO_PAGE = Path(__file__).parents[1] / "page"
 WEB_PAGE = Path(__file__).parent / "page"
+SHARED_LIBRARIES = STUDIO_PAGE / "vendor"
 LIBRARIES = WEB_PAGE / "vendor"
+LICENCES = "licences.txt"  # of the libraries beside it
 NETWORK = "network.onnx"
 FILES = "files.js"  # the last to be written, and how a site of ours is known
 
@@ -45,7 +47,7 @@ def export_site(folder: Path) -> int:
     An older site there is replaced. Raises `OptionError` for a folder with anything else in it, `UnweaveError` where
     this installation lacks the libraries, and OSError.
     """
-    if not (LIBRARIES / "licences.txt").is_file():
+    if not all((libraries / LICENCES).is_file() for libraries in (SHARED_LIBRARIES, LIBRARIES)):
         raise UnweaveError(
             "this installation of unweave lacks the web edition's libraries: run `make web` in a copy of its repository"
         )
@@ -76,7 +78,7 @@ def _write_site(folder: Path) -> int:
     (folder / "index.html").write_text(index.replace("unweave studio", "unweave"), encoding="utf-8")
     shutil.copyfile(network_path(), folder / NETWORK)
     (folder / "models.json").write_text(json.dumps(models_card(), indent=1), encoding="utf-8")
-    (folder / "licences.txt").write_text(_licences(folder), encoding="utf-8")
+    (folder / LICENCES).write_text(_licences(folder), encoding="utf-8")
     return _list_files(folder)
 
 
@@ -88,13 +90,13 @@ def _inserted(page: str, text: str, before: str) -> str:
 
 def _licences(folder: Path) -> str:
     """Of everything in the site: our code, our weights, and the libraries."""
-    (folder / "vendor" / "licences.txt").unlink()
+    (folder / "vendor" / LICENCES).unlink()
     runtime = importlib.util.find_spec("onnxruntime")
     assert runtime is not None
     assert runtime.origin is not None
     texts = [
         f"unweave {__version__}: MIT. Its network ({NETWORK}): CC BY-SA 4.0, with credits in its model card below.",
-        (LIBRARIES / "licences.txt").read_text(encoding="utf-8"),
+        *((libraries / LICENCES).read_text(encoding="utf-8") for libraries in (SHARED_LIBRARIES, LIBRARIES)),
         model_card_path().read_text(encoding="utf-8"),
     ]
     for name in ("LICENSE", "ThirdPartyNotices.txt"):

@@ -3,7 +3,7 @@
 import * as database from "./database.js";
 import { ENCODERS } from "./encode.js";
 import { isHeard, mixed, readMix, safeName, zip } from "./mix.js";
-import { enqueue, tell, watch } from "./queue.js";
+import { enqueue, inOrder, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
 import { drawSpectrogram } from "./spectrogram.js";
 
@@ -39,13 +39,15 @@ export async function upload(file, model, quality) {
   if (!file.size) throw refused("empty");
   const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const added = {
-    id, name: file.name, model, quality, state: "queued", created: Date.now() / 1000, stems: [], sample_rate: 0, n_samples: 0,
+    id, name: file.name, model, quality, state: "queued", turn: await nextTurn(), created: Date.now() / 1000, stems: [], sample_rate: 0, n_samples: 0,
     seconds: 0, progress: 0, seconds_left: null, error: "", error_code: "", error_values: {}, run_seconds: 0,
   };
   await kept(database.add(added, file));
-  begin(id);
+  begin();
   return added;
 }
+
+const nextTurn = async () => 1 + Math.max(0, ...(await database.jobs()).map(({ turn }) => turn ?? 0));
 
 // The browser may clear what it was not asked to keep.
 async function kept(writing) {
@@ -53,7 +55,7 @@ async function kept(writing) {
   navigator.storage?.persist?.();
 }
 
-const begin = async (id) => enqueue(id, (await card).models);
+const begin = async () => enqueue((await card).models);
 
 export async function cancel(id) {
   const cancelled = await database.change(id, { state: "cancelled", n_samples: 0, seconds_left: null }, ["queued", "running"]);
@@ -62,10 +64,21 @@ export async function cancel(id) {
   return tell(cancelled);
 }
 
+// To `place` of the songs that wait, 0 being the next.
+export async function move(id, place) {
+  const waiting = inOrder((await database.jobs()).filter(({ state }) => state === "queued"));
+  const moved = waiting.find((each) => each.id === id);
+  if (!moved) throw refused("not_waiting");
+  const others = waiting.filter((each) => each !== moved);
+  let turn = waiting[0].turn;
+  for (const { id: each } of [...others.slice(0, place), moved, ...others.slice(place)]) await database.change(each, { turn: ++turn }, ["queued"]);
+  return job(id);
+}
+
 export async function retry(id) {
-  const again = await database.change(id, { state: "queued", n_samples: 0, progress: 0, error: "" }, ["failed", "cancelled"]);
+  const again = await database.change(id, { state: "queued", turn: await nextTurn(), n_samples: 0, progress: 0, error: "" }, ["failed", "cancelled"]);
   if (!again) throw refused("not_ended");
-  begin(id);
+  begin();
   return tell(again);
 }
 
@@ -130,7 +143,7 @@ async function give(parts, name, type) {
 
 // Songs that were not finished when the page was closed are taken up again.
 async function takeUp() {
-  for (const { id, state } of await database.jobs()) if (["queued", "running"].includes(state)) begin(id);
+  for (const { state } of await database.jobs()) if (["queued", "running"].includes(state)) begin();
 }
 
 takeUp().catch(() => {}); // the page says what is wrong when it asks for the songs itself

@@ -31,17 +31,23 @@ export function watch(id, onJob) {
 // A song that was cancelled or deleted, in whatever tab, is not computed any further.
 listening.addEventListener("message", ({ data }) => { if (giveUp?.id === data.id && !UNFINISHED.includes(data.state)) giveUp.stop(); });
 
-// Separates `id` when its turn comes. A job that says that it is running when its turn comes was interrupted.
-export function enqueue(id, models) {
+export const inOrder = (jobs) => jobs.sort((one, other) => (one.turn ?? 0) - (other.turn ?? 0) || one.created - other.created);
+
+// Separates one more song: of those that are unfinished when there is time for it, the one whose turn it is. One that says that
+// it is running was interrupted.
+export function enqueue(models) {
   return navigator.locks.request("unweave-separation", async () => {
-    const job = await database.change(id, { state: "running", n_samples: 0, progress: 0, seconds_left: null, error: "" }, UNFINISHED);
+    const [next] = inOrder((await database.jobs()).filter(({ state }) => UNFINISHED.includes(state)));
+    if (!next) return;
+    const changes = { state: "running", n_samples: 0, progress: 0, seconds_left: null, error: "" };
+    const job = await database.change(next.id, changes, UNFINISHED);
     if (!job) return;
     tell(job);
-    await database.forgetPieces(id);
+    await database.forgetPieces(job.id);
     try {
       await run(job, models.find(({ name }) => name === job.model));
     } catch (error) {
-      await fail(id, error);
+      await fail(job.id, error);
     }
   });
 }

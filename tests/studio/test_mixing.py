@@ -1,0 +1,114 @@
+"""The whole: its level, the limiter, the clip light, the original beside the mix; waveforms that can be compared."""
+
+import math
+import re
+
+import pytest
+
+from tests.studio.pages import play_for_ever, press, state, turns, until
+
+LIMIT = """async () => {
+    const hertz = 44100;
+    const context = new OfflineAudioContext(2, hertz, hertz);
+    await context.audioWorklet.addModule("/limiter.js");
+    const buffer = context.createBuffer(2, hertz, hertz);
+    const given = [0, 1].map((side) => buffer.getChannelData(side));
+    for (let i = 0; i < hertz; i++) {
+        given[0][i] = 0.5 * Math.sin(i / 20);
+        given[1][i] = (i > 20000 && i < 22000 ? 3 : 0.1) * Math.sin(i / 7); // a burst, on the right alone
+    }
+    given[0][30000] = -1.7; // a single sample
+    const source = new AudioBufferSourceNode(context, { buffer });
+    const limiter = new AudioWorkletNode(context, "unweave-limiter", { outputChannelCount: [2] });
+    source.connect(limiter).connect(context.destination);
+    source.start();
+    const heard = await context.startRendering();
+    const sides = [0, 1].map((side) => heard.getChannelData(side));
+    const delay = Math.round(0.005 * hertz) - 1;
+    const change = (from, to) => {
+        let most = 0;
+        for (let i = from; i < to; i++) most = Math.max(most, Math.abs(sides[0][i + delay] - given[0][i]));
+        return most;
+    };
+    const peak = Math.max(...sides.map((side) => side.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0)));
+    return { peak, before: change(0, 19000), within: change(20500, 21500), after: change(43000, 43500) };
+}"""
+
+
+def test_the_limiter_holds_its_ceiling_and_leaves_what_is_quieter_alone(desk):
+    heard = desk.evaluate(LIMIT)
+    assert 0.9 < heard["peak"] <= 10 ** (-0.3 / 20) + 1e-6
+    assert heard["before"] < 1e-6
+    assert heard["within"] > 0.2  # both sides are turned down, so that nothing moves across
+    assert heard["after"] < 0.005
+
+
+def test_clipping_is_shown_until_it_is_acknowledged_and_the_limiter_prevents_it(desk):
+    play_for_ever(desk)
+    assert desk.inner_text("#clip") == "No clipping"
+    desk.fill("#master-level", "12")
+    for stem in ("vocals", "accompaniment"):
+        desk.fill(f"[data-stem={stem}] input[data-what=gain]", "12")
+    until(desk, "document.getElementById('clip').textContent === 'Too loud: clipping'")
+    assert desk.text_content("#announcement") == "Too loud: clipping"
+    desk.click("#limiter")
+    turns(desk, "player.master.limiter && player.master.meters.output.peak() > 0.1 && player.tick() <= 1")
+    desk.click("#clip")
+    turns(desk, "player.now > 0 && player.tick() > 0.5")
+    assert desk.inner_text("#clip") == "No clipping"
+    assert desk.is_visible("#listening")
+    desk.click("#limiter")
+    until(desk, "document.getElementById('clip').classList.contains('on')")
+    desk.fill("#master-level", "0")
+    desk.evaluate("document.querySelector('[data-preset=all]').click()")
+    turns(desk, "player.tick() < 1")
+    desk.click("#clip")
+
+
+def test_the_original_is_as_loud_as_the_mix(desk):
+    press(desk, "vocals", "mute")
+    desk.fill("[data-stem=accompaniment] input[data-what=gain]", "-9")
+    play_for_ever(desk)
+    turns(desk, "player.master.powers && player.master.powers.mix < player.master.powers.song / 8")
+    turns(desk, "player.master.mixGate.gain.value > 0.999 && player.master.meters.output.power() > 1e-9")
+    power = "10 * Math.log10(player.master.meters.mix.power())"
+    mix = state(desk, power)
+    desk.keyboard.press("o")
+    assert desk.get_attribute("#original", "aria-pressed") == "true"
+    turns(desk, "player.master.mixGate.gain.value < 1e-3 && player.master.lookedAt > 0")
+    gain = state(desk, "player.master.songGate.gain.value ** 2")
+    song = state(desk, "10 * Math.log10(player.master.meters.song.power())")
+    assert gain < 1 / 8
+    assert song + 10 * math.log10(gain) == pytest.approx(mix, abs=2)
+    desk.click("#original")
+    turns(desk, "player.master.songGate.gain.value < 1e-3 && player.master.mixGate.gain.value > 0.999")
+
+
+def test_the_level_of_the_whole_is_part_of_the_mix_that_is_saved(desk):
+    desk.fill("#master-level", "-4.5")
+    desk.fill("[data-stem=vocals] input[data-what=gain]", "-6")
+    assert desk.inner_text("#master-db") == "−4.5 dB"
+    gains = re.findall(r"gain=(\w+)%3A([-\d.]+)", desk.get_attribute("#export-mix", "href"))
+    assert dict(gains) == {"vocals": "-10.5", "accompaniment": "-4.5"}
+    desk.fill("#master-level", "0")
+
+
+def test_waveforms_are_drawn_on_one_scale(desk):
+    """The highest peak of all stems fills the height; the other stem is lower by as much as it is quieter."""
+    highest, drawn = desk.evaluate("""() => {
+        const rows = Object.values(window.unweave.strips.rows);
+        const tallest = ({ canvas }) => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            let most = 0;
+            for (let x = 0; x < canvas.width; x++) {
+                let covered = 0;
+                for (let y = 0; y < canvas.height; y++) covered += data[4 * (y * canvas.width + x) + 3] / 255;
+                most = Math.max(most, covered);
+            }
+            return most;
+        };
+        return [rows.map(({ heights }) => Math.max(...heights)), rows.map(tallest)];
+    }""")
+    assert max(drawn) == pytest.approx(60, abs=1)
+    assert drawn[0] / drawn[1] == pytest.approx(highest[0] / highest[1], rel=0.05)
+    assert highest[0] != pytest.approx(highest[1], rel=0.05)

@@ -1,0 +1,42 @@
+"""Several songs at once: a queue that is seen, reordered and cancelled in the page."""
+
+from tests.audio.test_files import write
+from tests.helpers.signals import tones
+from tests.studio.pages import until
+
+
+def names(page):
+    return page.locator("#waiting .name").all_inner_texts()
+
+
+def test_songs_that_are_dropped_together_wait_in_an_order_that_can_be_changed(held_page, held_studio, tmp_path):
+    page = held_page
+    songs = [write(tmp_path / f"{name}.wav", tones(2 * 44100)) for name in "abcd"]
+    wrong = tmp_path / "wrong.wav"
+    wrong.write_bytes(b"no song")
+    page.select_option("#model", "toy")
+    page.set_input_files("#file", [str(path) for path in (*songs[:2], wrong, *songs[2:])])
+    until(page, "document.querySelectorAll('#waiting li').length === 4")
+    assert names(page) == ["a.wav", "b.wav", "c.wav", "d.wav"]
+    until(page, "document.getElementById('message').textContent.startsWith('wrong.wav: This file contains no audio')")
+    page.problems.clear()  # the refused request itself
+    assert page.inner_text("#song") == "a.wav"
+    page.get_by_role("button", name="Sooner: d.wav").press("Enter")
+    until(page, "document.querySelectorAll('#waiting .name')[2].textContent === 'd.wav'")
+    assert page.text_content("#announcement") == "d.wav is now number 2"
+    assert page.evaluate("document.activeElement.ariaLabel") == "Sooner: d.wav"  # to be pressed again
+    page.get_by_role("button", name="Sooner: d.wav").press("Enter")
+    until(page, "document.querySelectorAll('#waiting .name')[1].textContent === 'd.wav'")
+    assert page.get_by_role("button", name="Sooner: d.wav").is_disabled()
+    assert page.evaluate("document.activeElement.ariaLabel") == "Later: d.wav"
+    page.get_by_role("button", name="Cancel: b.wav").click()
+    until(page, "document.querySelectorAll('#waiting li').length === 3")
+    assert names(page) == ["a.wav", "d.wav", "c.wav"]
+    page.reload()
+    until(page, "document.querySelectorAll('#waiting li').length === 3")
+    assert names(page) == ["a.wav", "d.wav", "c.wav"]
+    held_studio.release()
+    page.wait_for_selector("#queue", state="hidden")
+    jobs = {job["name"]: job for job in held_studio.get("/api/jobs").json()}
+    assert jobs["b.wav"]["state"] == "cancelled"
+    assert jobs["d.wav"]["turn"] < jobs["c.wav"]["turn"]
