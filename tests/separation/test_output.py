@@ -1,12 +1,14 @@
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.audio.test_files import read, write
-from tests.helpers.signals import noise
+from tests.helpers.signals import error_db, noise
 from unweave import Separator
+from unweave.audio.encode import AudioWriter
 from unweave.errors import AudioWriteError, OptionError
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.stem_set import StemSet
@@ -299,3 +301,43 @@ def test_clamped_samples_are_told_wherever_a_file_is_written(tmp_path, caplog):
     AudioAdapter.default().save(tmp_path / "saved.wav", loud.T, 44100)
     for name in ("live", "saved"):
         assert f"{name}.wav: 200 samples beyond full scale were clamped (peak +3.5 dB)\n" in caplog.text
+
+
+def encoding(tmp_path, codec):
+    options = OutputOptions(codec=codec)
+    paths = stem_paths(tmp_path / "song.wav", tmp_path / "out", STEMS, options)
+    return paths, StemSet(paths, options, sample_rate=44100, n_channels=2)
+
+
+@pytest.mark.parametrize("codec", ["flac", "ogg"])
+def test_stems_are_encoded_side_by_side_and_in_order(tmp_path, monkeypatch, codec):
+    both_are_at_it = threading.Barrier(2, timeout=60)
+    write_one = AudioWriter._write
+
+    def write_together(writer, waveform):
+        both_are_at_it.wait()
+        write_one(writer, waveform)
+
+    monkeypatch.setattr(AudioWriter, "_write", write_together)
+    song = {name: noise(60_000, seed=seed) for seed, name in enumerate(STEMS)}
+    paths, files = encoding(tmp_path, codec)
+    with files:
+        for start in range(0, 60_000, 20_000):
+            files.write(Stems({name: stem[:, start : start + 20_000] for name, stem in song.items()}, 44100))
+        files.commit()
+    for name, path in paths.items():
+        found = read(path)
+        assert found.shape == (2, 60_000)
+        assert error_db(found, song[name]) < (-60 if codec == "flac" else 0)
+
+
+def test_an_error_in_one_encoder_ends_all(tmp_path, monkeypatch):
+    def write_fails(writer, waveform):
+        if writer.path.stem == "accompaniment":
+            raise AudioWriteError("no room")
+
+    monkeypatch.setattr(AudioWriter, "_write", write_fails)
+    _, files = encoding(tmp_path, "flac")
+    with pytest.raises(AudioWriteError, match="no room"), files:
+        files.write(Stems({name: noise(100) for name in STEMS}, 44100))
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,14 @@ def to_integers(waveform: Waveform, bits: int) -> npt.NDArray[np.int32]:
     return scaled.astype(np.int16 if bits == 16 else np.int32)
 
 
-def encode_pcm(waveform: Waveform, bit_depth: str) -> memoryview:
+def encode_pcm(waveform: Waveform, bit_depth: str) -> bytes:
     """Samples (channels, samples) in −1 … 1 as the bytes of a file, little end first: 16 or 24 bits, or 32f (float)."""
     if bit_depth == "32f":
-        return _bytes(np.ascontiguousarray(waveform.T), "<f4")
+        return waveform.T.astype("<f4", copy=False).tobytes()
     if bit_depth == "16":
-        return _bytes(to_integers(waveform, 16), "<i2")
+        return to_integers(waveform, 16).astype("<i2", copy=False).tobytes()
     words = to_integers(waveform, 24).astype("<i4", copy=False)
-    return memoryview(np.ascontiguousarray(words.view(np.uint8).reshape(-1, 4)[:, :3])).cast("B")
+    return words.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
 def decode_pcm(raw: bytes, n_channels: int, bits: int, *, is_float: bool) -> Waveform:
@@ -42,8 +41,3 @@ def decode_pcm(raw: bytes, n_channels: int, bits: int, *, is_float: bool) -> Wav
     if not is_float:
         waveform *= np.float32(2.0**-15 if bits == 16 else 2.0**-31)
     return waveform
-
-
-def _bytes(samples: npt.NDArray[Any], kind: str) -> memoryview:
-    ordered = samples if sys.byteorder == "little" else samples.astype(kind)
-    return memoryview(ordered).cast("B")

@@ -82,7 +82,7 @@ def read_plain_wav(file: Readable) -> PlainWav | None:
 def _fills(stated: bytes, n_bytes: int) -> bool:
     """Whether a LIST of ``n_bytes`` has no more in it than one text of the ``stated`` length."""
     (length,) = struct.unpack("<I", stated) if len(stated) == 4 else (0,)
-    return n_bytes == 12 + length + length % 2
+    return bool(n_bytes == 12 + length + length % 2)
 
 
 def _layout(file: Readable, fmt: tuple[int, int], data: tuple[int, int], *, has_tags: bool) -> PlainWav | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +30,7 @@ class StemSet:
     """Writes several stems at once; their files appear under their names together, when all are whole.
 
     Use it as a context manager: `write` as stems come, `commit` at the end. Without `commit` nothing is left behind,
-    and files that were there before stay as they were.
+    and files that were there before stay as they were. Stems that must be encoded are encoded side by side.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class StemSet:
         self._tags = tags
         # Rescaling needs the peak of the whole song, so the stems wait in float files.
         self._is_deferred = options.clip == "rescale" and options.bit_depth != "32f"
+        self._is_encoded = not self._is_deferred and options.format.container != "wav"
+        self._pool: ThreadPoolExecutor | None = None
         self._writers: dict[str, AudioWriter] = {}
         self._layout = options.format.layout
         self._paths, self._mix, self._n_samples = paths, mix or Mix(), 0
@@ -66,6 +69,9 @@ class StemSet:
                     else self._open(path, options.format, options.bit_depth)
                 )
                 self._writers[name] = writer
+            if len(paths) > 1 and self._is_encoded:
+                # Entered last and so left first: no file is closed while a thread encodes into it.
+                self._pool = self._stack.enter_context(ThreadPoolExecutor(len(paths), "unweave-encoder"))
         except BaseException:
             self._stack.close()
             raise
@@ -86,8 +92,7 @@ class StemSet:
         """
         self._n_samples += stems.n_samples
         if self._layout is None:
-            for name, writer in self._writers.items():
-                writer.write(stems[name])
+            self._for_each(lambda name, writer: writer.write(stems[name]))
         elif stems.n_samples:
             (writer,) = self._writers.values()
             rows = self._layout.rows(stems)
@@ -102,8 +107,7 @@ class StemSet:
 
     def commit(self) -> None:
         """Finish all files, then give all of them their names, or none. Raises `AudioWriteError`."""
-        for writer in self._writers.values():
-            writer.finish()
+        self._for_each(lambda name, writer: writer.finish())
         if self._is_deferred:
             self._rescale()
         remedy = "32-bit float wav" if self._layout is not None else "clip=rescale or 32-bit float wav"
@@ -113,6 +117,15 @@ class StemSet:
             self._commit_project()
         else:
             commit_together(list(self._writers.values()))
+
+    def _for_each(self, action: Callable[[str, AudioWriter], None]) -> None:
+        """Do the same to all files, and wait until it is done."""
+        if self._pool is None:
+            for name, writer in self._writers.items():
+                action(name, writer)
+            return
+        for future in [self._pool.submit(action, name, writer) for name, writer in self._writers.items()]:
+            future.result()
 
     def _commit_project(self) -> None:
         from unweave.separation.project_files import archive_of, make_project, text_of  # with XML and ZIP
