@@ -1,6 +1,7 @@
 """The exported folder: complete, with its licences, and never half-written."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -41,6 +42,21 @@ def test_all_licences_are_there(site):
         "Xiph.Org Foundation",
     ):
         assert name in licences
+
+
+def test_both_back_ends_of_the_page_have_the_same_names():
+    """What the page imports from the server's api.js it finds in the browser's, too."""
+    declared = r"export (?:async )?(?:const|function) (\w+)|export \{([^}]*)\}"
+    names = [
+        {
+            name.strip()
+            for found in re.findall(declared, (page / "api.js").read_text())
+            for name in ",".join(found).split(",")
+        }
+        for page in (export.STUDIO_PAGE, export.WEB_PAGE)
+    ]
+    assert names[0] == names[1]
+    assert {"move", "upload", "mixAddress"} < names[0]
 
 
 def test_an_older_site_is_replaced(site, tmp_path):
