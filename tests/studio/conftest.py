@@ -231,12 +231,12 @@ def held_page(browser, held_studio):
 
 
 @pytest.fixture(scope="module")
-def shared_page(browser, shared_studio, tmp_path_factory):
+def shared_page(browser, running_studio, tmp_path_factory):
     """The page of the shared studio with six seconds of tones, separated by the toy, for all tests of a file."""
     from tests.studio.pages import done, opened, upload
 
     song = write(tmp_path_factory.mktemp("songs") / "tones.wav", tones(6 * 44100) + noise(6 * 44100, level=0.02))
-    with opened(browser, shared_studio) as page:
+    with opened(browser, running_studio) as page:
         upload(page, song)
         done(page)
         yield page

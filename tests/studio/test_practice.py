@@ -71,11 +71,11 @@ def test_a_song_is_played_at_half_speed_and_in_another_key(desk):
     assert desk.is_hidden("#listening")
 
 
-def test_without_the_library_speed_changes_the_pitch_and_the_page_says_so(browser, shared_studio, desk):
+def test_without_the_library_speed_changes_the_pitch_and_the_page_says_so(browser, running_studio, desk):
 
-    with opened(browser, shared_studio) as page:
+    with opened(browser, running_studio) as page:
         page.route("**/vendor/stretch.js", lambda route: route.fulfill(status=404))
-        page.click("#history .open")
+        page.get_by_role("button", name="tones.wav", exact=True).first.click()
         page.wait_for_selector("#strips .strip")
         with expected_problems(page, "404", "stretch.js"):
             page.select_option("#rate", "0.75")
