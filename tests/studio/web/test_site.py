@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.audio.test_files import read, write
-from tests.helpers.signals import error_db, tones
+from tests.helpers.signals import error_db
 from tests.studio.pages import PATIENCE, nameless, needs_axe, until, violations
 from unweave.separation.mix import Mix
 
@@ -150,7 +150,10 @@ def hold(page):
 @needs_axe
 def test_songs_wait_in_an_order_that_can_be_changed(page, tmp_path):
     hold(page)
-    page.set_input_files("#file", [str(write(tmp_path / f"{name}.wav", tones(4410))) for name in "abc"])
+    songs = [tmp_path / f"{name}.wav" for name in "abc"]
+    for song in songs:
+        song.write_bytes(b"no song, which is quickly found out")
+    page.set_input_files("#file", [str(song) for song in songs])
     until(page, "document.querySelectorAll('#waiting li').length === 3")
     page.get_by_role("button", name="Sooner: c.wav").click()
     until(page, "document.querySelectorAll('#waiting .name')[1].textContent === 'c.wav'")
