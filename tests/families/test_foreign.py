@@ -90,10 +90,12 @@ def test_the_command_says_what_it_found(tmp_path, cache):
     assert "mine" in listed.output
 
 
-@pytest.mark.parametrize("options", [{"device": "cuda"}, {"precision": "bfloat16"}])
-def test_where_it_cannot_run(tmp_path, cache, options):
+@pytest.mark.parametrize(
+    ("options", "message"), [({"device": "cuda:9"}, "no device cuda:9"), ({"precision": "bfloat16"}, "CPU in float32")]
+)
+def test_where_it_cannot_run(tmp_path, cache, options, message):
     foreign.add_checkpoint("mine", htdemucs(tmp_path))
-    with pytest.raises(OptionError, match="on the CPU in float32"):
+    with pytest.raises(OptionError, match=message):
         Separator("mine", **options)
 
 

@@ -11,8 +11,10 @@ import yaml
 
 from tests.families.segments import decibels, mixture, streamed
 from tests.families.test_foreign import htdemucs, roformer
+from tests.families.test_twins import made
 from tests.helpers.signals import error_db, noise
 from unweave import OptionError, Separator
+from unweave.engines.choose import Runtime
 from unweave.families import foreign
 from unweave.families.mdx.recipe import MdxSeparator
 from unweave.families.mdx.spec import MdxSpec
@@ -84,7 +86,7 @@ def test_a_roformer_of_another_length_equals_its_twin(tmp_path, cache):
     numbers = noise(separator.spec.n_frames, 4 * separator.spec.n_bins).T.copy()
     with torch.no_grad():
         expected = twin(torch.from_numpy(numbers)[None])[0].numpy()
-    assert decibels(separator._network.masks(numbers), expected) < NETWORK_DB
+    assert decibels(separator._network.network.masks(numbers), expected) < NETWORK_DB
 
 
 def test_lengths_and_overlaps_of_a_model(tmp_path, cache):
@@ -121,7 +123,7 @@ def test_refusals_name_what_there_is(tmp_path, cache, toy_json):
         Separator(toy_json, segment_seconds=5)
     with pytest.raises(OptionError, match=r"at least 0.09 s for mine, got 0.01"):
         Separator("mine", segment_seconds=0.01)
-    with pytest.raises(OptionError, match="demucs is made for segments of one length"):
+    with pytest.raises(OptionError, match=r"up to 0\.1 s, which this HTDemucs was trained with, got 5\.0"):
         Separator("demucs", segment_seconds=5)
     for wrong in (-0.1, 0.99, "much", float("nan")):
         with pytest.raises(OptionError, match=r"expected an overlap from 0 to 0.98"):
@@ -129,6 +131,32 @@ def test_refusals_name_what_there_is(tmp_path, cache, toy_json):
     for wrong in (0, -1, 1e9, True):
         with pytest.raises(OptionError, match="expected a segment of up to"):
             Separator("mine", segment_seconds=wrong)
+
+
+def test_a_shorter_segment_of_a_demucs(tmp_path, cache):
+    foreign.add_checkpoint("demucs", htdemucs(tmp_path))
+    separator = Separator("demucs", threads=1, segment_seconds=0.05)
+    assert separator.loaded[0].separator.segmentation.length == 2205
+    mixed = noise(9000)
+    assert error_db(sum(separator.separate(mixed, 44100).values()), mixed) < -100
+
+
+@pytest.mark.parametrize(
+    ("family", "case", "n_samples", "length"),
+    [("mdx", "plain", 130_000, 1024 * 127), ("vr", "new", 60_000, 160 * (8 * 32 - 2)), ("hdemucs", "four", 5000, 5000)],
+)
+def test_networks_of_other_lengths_equal_their_twins(tmp_path, family, case, n_samples, length):
+    package = importlib.import_module(f"unweave.families.{family}")
+    spec, tensors = made(family, case, tmp_path)
+    longer = package.with_segment(spec, n_samples)
+    (tmp_path / "network").mkdir()
+    package.write_network(longer, tensors, tmp_path / "network")
+    runtime = Runtime("cpu", n_threads=1)
+    ours = package.open_separator(longer, tmp_path / "network", runtime)
+    twin = package.open_twin(longer, tensors, runtime)
+    assert ours.segmentation.length == length
+    segment = mixture(length)
+    assert decibels(*(each.separate(segment, [0], is_first=False) for each in (twin, ours))) < -95
 
 
 class Same:

@@ -168,11 +168,11 @@ def test_what_is_left_of_the_mixture_goes_to_other_and_not_to_the_last_stem(monk
 
 @pytest.mark.parametrize(
     "options",
-    [{"device": "cuda"}, {"device": "mps"}, {"precision": "bfloat16"}, {"precision": "float16", "device": "cpu"}],
+    [{"device": "cuda:9"}, {"precision": "bfloat16"}, {"precision": "float16", "device": "cpu"}],
 )
 def test_devices_and_precisions_that_it_cannot_run_in_are_refused(cache, monkeypatch, options):
     monkeypatch.setenv(consent.VARIABLE, "all")
-    with pytest.raises(OptionError, match="only runs on the CPU in float32"):
+    with pytest.raises(OptionError, match=r"on the CPU in float32|no device cuda:9 here"):
         Separator("htdemucs", offline=True, **options)
 
 

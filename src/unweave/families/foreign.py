@@ -19,7 +19,7 @@ from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
 from unweave.errors import CheckpointError, ModelError
 from unweave.families import brought
-from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
+from unweave.families.base import Loaded, LoadOptions, require_cpu_or_card
 from unweave.families.descriptions import from_json, to_json
 from unweave.families.segment_options import with_overlap, with_segment
 from unweave.models.added import added_model_folder, check_name
@@ -69,7 +69,12 @@ class ForeignFamily(Protocol):
         ...
 
     def open_separator(self, spec: Any, folder: Path, runtime: Runtime) -> SegmentSeparator:
-        """The network that was written into ``folder``, ready to separate segments into the stems of ``spec``."""
+        """The network that was written into ``folder``, on the CPU, ready to separate segments into the stems of
+        ``spec``."""
+        ...
+
+    def open_twin(self, spec: Any, tensors: Tensors, runtime: Runtime) -> SegmentSeparator:
+        """The same in PyTorch, from the arrays of the checkpoint, on the device of ``runtime``."""
         ...
 
 
@@ -145,7 +150,7 @@ def _check_listed(entry: Entry, found: brought.Brought) -> None:
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
     """See `unweave.families.load.Family`."""
-    require_plain_cpu(spec.name, runtime)
+    require_cpu_or_card(spec.name, runtime)
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
@@ -158,13 +163,18 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     # What is kept of other lengths has another name; the usual one keeps its own.
     settings = spec.settings if description == usual else to_json(description)
     folder = resolved.locate(options.offline, options.on_download)
-    network = _network_folder(family, spec.family, settings, description, folder)
-    separator = with_overlap(family.open_separator(description, network, options.runtime), spec.name, options)
-    n_parallel = family.parallel(options.runtime) if hasattr(family, "parallel") else 1
-    n_parallel = getattr(separator, "n_parallel", n_parallel)  # of a bag: that of its members
+    runtime = options.runtime.on_best_device()
+    n_parallel = 1
+    if runtime.device == "cpu":
+        network = _network_folder(family, spec.family, settings, description, folder)
+        separator = family.open_separator(description, network, runtime)
+        n_parallel = family.parallel(runtime) if hasattr(family, "parallel") else 1
+        n_parallel = getattr(separator, "n_parallel", n_parallel)  # of a bag: that of its members
+    else:
+        separator = family.open_twin(description, read_arrays(folder), runtime)
     return Loaded(
         spec,
-        separator,
+        with_overlap(separator, spec.name, options),
         n_parallel=n_parallel,
         sums_to_mixture=bool(spec.complement) and getattr(description, "compensation", 1) == 1,
     )

@@ -8,6 +8,7 @@ tenth of it at either end, and the weighted mean where segments overlap.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -67,14 +68,6 @@ class SegmentNetwork(Protocol):
         ...
 
 
-class Session(Protocol):
-    """A network as it was written to a file, loaded."""
-
-    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """All outputs for the inputs."""
-        ...
-
-
 def open_session(name: str, path: Path, runtime: Runtime) -> OnnxSession:
     """The network in the ONNX file ``path``. Raises `OptionError` for anything but float32 on the CPU."""
     require_plain_cpu(name, runtime)
@@ -109,6 +102,8 @@ class OverlappingSeparator:
     each segment is brought to it by itself, since a stream does not know the level of the track.
     """
 
+    brings_to_level = True  # where the description asks for it
+
     def __init__(self, spec: OverlapSpec, network: SegmentNetwork, hop: int | None = None) -> None:
         self.spec = spec
         self._network = network
@@ -116,7 +111,10 @@ class OverlappingSeparator:
 
     def with_overlap(self, overlap: float) -> OverlappingSeparator:
         """The same with another share of a segment that the next one shares."""
-        return OverlappingSeparator(self.spec, self._network, hop_for(overlap, self.spec.segment_samples))
+        changed = copy(self)
+        length = self.spec.segment_samples
+        changed.segmentation, changed._weights = overlapping(length, hop_for(overlap, length))
+        return changed
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -130,7 +128,8 @@ class OverlappingSeparator:
         """
         if not segment.any():
             return large_zeros((len(stems), *segment.shape))
-        mean, deviation = level(segment) if self.spec.normalised else (0.0, 1.0)
+        is_levelled = self.spec.normalised and self.brings_to_level
+        mean, deviation = level(segment) if is_levelled else (0.0, 1.0)
         separated = self.estimate((segment - np.float32(mean)) / np.float32(deviation), stems)
         separated *= np.float32(deviation)
         # The mean is nobody's: the complement has it, or what is left of the mixture, but not each stem once more.

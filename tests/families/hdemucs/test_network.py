@@ -6,15 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
+from tests.families.demucs.checks import (
+    Graph,
+    a_batch_is_its_parts,
+    equal_references,
+    inputs,
+    other_weights_are_refused,
+    outputs_of_twin,
+    the_recipe_is_that_of_demucs,
+)
 from tests.families.hdemucs.small import EVERY, KINDS, SEGMENT, SPECS, random_weights, track
 from tests.families.htdemucs.small import signal
 from tests.helpers.signals import error_db
-from unweave.dsp.real_parts import as_channels, from_channels
-from unweave.errors import CheckpointError
-from unweave.families.demucs.graph import MIXTURE, SPECTRUM
+from unweave.dsp.real_parts import from_channels
 from unweave.families.demucs.spectrum import spectrum_of, waveform_of
 from unweave.families.hdemucs.graph import build_graph
 from unweave.families.hdemucs.recipe import separate_track
@@ -27,65 +33,37 @@ def references():
     return dict(np.load(REFERENCES))
 
 
-class Graph:
-    """A graph as a `HybridNetwork`."""
-
-    def __init__(self, spec, weights):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        model = build_graph(spec, weights)
-        self.session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-
-    def run(self, mixture, spectrum):
-        spectra, waveforms = self.session.run(None, {MIXTURE: mixture[None], SPECTRUM: spectrum[None]})
-        return spectra[0], waveforms[0]
-
-
 @lru_cache(maxsize=32)
 def graph(name, n_samples=None):
     """The network ``name``, for segments of ``n_samples`` or of its own length."""
     spec = SPECS[name]
-    return Graph(dataclasses.replace(spec, segment_samples=n_samples or spec.segment_samples), random_weights(spec))
-
-
-def inputs(spec):
-    mixture = signal(spec.segment_samples, spec.audio_channels)
-    return mixture, as_channels(spectrum_of(mixture, spec))
+    spec = dataclasses.replace(spec, segment_samples=n_samples or spec.segment_samples)
+    return Graph(build_graph(spec, random_weights(spec)))
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_graph_computes_what_demucs_computes(name, references):
     spec = SPECS[name]
     spectra, waveforms = graph(name).run(*inputs(spec))
-    assert error_db(spectra.ravel()[::EVERY], references[f"{name}/spectra"]) < -100
-    assert error_db(waveforms.ravel()[::EVERY], references[f"{name}/waveforms"]) < -100
+    equal_references((spectra, waveforms), references, name, EVERY)
     stems = np.stack([waveform_of(from_channels(stem), spec) for stem in spectra]) + waveforms
     assert error_db(stems.ravel()[::EVERY], references[f"{name}/stems"]) < -100
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_twin_computes_what_demucs_computes(name, references):
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     from unweave.families.hdemucs.network import load_network
 
     spec = SPECS[name]
     network = load_network(spec, random_weights(spec))
-    with torch.inference_mode():
-        spectra, waveforms = network(*(torch.from_numpy(array)[None] for array in inputs(spec)))
-    assert error_db(spectra.numpy().ravel()[::EVERY], references[f"{name}/spectra"]) < -100
-    assert error_db(waveforms.numpy().ravel()[::EVERY], references[f"{name}/waveforms"]) < -100
+    equal_references(outputs_of_twin(network, spec), references, name, EVERY)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_whole_recipe_is_that_of_demucs(kind, references):
     separated = separate_track(track(kind), SPECS["four"], lambda n_samples: graph("four", n_samples))
-    expected = references[f"recipe/{kind}"]
-    assert separated.shape == (4, *track(kind).shape)
-    if kind == "silence":
-        assert not separated.any()
-        assert not expected.any()
-    else:
-        assert error_db(separated.ravel()[::EVERY], expected) < -80
+    the_recipe_is_that_of_demucs(separated, track(kind), references[f"recipe/{kind}"], EVERY)
 
 
 def test_graphs_are_made_of_standard_operators():
@@ -101,28 +79,19 @@ def test_shapes_are_static():
 
 
 def test_the_twin_takes_a_batch_of_any_length():
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     from unweave.families.hdemucs.network import load_network
 
     spec = dataclasses.replace(SPECS["four"], segment_samples=1234)
     network = load_network(SPECS["four"], random_weights(spec))
-    arrays = [torch.from_numpy(np.stack([array, array[::-1] * 0.3])) for array in inputs(spec)]
-    with torch.inference_mode():
-        together = network(*arrays)
-        for row in range(2):
-            alone = network(*(array[row : row + 1] for array in arrays))
-            for ours, theirs in zip(together, alone, strict=True):
-                assert error_db(ours[row].numpy(), theirs[0].numpy()) < -100
+    a_batch_is_its_parts(network, spec)
 
 
 def test_the_twin_refuses_other_weights():
     pytest.importorskip("torch")
     from unweave.families.hdemucs.network import load_network
 
-    weights = random_weights(SPECS["four"])
-    weights["encoder.0.conv.bias"] = np.zeros(3, np.float32)
-    with pytest.raises(CheckpointError, match="HDemucs"):
-        load_network(SPECS["four"], weights)
+    other_weights_are_refused(load_network, SPECS["four"], random_weights(SPECS["four"]), "HDemucs")
 
 
 @pytest.mark.parametrize("name", SPECS)

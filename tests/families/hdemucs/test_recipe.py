@@ -6,13 +6,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tests.families.demucs.checks import Graph
 from tests.families.hdemucs.small import HOP, SEGMENT, SPECS, random_weights, track
-from tests.families.hdemucs.test_network import Graph, graph
+from tests.families.hdemucs.test_network import graph
 from tests.families.htdemucs.test_recipe import stream
 from tests.helpers.signals import error_db, tones
 from unweave import Separator
 from unweave.families import foreign
 from unweave.families.demucs.recipe import HybridSeparator, TrackMeter
+from unweave.families.hdemucs.graph import build_graph
 from unweave.families.hdemucs.recipe import separate_track
 
 SPEC = SPECS["four"]
@@ -62,5 +64,5 @@ def test_from_a_checkpoint_to_stems(tmp_path, cache):
     mixture = tones(3 * SEGMENT)
     stems = Separator("drums").separate(mixture, 44100)
     assert list(stems) == list(spec.stems)
-    expected = stream(HybridSeparator(spec, Graph(spec, weights)), mixture)
+    expected = stream(HybridSeparator(spec, Graph(build_graph(spec, weights))), mixture)
     assert error_db(np.stack(list(stems.values())), expected) < -100

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from tests.families.demucs.checks import Graph
 from tests.families.htdemucs.small import SPECS, random_weights, signal
-from tests.families.htdemucs.test_network import Graph
 from tests.helpers.signals import error_db, noise
 from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.errors import OptionError
 from unweave.families.demucs.recipe import HybridSeparator, TrackMeter, Window, triangle_weights, windows
 from unweave.families.demucs.spectrum import spectrum_of, waveform_of
+from unweave.families.htdemucs.graph import build_graph
 from unweave.families.htdemucs.recipe import separate_track
 from unweave.families.htdemucs.spec import HTDemucsSpec
 
@@ -32,7 +33,7 @@ class Shares:
 
 @pytest.fixture(scope="module")
 def network():
-    return Graph(SPEC, random_weights(SPEC))
+    return Graph(build_graph(SPEC, random_weights(SPEC)))
 
 
 def stream(separator, mixture, stems=(0, 1, 2, 3), block=1234):

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.families.segments import mixture
+
 EVERY = 23  # of the numbers that the reference gives, every so many is stored
 EPSILON = 1e-5
 
@@ -117,13 +119,6 @@ def model(size, n_frames, segments="batch_size", **given):
     made.ir_version = 7
     onnx.checker.check_model(made)
     return made
-
-
-def mixture(n_samples, seed=1):
-    """Noise that swells, different on either channel, (2, samples)."""
-    chance = np.random.RandomState(seed)
-    noise = chance.standard_normal((2, n_samples)) + 0.5 * chance.standard_normal(n_samples)
-    return (0.2 * noise * (1.2 + np.sin(np.arange(n_samples) / 900))).astype(np.float32)
 
 
 def mixtures(segment, hop):

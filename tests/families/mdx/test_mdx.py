@@ -11,6 +11,7 @@ import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.families.mdx.cases import CASES, EVERY, Size, mixture, mixtures, model
+from tests.families.segments import decibels
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.engines.choose import Runtime
 from unweave.errors import ModelError, OptionError
@@ -40,11 +41,6 @@ TWINS = {
     "same": ("Identity", [], {}),
 }
 NAMES = [key.split("/")[1] for key in REFERENCE if key.startswith("plain/") and not key.endswith("network")]
-
-
-def decibels(estimate, reference):
-    error = float(np.sum((estimate.astype(np.float64) - reference) ** 2))
-    return 10 * np.log10(max(error, 1e-300) / max(float(np.sum(reference.astype(np.float64) ** 2)), 1e-300))
 
 
 @pytest.fixture(scope="module", params=CASES)

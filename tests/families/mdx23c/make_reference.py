@@ -12,40 +12,14 @@ import torch
 from pymss_core.modules.mdx23c_tfc_tdf_v3 import TFC_TDF_net
 
 from tests.families.mdx23c.cases import CASES, EVERY, SEGMENT, random_weights
+from tests.families.references import lines_of, spectra_of, with_random_weights
 from tests.families.segments import mixture, mixtures, separated
 
 
 def built(configuration):
     sections = {key: SimpleNamespace(**section) for key, section in configuration.items()}
     sections["model"].norm = sections["model"].norm or ""
-    network = TFC_TDF_net(SimpleNamespace(**sections))
-    shapes = {
-        name: tuple(tensor.shape)
-        for name, tensor in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    weights = {name: torch.from_numpy(array) for name, array in random_weights(shapes).items()}
-    missing = network.load_state_dict(weights, strict=False)
-    assert not missing.unexpected_keys
-    assert all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
-    return network.eval(), shapes
-
-
-def spectra_of(network, mix):
-    """What the network gives its inverse transform, (stems · channels, bins, frames), complex."""
-    caught, original = [], torch.istft
-
-    def catch(spectrum, *given, **options):
-        caught.append(spectrum)
-        return original(spectrum, *given, **options)
-
-    torch.istft = catch
-    try:
-        with torch.no_grad():
-            network(torch.from_numpy(mix)[None])
-    finally:
-        torch.istft = original
-    return caught[0].numpy()
+    return with_random_weights(TFC_TDF_net(SimpleNamespace(**sections)), random_weights)
 
 
 def main():
@@ -53,7 +27,7 @@ def main():
     stored = {}
     for case, configuration in CASES.items():
         network, shapes = built(configuration)
-        stored[f"{case}/names"] = np.array(sorted(f"{name} {shape}" for name, shape in shapes.items()))
+        stored[f"{case}/names"] = lines_of(shapes)
         stored[f"{case}/spectra"] = spectra_of(network, mixture(SEGMENT)).ravel()[::EVERY]
         training = configuration["training"]
         n_stems = 1 if training["target_instrument"] else len(training["instruments"])

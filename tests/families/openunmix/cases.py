@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.families.segments import mixture
+
 EVERY = 17  # of the numbers that the reference gives, every so many is stored
 
 # Name: (stems, sizes of the reference's networks, what its Separator is told)
@@ -43,13 +45,6 @@ def random_weights(shapes, seed):
             values *= 0.4
         weights[name] = values.astype(np.float32)
     return weights
-
-
-def mixture(n_samples, seed=1):
-    """Noise that swells, different on either channel, (2, samples)."""
-    chance = np.random.RandomState(seed)
-    noise = chance.standard_normal((2, n_samples)) + 0.5 * chance.standard_normal(n_samples)
-    return (0.2 * noise * (1.2 + np.sin(np.arange(n_samples) / 900))).astype(np.float32)
 
 
 def mixtures(n_fft, hop):

@@ -9,6 +9,7 @@ Run once, in a virtual environment of its own: ``pip install torch==2.13.0``, ``
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 from tests.families.openunmix.cases import CASES, EVERY, mixture, mixtures, random_weights
+from tests.families.references import lines_of, with_random_weights
 
 sys.modules["torchaudio"] = ModuleType("torchaudio")
 
@@ -31,15 +33,8 @@ def main():
     for case, (stems, sizes, settings) in CASES.items():
         networks = {}
         for seed, stem in enumerate(stems):
-            network = OpenUnmix(**sizes)
-            counters = {name for name in network.state_dict() if name.endswith("num_batches_tracked")}
-            shapes = {name: tuple(array.shape) for name, array in network.state_dict().items() if name not in counters}
-            weights = {name: torch.from_numpy(array) for name, array in random_weights(shapes, seed).items()}
-            missing, unexpected = network.load_state_dict(weights, strict=False)
-            assert set(missing) <= counters
-            assert not unexpected
-            networks[stem] = network
-        stored[f"{case}/names"] = np.array(sorted(f"{name} {shape}" for name, shape in shapes.items()))
+            networks[stem], shapes = with_random_weights(OpenUnmix(**sizes), partial(random_weights, seed=seed))
+        stored[f"{case}/names"] = lines_of(shapes)
         separator = Separator(networks, nb_channels=sizes["nb_channels"], **settings).double()
         separator.freeze()
         with torch.no_grad():

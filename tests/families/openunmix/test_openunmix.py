@@ -9,6 +9,7 @@ import pytest
 import safetensors.numpy
 
 from tests.families.openunmix.cases import CASES, EVERY, mixture, mixtures, random_weights
+from tests.families.segments import decibels
 from unweave.dsp.centred_stft import centred_stft
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.engines.choose import Runtime
@@ -28,11 +29,6 @@ from unweave.models.checkpoints import Tensors
 REFERENCE = np.load(Path(__file__).with_name("reference.npz"))
 NETWORK_DB, RECIPE_DB = -100, -80
 NAMES = list(mixtures(512, 128))
-
-
-def decibels(estimate, reference):
-    error = float(np.sum((estimate.astype(np.float64) - reference) ** 2))
-    return 10 * np.log10(max(error, 1e-300) / max(float(np.sum(reference.astype(np.float64) ** 2)), 1e-300))
 
 
 def saved(case, folder):

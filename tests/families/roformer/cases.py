@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.families.segments import mixture
+
 SEGMENT = 4410
 EVERY = 19  # of the reference's outputs, every nineteenth number is stored
 
@@ -86,13 +88,6 @@ def random_weights(shapes, seed=0):
             values *= 1.5 / np.sqrt(shapes[name][-1])
         weights[name] = values.astype(np.float32)
     return weights
-
-
-def mixture(n_samples, seed=1):
-    """Noise that swells, different on either channel, (2, samples)."""
-    chance = np.random.RandomState(seed)
-    noise = chance.standard_normal((2, n_samples)) + 0.5 * chance.standard_normal(n_samples)
-    return (0.2 * noise * (1.2 + np.sin(np.arange(n_samples) / 900))).astype(np.float32)
 
 
 def mixtures():

@@ -10,8 +10,8 @@ import pytest
 import safetensors.numpy
 
 from tests.families.roformer.cases import CASES, EVERY, SEGMENT, mixture, mixtures, random_weights
+from tests.families.segments import decibels, streamed
 from unweave.dsp.centred_stft import centred_istft, centred_stft
-from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.errors import ModelError
 from unweave.families.overlapping import separate_track
 from unweave.families.roformer import graph
@@ -32,11 +32,6 @@ class OnnxMasks:
 
     def masks(self, spectrum):
         return self._session.run(None, {"spectrum": spectrum})[0]
-
-
-def decibels(estimate, reference):
-    error = float(np.sum((estimate.astype(np.float64) - reference) ** 2))
-    return 10 * np.log10(max(error, 1e-300) / max(float(np.sum(reference.astype(np.float64) ** 2)), 1e-300))
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -99,17 +94,6 @@ def test_silence_stays_silent(made):
     assert not separate_track(separator, np.zeros((2, 2 * SEGMENT), np.float32)).any()
     # The network itself bears silence too: nothing is divided by zero.
     assert np.isfinite(network.masks(np.zeros((spec.n_frames, 4 * spec.n_bins), np.float32))).all()
-
-
-def streamed(separator, samples, n_block):
-    cutter, joiner = SegmentCutter(separator.segmentation, 2), SegmentJoiner(separator.segmentation)
-    stems = range(len(separator.stems))
-    segments = []
-    for start in range(0, samples.shape[1], n_block):
-        segments += cutter.push(samples[:, start : start + n_block])
-    segments += cutter.flush()
-    joined = [joiner.push(separator.separate(part, stems, is_first=k == 0)) for k, part in enumerate(segments)]
-    return np.concatenate(joined, axis=-1)[..., : samples.shape[1]]
 
 
 def test_a_stream_is_the_whole_recipe_but_for_the_ends(made):

@@ -13,34 +13,14 @@ import numpy as np
 import torch
 from pymss_core.modules.scnet import SCNet
 
+from tests.families.references import lines_of, spectra_of, with_random_weights
 from tests.families.scnet.cases import CASES, EVERY, SEGMENT, random_weights
 from tests.families.segments import mixture, mixtures, separated
 
 
 def built(case, configuration):
     kind = importlib.import_module("models.scnet.scnet_masked").SCNet if case.startswith("masked") else SCNet
-    network = kind(**configuration["model"])
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    weights = random_weights(shapes)
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=True)
-    return network.eval(), shapes
-
-
-def spectra_of(network, mix):
-    """What the network gives its inverse transform, (stems · channels, bins, frames), complex."""
-    caught, original = [], torch.istft
-
-    def catch(spectrum, *given, **options):
-        caught.append(spectrum)
-        return original(spectrum, *given, **options)
-
-    torch.istft = catch
-    try:
-        with torch.no_grad():
-            network(torch.from_numpy(mix)[None])
-    finally:
-        torch.istft = original
-    return caught[0].numpy()
+    return with_random_weights(kind(**configuration["model"]), random_weights)
 
 
 def main():
@@ -49,7 +29,7 @@ def main():
     stored = {}
     for case, configuration in CASES.items():
         network, shapes = built(case, configuration)
-        stored[f"{case}/names"] = np.array(sorted(f"{name} {shape}" for name, shape in shapes.items()))
+        stored[f"{case}/names"] = lines_of(shapes)
         stored[f"{case}/spectra"] = spectra_of(network, mixture(SEGMENT)).ravel()[::EVERY]
         n_stems = len(configuration["model"]["sources"])
         for name, mix in mixtures(SEGMENT).items():

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.families.segments import mixture
+
 EVERY = 47  # of the numbers that the reference gives, every so many is stored
 
 
@@ -82,13 +84,6 @@ def random_weights(shapes, seed=0):
             values *= 0.2
         weights[name] = values.astype(np.float32)
     return weights
-
-
-def mixture(n_samples, seed=1):
-    """Noise that swells, different on either channel, (2, samples)."""
-    chance = np.random.RandomState(seed)
-    noise = chance.standard_normal((2, n_samples)) + 0.5 * chance.standard_normal(n_samples)
-    return (0.2 * noise * (1.2 + np.sin(np.arange(n_samples) / 900))).astype(np.float32)
 
 
 def mixtures(hop, n_given):

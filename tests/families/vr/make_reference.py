@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import torch
 
+from tests.families.references import lines_of, with_random_weights
 from tests.families.vr.cases import CASES, EVERY, PUBLISHED, mixture, mixtures, random_weights
 
 for _name in ("audioread", "soundfile", "pydub", "audio_separator.separator.common_separator"):
@@ -52,12 +53,7 @@ def network(version, architecture, spectrum):
         )
     else:
         made = nets_new.CascadedNet(spectrum["bins"] * 2, architecture, nout=8, nout_lstm=12)
-    shapes = {
-        name: tuple(array.shape) for name, array in made.state_dict().items() if not name.endswith("batches_tracked")
-    }
-    weights = {name: torch.from_numpy(array) for name, array in random_weights(shapes).items()}
-    made.load_state_dict(weights, strict=False)
-    return made.eval(), shapes
+    return with_random_weights(made, random_weights)
 
 
 def published(version, size, spectrum, width):
@@ -112,7 +108,7 @@ def main():
     stored = {}
     for case, (_, _, spectrum, _) in CASES.items():
         made, shapes = separator(case)
-        stored[f"{case}/names"] = np.array(sorted(f"{name} {shape}" for name, shape in shapes.items()))
+        stored[f"{case}/names"] = lines_of(shapes)
         magnitudes = np.abs(mixture(512 * (spectrum["bins"] + 1))).reshape(1, 2, spectrum["bins"] + 1, 512)
         with torch.no_grad():
             mask = made.model_run(torch.from_numpy(magnitudes)).numpy()

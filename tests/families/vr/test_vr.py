@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from tests.families.segments import decibels
 from tests.families.vr.cases import CASES, EVERY, mixture, mixtures, random_weights
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.engines.choose import Runtime
@@ -19,11 +20,6 @@ from unweave.models.checkpoints import read_tensors
 REFERENCE = np.load(Path(__file__).with_name("reference.npz"))
 NETWORK_DB, RECIPE_DB = -100, -80
 NAMES = list(mixtures(1000, 256))
-
-
-def decibels(estimate, reference):
-    error = float(np.sum((estimate.astype(np.float64) - reference) ** 2))
-    return 10 * np.log10(max(error, 1e-300) / max(float(np.sum(reference.astype(np.float64) ** 2)), 1e-300))
 
 
 def shapes_of(case):

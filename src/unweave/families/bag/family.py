@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +51,13 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     return BagSpec(family, members, shares, tuple(first.stems), first.sample_rate)
 
 
+def with_segment(spec: BagSpec, n_samples: int) -> BagSpec:
+    """See `unweave.families.segment_options`: what all of its networks can take."""
+    family = _family(spec.family)
+    members = (family.with_segment(from_json(family.Spec, member), n_samples) for member in spec.members)
+    return dataclasses.replace(spec, members=tuple(map(to_json, members)))
+
+
 def write_network(spec: BagSpec, tensors: Tensors, folder: Path) -> None:
     """Write each network into a folder of its own in ``folder``."""
     family = _family(spec.family)
@@ -67,6 +75,16 @@ def open_separator(spec: BagSpec, folder: Path, runtime: Runtime) -> BagSeparato
     ]
     n_parallel = family.parallel(runtime) if hasattr(family, "parallel") else 1
     return BagSeparator(members, spec.shares, n_parallel)
+
+
+def open_twin(spec: BagSpec, tensors: Tensors, runtime: Runtime) -> BagSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    family = _family(spec.family)
+    members = [
+        family.open_twin(from_json(family.Spec, member), _part(tensors, k), runtime)
+        for k, member in enumerate(spec.members)
+    ]
+    return BagSeparator(members, spec.shares)
 
 
 def _part(tensors: Tensors, k: int) -> Tensors:

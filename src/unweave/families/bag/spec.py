@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 
@@ -14,3 +15,8 @@ class BagSpec:
     shares: tuple[tuple[float, ...], ...]  # (members, stems); those of a stem sum to one
     stems: tuple[str, ...]  # what each network gives, in its order
     sample_rate: int  # Hz
+
+    @property
+    def n_fft(self) -> int:
+        """Samples of a frame of its first network."""
+        return int(json.loads(self.members[0])["n_fft"])

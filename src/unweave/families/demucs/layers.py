@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from unweave.errors import CheckpointError
-
 EPSILON = 1e-5  # of every norm, and of the level that the input is brought to
-
-Module = TypeVar("Module", bound=nn.Module)
-
-
-def load_arrays(network: Module, arrays: Mapping[str, Any], names: Iterable[str], kind: str) -> Module:
-    """The network with the arrays of a checkpoint, in evaluation mode. Raises `CheckpointError`."""
-    try:
-        network.load_state_dict({name: torch.from_numpy(arrays[name]).float() for name in names})
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"the tensors are not those of this {kind}: {error}") from error
-    return network.eval()
 
 
 def normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

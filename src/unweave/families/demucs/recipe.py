@@ -23,6 +23,7 @@ from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.segments import Segmentation
 from unweave.engines.base import HybridNetwork
 from unweave.errors import OptionError
+from unweave.families.base import Session
 from unweave.families.demucs.spec import HybridSpec
 from unweave.families.demucs.spectrum import spectrum_of, waveform_of
 from unweave.types import Waveform
@@ -65,6 +66,20 @@ class TrackMeter:
     def level(self) -> TrackLevel:
         """The level of what was pushed so far; the deviation is the unbiased one."""
         return TrackLevel(self._mean, float(np.sqrt(self._squares / max(self._n_samples - 1, 1))))
+
+
+class SessionNetwork:
+    """A loaded network as `unweave.engines.base.HybridNetwork`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def run(
+        self, mixture: npt.NDArray[np.float32], spectrum: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """See `unweave.engines.base.HybridNetwork`."""
+        spectra, waveforms = self._session.run(mixture[None], spectrum[None])
+        return spectra[0], waveforms[0]
 
 
 class HybridSeparator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
-from unweave.families.demucs.recipe import HybridSeparator
+from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
 from unweave.families.hdemucs.recognise import recognise as recognise_arrays
 from unweave.families.hdemucs.spec import HDemucsSpec
 from unweave.models.checkpoints import Tensors
@@ -23,6 +24,11 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     return recognise_arrays(tensors, configuration, name)
 
 
+def with_segment(spec: HDemucsSpec, n_samples: int) -> HDemucsSpec:
+    """See `unweave.families.segment_options`: any length."""
+    return dataclasses.replace(spec, segment_samples=n_samples)
+
+
 def write_network(spec: HDemucsSpec, tensors: Tensors, folder: Path) -> None:
     """See `unweave.families.foreign.ForeignFamily`."""
     from unweave.families.hdemucs.graph import build_graph  # `onnx` takes 0.14 s to import, and this runs once
@@ -33,6 +39,14 @@ def write_network(spec: HDemucsSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: HDemucsSpec, folder: Path, runtime: Runtime) -> SegmentSeparator:
     """See `unweave.families.foreign.ForeignFamily`. One segment at a time: it is long, and takes a lot of memory."""
-    from unweave.engines.onnx import OnnxHybridNetwork
+    from unweave.engines.onnx import OnnxSession
 
-    return HybridSeparator(spec, OnnxHybridNetwork(folder / NETWORK, runtime.n_threads))
+    return HybridSeparator(spec, SessionNetwork(OnnxSession(folder / NETWORK, runtime.n_threads)))
+
+
+def open_twin(spec: HDemucsSpec, tensors: Mapping[str, Any], runtime: Runtime) -> SegmentSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.hdemucs.network import load_network
+    from unweave.families.twins import session
+
+    return HybridSeparator(spec, SessionNetwork(session(load_network(spec, tensors), runtime)))

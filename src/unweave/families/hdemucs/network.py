@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unweave.families.demucs.layers import EPSILON, Residual, load_arrays, normalised
+from unweave.families.demucs.layers import EPSILON, Residual, normalised
 from unweave.families.hdemucs.spec import N_DECAYS, N_HEADS, N_RECURRENT, HDemucsSpec, Layer
+from unweave.families.twins import with_arrays
 
 STRETCH = 200  # frames that a recurrent network is run over
 ITSELF = -100.0  # the score of a frame for itself
@@ -22,7 +23,7 @@ ITSELF = -100.0  # the score of a frame for itself
 
 def load_network(spec: HDemucsSpec, arrays: Mapping[str, Any]) -> HDemucs:
     """The network with the tensors of a checkpoint, in evaluation mode. Raises `CheckpointError`."""
-    return load_arrays(HDemucs(spec), arrays, spec.shapes(), "HDemucs")
+    return with_arrays(HDemucs(spec), arrays, spec.shapes(), "this HDemucs")
 
 
 class HDemucs(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
-from unweave.families.demucs.recipe import HybridSeparator
+from unweave.errors import OptionError
+from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
 from unweave.families.htdemucs.recognise import recognise as recognise_arrays
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.checkpoints import Tensors
@@ -22,6 +24,16 @@ MOST_AT_ONCE = 2
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> HTDemucsSpec | None:
     """See `unweave.families.foreign.ForeignFamily`."""
     return recognise_arrays(tensors, configuration)
+
+
+def with_segment(spec: HTDemucsSpec, n_samples: int) -> HTDemucsSpec:
+    """See `unweave.families.segment_options`: any shorter one. Raises `OptionError` for positions never trained."""
+    if n_samples > spec.segment_samples:
+        raise OptionError(
+            f"expected a segment of up to {spec.segment_samples / spec.sample_rate:.1f} s, which this HTDemucs was "
+            f"trained with, got {n_samples / spec.sample_rate:.1f}"
+        )
+    return dataclasses.replace(spec, segment_samples=n_samples)
 
 
 def write_network(spec: HTDemucsSpec, tensors: Tensors, folder: Path) -> None:
@@ -39,11 +51,19 @@ def open_separator(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> Segmen
 
 def separator_of(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> HybridSeparator:
     """The network that was written into ``folder``, on `parallel` segments at once."""
-    from unweave.engines.onnx import OnnxHybridNetwork
+    from unweave.engines.onnx import OnnxSession
 
     n_at_once = parallel(runtime)
     n_threads = max(1, runtime.n_threads // n_at_once)
-    return HybridSeparator(spec, OnnxHybridNetwork(folder / NETWORK, n_threads, n_at_once))
+    return HybridSeparator(spec, SessionNetwork(OnnxSession(folder / NETWORK, n_threads, n_at_once)))
+
+
+def open_twin(spec: HTDemucsSpec, tensors: Mapping[str, Any], runtime: Runtime) -> HybridSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.htdemucs.network import load_network
+    from unweave.families.twins import session
+
+    return HybridSeparator(spec, SessionNetwork(session(load_network(spec, tensors), runtime)))
 
 
 def parallel(runtime: Runtime) -> int:

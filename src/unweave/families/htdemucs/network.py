@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unweave.families.demucs.layers import EPSILON, Residual, Scale, load_arrays, normalised
+from unweave.families.demucs.layers import EPSILON, Residual, Scale, normalised
 from unweave.families.htdemucs.positions import frame_positions, sample_positions
 from unweave.families.htdemucs.spec import HTDemucsSpec
+from unweave.families.twins import with_arrays
 
 
 def load_network(spec: HTDemucsSpec, arrays: Mapping[str, Any]) -> HTDemucs:
     """The network with the tensors of a checkpoint, in evaluation mode. Raises `CheckpointError`."""
-    return load_arrays(HTDemucs(spec), arrays, spec.shapes(), "HTDemucs")
+    return with_arrays(HTDemucs(spec), arrays, spec.shapes(), "this HTDemucs")
 
 
 class HTDemucs(nn.Module):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from unweave.engines.choose import Runtime
-from unweave.families.base import Loaded, LoadOptions, require_plain_cpu
-from unweave.families.htdemucs.family import NETWORK, parallel, separator_of
+from unweave.families.base import Loaded, LoadOptions, require_cpu_or_card
+from unweave.families.htdemucs.family import NETWORK, open_twin, parallel, separator_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.cache import graphs_folder
 from unweave.models.catalogue.official import find_weights
@@ -23,15 +23,19 @@ GRAPH_VERSION = 1  # raise it when `graph` builds another graph from the same we
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
     """See `unweave.families.load.Family`."""
-    require_plain_cpu(spec.name, runtime)
+    require_cpu_or_card(spec.name, runtime)
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     """See `unweave.families.load.Family`."""
-    spec, runtime = resolved.spec, options.runtime
+    spec, runtime = resolved.spec, options.runtime.on_best_device()
     assert isinstance(spec, WaveformModelSpec)
     exported = resolved.locate(options.offline, options.on_download)
     description = HTDemucsSpec(stems=spec.stems, segment_samples=spec.segment_samples)
+    if runtime.device != "cpu":
+        from unweave.families.htdemucs.recover import recover_state
+
+        return Loaded(spec, open_twin(description, recover_state(exported, description), runtime), n_parallel=1)
     digest = find_weights(spec.weights).files[0].sha256[:16]
     folder = graphs_folder() / f"htdemucs-{digest}-v{GRAPH_VERSION}"
     network = kept_network_folder(folder, lambda staged: _write(description, exported, staged))

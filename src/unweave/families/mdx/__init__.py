@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from unweave.engines.choose import Runtime, require_torch_device
-from unweave.errors import OptionError
+from unweave.engines.choose import Runtime
 from unweave.families.mdx.recipe import MdxSeparator, separate_track
 from unweave.families.mdx.recognise import recognise
 from unweave.families.mdx.spec import FORMAT_VERSION, NETWORK, MdxSpec
+from unweave.families.overlapping import open_session
 from unweave.models.checkpoints import Tensors
 
 Spec = MdxSpec
+FRAMES_TOGETHER = 64  # networks have five or six levels
 
-__all__ = ["FORMAT_VERSION", "MdxSpec", "Spec", "open_separator", "recognise", "separate_track", "write_network"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MdxSpec",
+    "Spec",
+    "open_separator",
+    "open_twin",
+    "recognise",
+    "separate_track",
+    "with_segment",
+    "write_network",
+]
+
+
+def with_segment(spec: MdxSpec, n_samples: int) -> MdxSpec:
+    """See `unweave.families.segment_options`: as many frames as can be halved at each level."""
+    n_frames = max(1, round((n_samples / spec.hop_length + 1) / FRAMES_TOGETHER)) * FRAMES_TOGETHER
+    return dataclasses.replace(spec, n_frames=n_frames)
 
 
 def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:
@@ -24,24 +42,15 @@ def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:
 
 
 def open_separator(spec: MdxSpec, folder: Path, runtime: Runtime) -> MdxSeparator:
-    """The network that `write_network` left in ``folder``, ready to separate segments.
+    """The network that `write_network` left in ``folder``, ready to separate segments, on the CPU."""
+    return MdxSeparator(spec, open_session(spec.name, folder / NETWORK, runtime))
 
-    On a graphics processor it runs in float32 unless another precision is asked for: products of its levels may become
-    larger than float16 can hold. Raises `OptionError` where the device or the precision is not to be had.
-    """
-    runtime = runtime.on_best_device()
-    if runtime.device == "cpu":
-        if not runtime.is_float32_on_cpu:
-            raise OptionError(f"{spec.name} only runs on the CPU in float32, not in {runtime.precision}")
-        from unweave.engines.onnx import OnnxSession
 
-        return MdxSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
-    require_torch_device(runtime.device)
-    import onnx
-
-    from unweave.engines.torch_session import TorchSession
+def open_twin(spec: MdxSpec, tensors: Tensors, runtime: Runtime) -> MdxSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.mdx.graph import with_fixed_shapes, with_weights
     from unweave.families.mdx.network import GraphNetwork
+    from unweave.families.twins import session
 
-    network = GraphNetwork(onnx.load_model(folder / NETWORK))
-    precision = "float32" if runtime.precision == "auto" else runtime.precision
-    return MdxSeparator(spec, TorchSession(network, runtime.device, precision))
+    network = GraphNetwork(with_fixed_shapes(with_weights(spec, tensors), spec))
+    return MdxSeparator(spec, session(network, runtime))

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from unweave.dsp.centred_stft import centred_istft, centred_stft
 from unweave.engines.choose import Runtime
+from unweave.families.base import Session
 from unweave.families.mdx23c.graph import NETWORK
 from unweave.families.mdx23c.spec import N_CHANNELS, Mdx23cSpec
-from unweave.families.overlapping import OverlappingSeparator, Session, open_session
+from unweave.families.overlapping import OverlappingSeparator, open_session
+from unweave.models.checkpoints import Tensors
 from unweave.types import Spectrogram, Waveform
 
 
@@ -65,3 +67,12 @@ def with_segment(spec: Mdx23cSpec, n_samples: int) -> Mdx23cSpec:
 def open_separator(spec: Mdx23cSpec, folder: Path, runtime: Runtime) -> OverlappingSeparator:
     """The separator whose network `write_network` left in ``folder``, on the CPU."""
     return OverlappingSeparator(spec, Mdx23cNetwork(spec, open_session(spec.name, folder / NETWORK, runtime)))
+
+
+def open_twin(spec: Mdx23cSpec, tensors: Tensors, runtime: Runtime) -> OverlappingSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.mdx23c.network import Mdx23c
+    from unweave.families.twins import session, with_arrays
+
+    network = with_arrays(Mdx23c(spec), tensors, spec.shapes, spec.name)
+    return OverlappingSeparator(spec, Mdx23cNetwork(spec, session(network, runtime)))

@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from unweave.engines.choose import Runtime
-from unweave.families.base import require_plain_cpu
 from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
 from unweave.families.openunmix.recognise import recognise
 from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
 from unweave.families.openunmix.targets import read_targets
+from unweave.families.overlapping import open_session
 from unweave.families.segment_options import whole_hops
 from unweave.models.checkpoints import Tensors
 
@@ -21,6 +21,7 @@ __all__ = [
     "OpenUnmixSpec",
     "Spec",
     "open_separator",
+    "open_twin",
     "read_targets",
     "recognise",
     "separate_track",
@@ -42,11 +43,18 @@ def write_network(spec: OpenUnmixSpec, tensors: Tensors, folder: Path) -> None:
 
 
 def open_separator(spec: OpenUnmixSpec, folder: Path, runtime: Runtime) -> OpenUnmixSeparator:
-    """The networks that `write_network` left in ``folder``, ready to separate segments.
+    """The networks that `write_network` left in ``folder``, ready to separate segments, on the CPU."""
+    return OpenUnmixSeparator(spec, open_session(spec.name, folder / NETWORK, runtime))
 
-    They run on the CPU alone: most of their time is spent in recurrent layers, which a graphics processor cannot split.
-    """
-    require_plain_cpu(spec.name, runtime)
-    from unweave.engines.onnx import OnnxSession
 
-    return OpenUnmixSeparator(spec, OnnxSession(folder / NETWORK, runtime.n_threads))
+def open_twin(spec: OpenUnmixSpec, tensors: Tensors, runtime: Runtime) -> OpenUnmixSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.openunmix.network import OpenUnmix, Together
+    from unweave.families.twins import session, with_arrays
+
+    networks = []
+    for prefix in spec.prefixes:
+        own = spec.network_shapes()
+        arrays = {name: tensors[f"{prefix}{name}"] for name in own}
+        networks.append(with_arrays(OpenUnmix(spec), arrays, own, spec.name))
+    return OpenUnmixSeparator(spec, session(Together(networks), runtime))

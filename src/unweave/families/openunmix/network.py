@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -36,3 +38,15 @@ class OpenUnmix(nn.Module):
         x = torch.relu(self.bn2(self.fc2(x)))
         x = self.bn3(self.fc3(x)).view_as(magnitudes)
         return torch.relu(x * self.output_scale + self.output_mean) * magnitudes
+
+
+class Together(nn.Module):
+    """The networks of all stems: magnitudes (frames, channels, bins) → (stems, frames, channels, bins)."""
+
+    def __init__(self, networks: Sequence[OpenUnmix]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """See the class."""
+        return torch.stack([network(magnitudes) for network in self.networks])

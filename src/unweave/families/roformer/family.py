@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime
+from unweave.families.base import Session
 from unweave.families.roformer.recipe import RoformerSeparator
 from unweave.families.roformer.spec import RoformerSpec
 from unweave.families.segment_options import whole_hops
@@ -32,16 +33,26 @@ def write_network(spec: RoformerSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: RoformerSpec, folder: Path, runtime: Runtime) -> SegmentSeparator:
     """See `unweave.families.foreign.ForeignFamily`."""
-    return RoformerSeparator(spec, _Network(folder / NETWORK, runtime.n_threads))
+    from unweave.engines.onnx import OnnxSession
+
+    return RoformerSeparator(spec, _Network(OnnxSession(folder / NETWORK, runtime.n_threads)))
+
+
+def open_twin(spec: RoformerSpec, tensors: Tensors, runtime: Runtime) -> SegmentSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.roformer.network import Roformer
+    from unweave.families.twins import session, with_arrays
+
+    network = with_arrays(Roformer(spec), tensors, spec.shapes, spec.name)
+    return RoformerSeparator(spec, _Network(session(network, runtime), is_batched=True))
 
 
 class _Network:
-    """A `unweave.families.roformer.recipe.MaskNetwork` in ONNX Runtime."""
+    """A `unweave.families.roformer.recipe.MaskNetwork`; the one in PyTorch takes several segments at once."""
 
-    def __init__(self, path: Path, n_threads: int) -> None:
-        from unweave.engines.onnx import OnnxSession
-
-        self._session = OnnxSession(path, n_threads)
+    def __init__(self, session: Session, *, is_batched: bool = False) -> None:
+        self._session = session
+        self._is_batched = is_batched
 
     def masks(self, spectrum: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self._session.run(spectrum)[0]
+        return self._session.run(spectrum[None])[0][0] if self._is_batched else self._session.run(spectrum)[0]

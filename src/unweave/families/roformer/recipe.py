@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.centred_stft import centred_istft, centred_stft
-from unweave.dsp.memory import large_zeros
-from unweave.families.overlapping import overlapping
+from unweave.families.overlapping import OverlappingSeparator
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
-from unweave.families.segment_options import hop_for
 from unweave.types import Spectrogram, Waveform
 
 
@@ -24,48 +22,37 @@ class MaskNetwork(Protocol):
         ...
 
 
-class RoformerSeparator:
+class RoformerSeparator(OverlappingSeparator):
     """Separates one segment at a time, as `unweave.engines.base.SegmentSeparator`.
 
-    Stems are those of the spec, then the complement if it has one. The signal begins behind as much silence as the
-    segments overlap, so that every sample lies in equally many segments.
+    Stems are those of the spec, then the complement if it has one. RoFormers bring every band to one level themselves:
+    that of a segment does not matter, whatever the description says.
     """
 
+    brings_to_level = False
+
     def __init__(self, spec: RoformerSpec, network: MaskNetwork, hop: int | None = None) -> None:
-        self.spec = spec
-        self._network = network
-        self.segmentation, self._weights = overlapping(spec.segment_samples, hop or spec.hop_samples)
+        super().__init__(spec, MaskedSegments(spec, network), hop)
 
-    def with_overlap(self, overlap: float) -> RoformerSeparator:
-        """The same with another share of a segment that the next one shares."""
-        return RoformerSeparator(self.spec, self._network, hop_for(overlap, self.spec.segment_samples))
 
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """The names of what `separate` gives."""
-        return self.spec.all_stems
+class MaskedSegments:
+    """The network with its transforms, as `unweave.families.overlapping.SegmentNetwork`."""
 
-    def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
-        """The stems with the given indices: (channels, length) → (stems, channels, length), to be added up."""
-        separated = self.estimate(segment, stems)
-        separated *= self._weights
-        return separated
+    def __init__(self, spec: RoformerSpec, network: MaskNetwork) -> None:
+        self._spec = spec
+        self.network = network
 
-    def estimate(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
-        """As `separate`, without the weights of the overlap."""
-        spec = self.spec
-        separated = large_zeros((len(stems), *segment.shape))
-        if not segment.any():  # silence in, silence out
-            return separated
+    def waveforms(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The network's stems with the given indices: (channels, length) → (stems, channels, length)."""
+        spec = self._spec
         spectrum = centred_stft(segment, spec.n_fft, spec.hop_length)
-        masks = self._network.masks(as_numbers(spectrum))
+        masks = self.network.masks(as_numbers(spectrum))
+        separated = np.empty((len(stems), *segment.shape), np.float32)
         for row, stem in enumerate(stems):
-            is_complement = stem == len(spec.stems)
-            masked = spectrum * from_numbers(masks[0 if is_complement else stem])
+            masked = spectrum * from_numbers(masks[stem])
             if spec.zero_dc:
                 masked[..., 0] = 0
-            waveform = centred_istft(masked, segment.shape[1], spec.n_fft, spec.hop_length)
-            separated[row] = segment - waveform if is_complement else waveform
+            separated[row] = centred_istft(masked, segment.shape[1], spec.n_fft, spec.hop_length)
         return separated
 
 

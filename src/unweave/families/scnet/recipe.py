@@ -13,10 +13,12 @@ from unweave.dsp.centred_stft import centred_istft, centred_stft
 from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.stft import hann, rectangle
 from unweave.engines.choose import Runtime
-from unweave.families.overlapping import OverlappingSeparator, Session, open_session
+from unweave.families.base import Session
+from unweave.families.overlapping import OverlappingSeparator, open_session
 from unweave.families.scnet.graph import NETWORK
 from unweave.families.scnet.spec import PARTS, ScnetSpec
 from unweave.families.segment_options import whole_hops
+from unweave.models.checkpoints import Tensors
 from unweave.types import Waveform
 
 
@@ -53,3 +55,12 @@ def with_segment(spec: ScnetSpec, n_samples: int) -> ScnetSpec:
 def open_separator(spec: ScnetSpec, folder: Path, runtime: Runtime) -> OverlappingSeparator:
     """The separator whose network `write_network` left in ``folder``, on the CPU."""
     return OverlappingSeparator(spec, ScnetNetwork(spec, open_session(spec.name, folder / NETWORK, runtime)))
+
+
+def open_twin(spec: ScnetSpec, tensors: Tensors, runtime: Runtime) -> OverlappingSeparator:
+    """See `unweave.families.foreign.ForeignFamily`."""
+    from unweave.families.scnet.network import Scnet
+    from unweave.families.twins import session, with_arrays
+
+    network = with_arrays(Scnet(spec), tensors, spec.shapes, spec.name)
+    return OverlappingSeparator(spec, ScnetNetwork(spec, session(network, runtime)))

@@ -65,6 +65,11 @@ class VrSpec:
         return dict(self.weights)
 
     @property
+    def n_fft(self) -> int:
+        """Samples of a frame in the highest band."""
+        return self.bands[-1].n_fft
+
+    @property
     def n_edge_frames(self) -> int:
         """Frames at either end of what the network sees that it gives no mask for."""
         return 128 if self.version == "5" else 64
