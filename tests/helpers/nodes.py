@@ -1,6 +1,8 @@
 """Several nodes of a Ray on one machine, which can be killed and added."""
 
 import contextlib
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,9 @@ ENVIRONMENT = {
     # A node that was killed is missed after two seconds, not twenty.
     "RAY_health_check_initial_delay_ms": "0",
     "RAY_health_check_period_ms": "400",
-    "RAY_gcs_server_request_timeout_seconds": "120",  # on a machine that has much to do
+    # On a machine that has much to do:
+    "RAY_gcs_server_request_timeout_seconds": "120",
+    "RAY_worker_register_timeout_seconds": "240",
 }
 
 
@@ -28,7 +32,7 @@ class Nodes:
 
     def add_one(self):
         """Another node."""
-        self._nodes.append(self._cluster.add_node(num_cpus=self._n_processors))
+        self._nodes.append(self._cluster.add_node(**_options(self._n_processors)))
 
     def kill_one(self):
         """Kill a node with all that runs on it; returns its number."""
@@ -51,10 +55,34 @@ def two_nodes(n_processors=1):
             patch.setenv(name, value)
         patch.setattr(Node, "start_api_server", lambda self, **options: None)
         patch.setattr(Node, "start_log_monitor", lambda self: None)
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": n_processors})
+        patch.setattr(Node, "start_raylet", _without_waiting(Node.start_raylet))
+        cluster = Cluster(initialize_head=True, head_node_args=_options(n_processors))
         try:
             nodes = Nodes(cluster, n_processors)
             nodes.add_one()
             yield nodes
         finally:
             cluster.shutdown()
+
+
+def _options(n_processors):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return {"num_cpus": n_processors, "runtime_env_agent_port": free.getsockname()[1]}
+
+
+def _without_waiting(start):
+    """``start`` a raylet that need not wait for its agents, two Pythons, to write down at which ports they listen.
+
+    It gives up after a quarter of a minute, which on a busy machine is too soon. Without ``ray[default]`` an agent for
+    metrics has no port, -1, and that of the other is chosen by us.
+    """
+
+    def start_raylet(node, *arguments, **options):
+        runtime = node._ray_params.runtime_env_agent_port
+        ports = {"metrics_agent": -1, "metrics_export": -1, "dashboard_agent_listen": -1, "runtime_env_agent": runtime}
+        for name, port in ports.items():
+            (Path(node._session_dir) / f"{name}_port_{node._node_id}").write_text(str(port))
+        start(node, *arguments, **options)
+
+    return start_raylet
