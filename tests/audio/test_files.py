@@ -9,6 +9,7 @@ import sys
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from tests.helpers.signals import error_db, tones
 from unweave.audio.decode import AudioReader
@@ -211,10 +212,21 @@ def test_float_never_clips(tmp_path):
 def test_numbers_that_are_none_are_silenced(tmp_path, caplog):
     waveform = tones(1000)
     waveform[0, 10], waveform[1, 20] = np.nan, np.inf
+    soundfile.write(tmp_path / "x.wav", waveform.T, 44100, "FLOAT")
     with caplog.at_level(logging.WARNING):
-        back = read(write(tmp_path / "x.wav", waveform, bit_depth="32f"))
+        back = read(tmp_path / "x.wav")
     assert np.isfinite(back).all()
     assert "2 samples that are not finite numbers" in caplog.text
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("extension", "bit_depth"), [("wav", "16"), ("wav", "32f"), ("flac", "24"), ("ogg", "16")])
+def test_numbers_that_are_none_are_not_written(tmp_path, extension, bit_depth, value):
+    waveform = tones(1000)
+    waveform[1, 20] = value
+    with pytest.raises(AudioWriteError, match="cannot write .*: some of its samples are not finite numbers"):
+        write(tmp_path / f"x.{extension}", waveform, bit_depth=bit_depth)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_target_that_cannot_be_written(tmp_path):

@@ -118,6 +118,8 @@ OTHERS = {
     "S/PDIF": riff(chunk(b"fmt ", fmt()), chunk(b"data", NOISE[:100] + bytes.fromhex("72f81f4e") + NOISE)),
     "Dolby": riff(chunk(b"fmt ", fmt()), chunk(b"data", b"\0\0\x0b\x77" + NOISE)),
     "MPEG": riff(chunk(b"fmt ", fmt()), chunk(b"data", b"\xff\xfb\x90\x64" + NOISE)),
+    "MP3 behind tags": riff(chunk(b"fmt ", fmt()), chunk(b"data", b"ID3\4" + NOISE)),
+    "LATM": riff(chunk(b"fmt ", fmt()), chunk(b"data", b"\x56\xe1\x2b\x20" + NOISE)),
     "no WAV": b"FORM" + PLAIN["16 bits"][4:],
     "nothing": b"",
 }
@@ -141,6 +143,18 @@ def test_a_file_that_is_cut_off_while_it_is_read(tmp_path, caplog):
             file.truncate(44 + 4 * 70_000 + 3)
         assert sum(block.shape[1] for block in reader) == 70_000
     assert "may be incomplete" in caplog.text
+
+
+def test_a_disk_that_fails_while_a_file_is_read():
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() > 300_000:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    raw = riff(chunk(b"fmt ", fmt()), chunk(b"data", bytes(4 * 200_000)))
+    with AudioReader(Failing(raw)) as reader, pytest.raises(AudioReadError, match="cannot read .*: input/output error"):
+        list(reader)
 
 
 @pytest.mark.parametrize("bit_depth", ["16", "24", "32f"])

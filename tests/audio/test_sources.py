@@ -73,6 +73,20 @@ def test_a_section_is_a_file():
     assert section.read(100) == b"23456"
 
 
+@pytest.mark.parametrize("at_once", [1000, 13])
+def test_a_file_object_that_gives_parts_of_what_it_is_asked_for(at_once, caplog):
+    """As one does that fetches pages of a remote file: whole samples need not fit into them."""
+
+    class Pages(io.BytesIO):
+        def read(self, size=-1):
+            return super().read(min(size, at_once - self.tell() % at_once))
+
+    raw = encoded(SONG[:, :5000], "wav", "pcm_s24le")
+    np.testing.assert_array_equal(read(Pages(raw)), read(io.BytesIO(raw)))
+    assert caplog.text == ""
+    assert Section(Pages(raw), 5).read(50) == raw[5:55]
+
+
 def test_files_are_closed(tmp_path):
     path = write(tmp_path / "x.wav", SONG)
     two = tmp_path / "two.flac"

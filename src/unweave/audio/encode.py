@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,8 @@ class AudioWriter:
 
     Until `commit`, the samples are in a hidden temporary file in the same folder (see `PartFile`). Leaving the context
     without `commit`, for whatever reason, removes that file. Integer and lossy formats are clamped to −1 … 1, with the
-    number of clamped samples in ``n_clipped`` and the largest magnitude in ``peak``. Raises `AudioWriteError`.
+    number of clamped samples in ``n_clipped`` and the largest magnitude in ``peak``. Raises `AudioWriteError`, also for
+    samples that are NaN or infinite.
     """
 
     def __init__(
@@ -96,6 +98,10 @@ class AudioWriter:
 
     def _write(self, waveform: Waveform) -> None:
         peak = max(float(waveform.max()), -float(waveform.min()))
+        if not math.isfinite(peak):
+            raise AudioWriteError(
+                f"cannot write {self.path}: some of its samples are not finite numbers, so computing them went wrong"
+            )
         self.peak = max(self.peak, peak)
         if peak > 1.0 and not self._is_float:
             self.n_clipped += int(np.count_nonzero(np.abs(waveform) > 1.0))

@@ -14,7 +14,7 @@ from unweave.audio.atoms import Readable
 from unweave.audio.decoder import Piece
 from unweave.audio.pcm import decode_pcm
 from unweave.audio.recognise import no_such_track
-from unweave.audio.sources import Source
+from unweave.audio.sources import Source, reason
 from unweave.audio.tags import Tags
 from unweave.audio.wav_header import EXTENSIBLE, FLOAT, PCM, read_wav_header
 from unweave.errors import AudioReadError
@@ -30,7 +30,10 @@ RATES = range(1000, 768_001)  # Hz
 COMPRESSED = tuple(
     bytes.fromhex(sync) for sync in ("7ffe8001", "fe7f0180", "1fffe800", "ff1f00e8", "72f81f4e", "f8724e1f")
 )
-DOLBY = (b"\x0b\x77", b"\x77\x0b")  # so short that music has them too: FFmpeg only heeds them at the beginning
+# What is so short that music has it too, and FFmpeg heeds at the beginning only: Dolby in both orders, the tags before
+# MP3, and the first bytes of MPEG audio, alone and in its multiplex (LATM), each with three bits behind it.
+BEGINNINGS = (b"\x0b\x77", b"\x77\x0b", b"ID3")
+MPEG = (0xFF, 0x56)
 PROBED_BYTES = 1 << 17
 SOFTWARE_ONLY = b"INFOISFT"
 
@@ -122,8 +125,8 @@ def _has_usual_end(fmt: bytes, n_channels: int) -> bool:
 def _is_compressed(raw: bytes) -> bool:
     """Whether 16-bit PCM may hold frames of a codec, which FFmpeg would decode."""
     sound = raw.lstrip(b"\0")
-    is_mpeg = len(sound) > 1 and sound[0] == 0xFF and sound[1] & 0xE0 == 0xE0
-    return is_mpeg or sound.startswith(DOLBY) or any(sync in raw for sync in COMPRESSED)
+    is_mpeg = len(sound) > 1 and sound[0] in MPEG and sound[1] & 0xE0 == 0xE0
+    return is_mpeg or sound.startswith(BEGINNINGS) or any(sync in raw for sync in COMPRESSED)
 
 
 class PlainWavDecoder:
@@ -165,13 +168,16 @@ class PlainWavDecoder:
             decoder.close()
 
     def pieces(self) -> Iterator[Piece | None]:
-        """The samples in blocks."""
+        """The samples in blocks. Raises `AudioReadError`, also where the file cannot be read any further."""
         wav = self._wav
         block_bytes = wav.n_channels * wav.bits // 8
         position, stop = wav.start, wav.start + wav.n_samples * block_bytes
         while position < stop:
-            self._file.seek(position)
-            raw = self._file.read(min(stop - position, BLOCK_SAMPLES * block_bytes))
+            try:
+                self._file.seek(position)
+                raw = self._file.read(min(stop - position, BLOCK_SAMPLES * block_bytes))
+            except (OSError, ValueError) as error:  # a disk that fails, a share that is gone, a file that was closed
+                raise AudioReadError(f"cannot read {self._source.name}: {reason(error)}") from error
             raw = raw[: len(raw) // block_bytes * block_bytes]  # of a file that is being cut off
             if not raw:
                 return

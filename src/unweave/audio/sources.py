@@ -126,10 +126,10 @@ class Section:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Up to ``size`` bytes, fewer at the end."""
+        """``size`` bytes, fewer only at the end, even where the file itself gives a part of what it is asked for."""
         left = max(0, self._size - self._position)
         self._file.seek(self._start + self._position)
-        raw = self._file.read(left if size < 0 else min(size, left))
+        raw = _read(self._file, left if size < 0 else min(size, left))
         self._position += len(raw)
         return raw
 
@@ -184,7 +184,7 @@ def _read(file: IO[bytes], size: int) -> bytes:
             raise ValueError("it was opened as text; open it with mode 'rb'")
         parts.append(raw)
         size -= len(raw)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _is_seekable(file: Any) -> bool:
