@@ -153,7 +153,7 @@ def test_a_disk_that_fails_while_a_file_is_read():
             return super().read(size)
 
     raw = riff(chunk(b"fmt ", fmt()), chunk(b"data", bytes(4 * 200_000)))
-    with AudioReader(Failing(raw)) as reader, pytest.raises(AudioReadError, match="cannot read .*: input/output error"):
+    with AudioReader(Failing(raw)) as reader, pytest.raises(AudioReadError, match="input/output error"):
         list(reader)
 
 

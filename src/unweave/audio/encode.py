@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,8 @@ class AudioWriter:
         self._is_doubled = format.layout is not None and n_channels == 1
         n_written = 2 if self._is_doubled else n_channels
         self._encoder: Encoder | None = None
+        # FFmpeg and libsndfile crash if a file is closed, as after an interrupt, while a thread still encodes into it.
+        self._busy = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._part: PartFile | None = PartFile(path)
@@ -108,23 +111,23 @@ class AudioWriter:
             waveform = np.clip(waveform, -1.0, 1.0)
         if self._is_doubled:
             waveform = np.repeat(waveform, 2, axis=0)
-        assert self._encoder is not None
-        try:
-            self._encoder.encode(waveform)
-            self._sink.check()
-        except OSError as error:
-            raise self._failure(error) from error
+        self._use(lambda encoder, part: encoder.encode(waveform))
 
     def finish(self) -> None:
         """Encode what is left. After this the temporary file is complete and on the disk."""
-        assert self._encoder is not None
-        assert self._part is not None
-        try:
-            self._encoder.finish()
-            self._sink.check()
-            self._part.sync()
-        except OSError as error:
-            raise self._failure(error) from error
+        self._use(lambda encoder, part: encoder.finish())
+        self._use(lambda encoder, part: part.sync())
+
+    def _use(self, action: Callable[[Encoder, PartFile], None]) -> None:
+        """Do something with the encoder and its file, which nobody closes meanwhile."""
+        with self._busy:
+            if self._encoder is None or self._part is None:
+                raise AudioWriteError(f"cannot write {self.path}: it was given up")
+            try:
+                action(self._encoder, self._part)
+                self._sink.check()
+            except OSError as error:
+                raise self._failure(error) from error
 
     def commit(self) -> None:
         """Give the finished file its name, replacing an older file."""
@@ -147,13 +150,14 @@ class AudioWriter:
             )
 
     def discard(self) -> None:
-        """Remove the temporary file if it was not committed."""
-        if self._part is None:
-            return
-        if self._encoder is not None:
-            self._encoder.abandon()
-        self._part.discard()
-        self._part = None
+        """Remove the temporary file if it was not committed, as soon as no thread encodes into it."""
+        with self._busy:
+            if self._part is None:
+                return
+            if self._encoder is not None:
+                self._encoder.abandon()
+            self._part.discard()
+            self._part = None
 
     def _failure(self, error: BaseException) -> AudioWriteError:
         return AudioWriteError(f"cannot write {self.path}: {reason(error)}")

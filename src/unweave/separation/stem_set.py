@@ -70,7 +70,7 @@ class StemSet:
                 )
                 self._writers[name] = writer
             if len(paths) > 1 and self._is_encoded:
-                # Entered last and so left first: no file is closed while a thread encodes into it.
+                # Entered last and so left first: files are closed when the threads are done with them.
                 self._pool = self._stack.enter_context(ThreadPoolExecutor(len(paths), "unweave-encoder"))
         except BaseException:
             self._stack.close()
