@@ -47,7 +47,9 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     network = _network(spec, location, before, options)
     # A device that takes segments whole does everything around the networks as well.
     separator = network if isinstance(network, SegmentSeparator) else MaskingSeparator(spec, network)
-    return Loaded(spec, separator, MaskingModel(spec, network), sums_to_mixture=True)
+    # Masks always sum to one, but above their bins there may be none.
+    sums = spec.mask_extension != "zeros"
+    return Loaded(spec, separator, MaskingModel(spec, network), sums_to_mixture=sums)
 
 
 def _network(spec: MaskModelSpec, location: Path, before: Located | None, options: LoadOptions) -> Network:
