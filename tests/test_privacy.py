@@ -108,10 +108,10 @@ def test_onnx_runtime_is_silenced_where_it_was_imported_first():
 
 
 def test_ray_reports_nothing(monkeypatch):
-    from unweave.cluster import run
+    from unweave.cluster import pool
 
     seen = []
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
-    monkeypatch.setattr(run.ray, "init", lambda **options: seen.append(os.environ["RAY_USAGE_STATS_ENABLED"]))
-    run._connect(None)
+    monkeypatch.setattr(pool.ray, "init", lambda **options: seen.append(os.environ["RAY_USAGE_STATS_ENABLED"]))
+    pool._connect(None)
     assert seen == ["0"]

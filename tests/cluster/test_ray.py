@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
+from contextlib import suppress
 
 import pytest
 from typer.testing import CliRunner
@@ -22,6 +22,7 @@ pytest.importorskip("moto")
 pytest.importorskip("s3fs")
 
 import fsspec
+import ray
 
 from tests.helpers.nodes import two_nodes
 from tests.helpers.s3 import Slow, every, serving_s3
@@ -76,31 +77,28 @@ def test_eighty_songs_three_killed_workers_a_killed_node_and_a_store_that_refuse
     nodes, server = place
     source = catalogue(tmp_path / "eighty", N_FILES)
     store = fill(source, N_FILES)
-    seen, killed = [], []
+    seen, killed, started = [], [], []
 
-    def kill_later(actors):
-        import ray
-
-        def kill():
-            while len(killed) < 4:
-                if len(seen) < N_FILES // 6 * (len(killed) + 1) or not actors:
-                    time.sleep(0.01)
-                elif len(killed) == 2:
-                    killed.append(nodes.kill_one())
-                    nodes.add_one()
-                else:
-                    process = ray.get(actors[0].process_number.remote())
-                    os.kill(process, signal.SIGKILL)
-                    killed.append(process)
-
-        threading.Thread(target=kill, daemon=True).start()
+    def disturb(result, summary):
+        seen.append(result)
+        if len(killed) == 4 or len(seen) < N_FILES // 6 * (len(killed) + 1):
+            return
+        if len(killed) == 2:
+            killed.append(nodes.kill_one())
+            nodes.add_one()
+            return
+        (actors,) = started
+        with suppress(ray.exceptions.RayError, IndexError):  # it may have died with its node
+            process = ray.get(actors[0].process_number.remote())
+            os.kill(process, signal.SIGKILL)
+            killed.append(process)
 
     server.fault = every(20)
     summary = run_on_ray(
         work("s3://songs/eighty", "s3://stems/eighty", toy_json),
         address=nodes.address,
-        on_result=lambda result, summary: seen.append(result),
-        on_start=kill_later,
+        on_result=disturb,
+        on_start=started.append,
     )
     server.fault = lambda *arguments: None
     assert len(set(killed)) == 4
@@ -166,7 +164,6 @@ def test_errors_of_ray_are_one_line_without_colours():
 
 def test_the_command(toy_json, tmp_path, monkeypatch):
     """With a Ray of its own, which keeps to the processors of the container, and with metrics for Prometheus."""
-    import ray
     from ray.util import metrics
 
     from unweave.cli.main import app

@@ -179,7 +179,7 @@ def test_the_list_for_programs(catalogue, run):
             {"measure": "SDR", "unit": "dB", "test_set": "ours", "stems": {"vocals": 9.5}, "source": "here"}
         ],
         "here": True, "fetchable": True, "download_bytes": None, "verified": False, "recommended": True,
-        "problem": None,
+        "problem": None, "models": [], "rule": None,
     }  # fmt: skip
     assert not models["silent"]["here"]
     assert models["silent"]["download_bytes"] == models["silent"]["size_bytes"]

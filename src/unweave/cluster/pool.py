@@ -6,6 +6,8 @@ import dataclasses
 import logging
 import os
 import re
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -204,10 +206,13 @@ def _connect(address: str | None) -> None:
     if address is None:
         # By the quota of the container, too: Ray would count the processors of the machine.
         options |= {"include_dashboard": False, "num_cpus": available_processors()}
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise OptionError(f"there is no Ray cluster at {address}: {_one_line(error)}") from error
+    if on_termination is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the run before its files are finished
 
 
 def _one_line(error: BaseException) -> str:

@@ -160,7 +160,11 @@ def test_parts_are_those_of_left_then_right():
 
 
 @pytest.mark.parametrize(
-    ("runtime", "match"), [(Runtime("cuda:9"), "no device cuda:9|pip install"), (Runtime("cpu", "bfloat16"), "float32")]
+    ("runtime", "match"),
+    [
+        (Runtime("cuda:9"), "device cuda:9|pip install"),
+        (Runtime("cpu", "bfloat16"), "float32"),
+    ],
 )
 def test_what_it_cannot_run_on_is_refused(made, tmp_path, runtime, match):
     _, separator = made
