@@ -13,10 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
+import ray
 from tests.audio.test_files import write
 from tests.helpers.nodes import two_nodes
 from tests.helpers.s3 import ENVIRONMENT
@@ -57,29 +57,24 @@ def run_cluster(songs, expected, model, *, n_failing):
     system, root = source._filesystem
     for name, path in songs.items():
         system.put_file(str(path), f"{root}/{name}")
-    seen, died = [], []
+    seen, died, started = [], [], []
 
-    def disturb(actors):
-        import ray
-
-        def act():
-            while len(died) < n_failing:
-                if len(seen) < len(songs) // 3 * (len(died) + 1) or not actors:
-                    time.sleep(0.01)
-                elif not died:
-                    died.append(ray.get(actors[0].process_number.remote()))
-                    os.kill(died[-1], signal.SIGKILL)
-                else:
-                    died.append(nodes.kill_one())
-                    nodes.add_one()
-
-        threading.Thread(target=act, daemon=True).start()
+    def disturb(result, summary):
+        seen.append(result)
+        if len(died) == n_failing or len(seen) < len(songs) // 3 * (len(died) + 1):
+            return
+        if died:
+            died.append(nodes.kill_one())
+            nodes.add_one()
+            return
+        (actors,) = started
+        process = ray.get(actors[0].process_number.remote())
+        os.kill(process, signal.SIGKILL)
+        died.append(process)
 
     work = Work(source, target, str(model), OutputOptions(), None, {"threads": 1})
     with two_nodes(n_processors=2) as nodes:
-        summary = run_on_ray(
-            work, address=nodes.address, on_result=lambda result, summary: seen.append(result), on_start=disturb
-        )
+        summary = run_on_ray(work, address=nodes.address, on_result=disturb, on_start=started.append)
     found = {name: target.read(name) for name, _ in target.files() if not name.startswith("!")}
     names = [result.name for result in seen if not result.error]
     assert sorted(names) == sorted(songs), f"{len(names)} results, {len(set(names))} of them different"

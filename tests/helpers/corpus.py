@@ -80,7 +80,7 @@ def make(folder: Path):
         out.mux(stream.encode(None))
     odd = tones(44_100)
     odd[0, 100:200], odd[1, 300], odd[1, 301] = np.nan, np.inf, -np.inf
-    encode(folder / "not_numbers.wav", odd, bit_depth="32f")
+    soundfile.write(folder / "not_numbers.wav", odd.T, 44_100, "FLOAT")
     encode(folder / "one_sample.wav", np.full((2, 1), 0.5, np.float32))
     path = folder / "garbage_in_the_middle.mp3"
     encode(path, tones(88_200))
