@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import ray
+import s3fs
 from tests.audio.test_files import write
 from tests.helpers.nodes import two_nodes
 from tests.helpers.s3 import ENVIRONMENT
@@ -53,6 +54,7 @@ def run_cluster(songs, expected, model, *, n_failing):
     """One run from bucket to bucket; a table's row."""
     server = Server(20 if n_failing else 0)
     os.environ.update({**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url})
+    s3fs.S3FileSystem.clear_instance_cache()  # which knows the server before
     source, target = Place("s3://songs/in"), Place("s3://stems/out")
     system, root = source._filesystem
     for name, path in songs.items():
