@@ -9,17 +9,15 @@ byte. The model is a toy, so that what is measured is everything around it.
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import ray
 import s3fs
 from tests.audio.test_files import write
-from tests.helpers.nodes import two_nodes
+from tests.helpers.nodes import kill_worker, two_nodes
 from tests.helpers.s3 import ENVIRONMENT
 from tests.helpers.signals import tones
 from tests.helpers.toys import write_toy
@@ -70,9 +68,7 @@ def run_cluster(songs, expected, model, *, n_failing):
             nodes.add_one()
             return
         (actors,) = started
-        process = ray.get(actors[0].process_number.remote())
-        os.kill(process, signal.SIGKILL)
-        died.append(process)
+        died.append(kill_worker(actors))
 
     work = Work(source, target, str(model), OutputOptions(), None, {"threads": 1})
     with two_nodes(n_processors=2) as nodes:

@@ -1,7 +1,6 @@
 """A catalogue on two nodes of a Ray, from a bucket to a bucket: complete, whole, and once, whatever dies."""
 
 import dataclasses
-import os
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ pytest.importorskip("s3fs")
 import fsspec
 import ray
 
-from tests.helpers.nodes import two_nodes
+from tests.helpers.nodes import kill_worker, two_nodes
 from tests.helpers.s3 import Slow, every, serving_s3
 from unweave.cluster.pool import _one_line
 from unweave.cluster.run import run_on_ray
@@ -89,9 +88,7 @@ def test_eighty_songs_three_killed_workers_a_killed_node_and_a_store_that_refuse
             return
         (actors,) = started
         with suppress(ray.exceptions.RayError, IndexError):  # it may have died with its node
-            process = ray.get(actors[0].process_number.remote())
-            os.kill(process, signal.SIGKILL)
-            killed.append(process)
+            killed.append(kill_worker(actors))
 
     server.fault = every(20)
     summary = run_on_ray(

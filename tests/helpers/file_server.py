@@ -67,9 +67,16 @@ def serving(**fields):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.port = server.server_address[1]
+    with answering(server):
+        yield state
+
+
+@contextlib.contextmanager
+def answering(server):
+    """``server``, of the standard library or made like one, answers in a thread until the context ends."""
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
-        yield state
+        yield
     finally:
         server.shutdown()
         server.server_close()

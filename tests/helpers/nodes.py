@@ -1,6 +1,8 @@
 """Several nodes of a Ray on one machine, which can be killed and added."""
 
 import contextlib
+import os
+import signal
 import socket
 from pathlib import Path
 
@@ -39,6 +41,15 @@ class Nodes:
         node = self._nodes.pop(0)
         self._cluster.remove_node(node, allow_graceful=False)
         return node.unique_id
+
+
+def kill_worker(actors):
+    """Kill the process of the first of a pool's ``actors``; returns its number. Raises Ray's error if it is dead."""
+    import ray
+
+    process = ray.get(actors[0].process_number.remote())
+    os.kill(process, signal.SIGKILL)
+    return process
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ import contextlib
 import itertools
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from tests.helpers.file_server import answering
 
 ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{0}</Code><Message>{1}</Message></Error>'
 ENVIRONMENT = {
@@ -133,12 +134,10 @@ def serving_s3(*buckets, **fields):
     backend.reset()
     for bucket in buckets:
         backend.create_bucket(bucket, "us-east-1")
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
-        yield state
+        with answering(server):
+            yield state
     finally:
-        server.shutdown()
-        server.server_close()
         backend.reset()
 
 

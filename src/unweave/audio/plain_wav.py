@@ -16,14 +16,13 @@ from unweave.audio.pcm import decode_pcm
 from unweave.audio.recognise import no_such_track
 from unweave.audio.sources import Source, reason
 from unweave.audio.tags import Tags
-from unweave.audio.wav_header import EXTENSIBLE, FLOAT, PCM, read_wav_header
+from unweave.audio.wav_header import EXTENSIBLE, FLOAT, PCM, WAVE_SUBFORMAT, read_wav_header
 from unweave.errors import AudioReadError
 
 BLOCK_SAMPLES = 1 << 16
 # Chunks that say nothing about how samples lie; those in the second set hold no tags either.
 KNOWN = frozenset({b"LIST", b"bext", b"cue ", b"smpl", b"inst", b"acid", b"cart", b"iXML", b"_PMX", b"id3 ", b"ID3 "})
 TAGLESS = frozenset({b"fmt ", b"data", b"fact", b"PEAK", b"JUNK", b"junk", b"PAD ", b"FLLR"})
-WAVE_SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")  # of PCM and float, behind the tag
 USUAL_SPEAKERS = {1: (0, 4), 2: (0, 3)}  # masks of speakers that mean nothing special
 RATES = range(1000, 768_001)  # Hz
 # What FFmpeg looks for in PCM of 16 bits, to decode it: DTS in its four orders, and S/PDIF.

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 
 from unweave.audio.pcm import encode_pcm
 from unweave.audio.sink import Sink
+from unweave.audio.wav_header import EXTENSIBLE, FLOAT, PCM, WAVE_SUBFORMAT
 from unweave.types import Waveform
 
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 SPEAKERS = {1: 0x4, 2: 0x3}  # front centre; front left and right
-SUBFORMAT = struct.pack("<IHH", PCM, 0, 0x10) + bytes.fromhex("800000aa00389b71")
 # FFmpeg's names of tags → those of RIFF, in the order in which FFmpeg writes them.
 INFO = {
     "artist": b"IART",
@@ -80,7 +79,12 @@ class WavEncoder:
         rate, block = self._sample_rate, self._block_bytes
         plain = struct.pack("<HHIIHH", tag, self._n_channels, rate, rate * block, block, bits)
         if is_extensible:
-            return plain + struct.pack("<HHI", 22, bits, SPEAKERS[self._n_channels]) + SUBFORMAT
+            return (
+                plain
+                + struct.pack("<HHI", 22, bits, SPEAKERS[self._n_channels])
+                + struct.pack("<H", PCM)
+                + WAVE_SUBFORMAT
+            )
         return plain + bytes(2) if tag == FLOAT else plain
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from unweave.audio.atoms import Readable
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+WAVE_SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")  # of PCM and float in extensible files, behind the tag
 UNKNOWN_SIZE = 2**31 - 2**16  # sizes from here on that a file does not have stand for an unknown one
 APPENDED_TAGS = (b"ID3", b"TAG", b"APETAGEX")
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"

@@ -70,8 +70,7 @@ class OnnxSession:
     ``n_at_once`` calls may run at the same time, each on that many threads; further ones wait. Large networks take
     gigabytes per call, so that more is seldom better. Buffers are given back after each operation that needs them,
     not kept for later ones of the same size, which took three times as much. All sessions take them from one store.
-    Raises `ModelError` for a file that ONNX
-    Runtime does not take.
+    Raises `ModelError` for a file that ONNX Runtime does not take.
     """
 
     def __init__(self, path: Path, n_threads: int, n_at_once: int = 1) -> None:

@@ -67,3 +67,8 @@ def hop_for(overlap: float, length: int, largest: float = 1.0) -> int:
 def whole_hops(n_samples: int, hop_length: int) -> int:
     """The multiple of ``hop_length`` that is nearest to ``n_samples``."""
     return round(n_samples / hop_length) * hop_length
+
+
+def whole_frames(n_samples: int, hop_length: int, together: int) -> int:
+    """The number of frames over ``n_samples``, as the nearest multiple of ``together`` that is not 0."""
+    return max(1, round((n_samples / hop_length + 1) / together)) * together

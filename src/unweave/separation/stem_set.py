@@ -50,7 +50,6 @@ class StemSet:
         self._tags = tags
         # Rescaling needs the peak of the whole song, so the stems wait in float files.
         self._is_deferred = options.clip == "rescale" and options.bit_depth != "32f"
-        self._is_encoded = not self._is_deferred and options.format.container != "wav"
         self._pool: ThreadPoolExecutor | None = None
         self._writers: dict[str, AudioWriter] = {}
         self._layout = options.format.layout
@@ -69,7 +68,8 @@ class StemSet:
                     else self._open(path, options.format, options.bit_depth)
                 )
                 self._writers[name] = writer
-            if len(paths) > 1 and self._is_encoded:
+            is_encoded = not self._is_deferred and options.format.container != "wav"
+            if len(paths) > 1 and is_encoded:
                 # Entered last and so left first: files are closed when the threads are done with them.
                 self._pool = self._stack.enter_context(ThreadPoolExecutor(len(paths), "unweave-encoder"))
         except BaseException:

@@ -10,6 +10,7 @@ from unweave.families.mdx.recipe import MdxSeparator, separate_track
 from unweave.families.mdx.recognise import recognise
 from unweave.families.mdx.spec import FORMAT_VERSION, NETWORK, MdxSpec
 from unweave.families.overlapping import open_session
+from unweave.families.segment_options import whole_frames
 from unweave.models.checkpoints import Tensors
 
 Spec = MdxSpec
@@ -30,8 +31,7 @@ __all__ = [
 
 def with_segment(spec: MdxSpec, n_samples: int) -> MdxSpec:
     """See `unweave.families.segment_options`: as many frames as can be halved at each level."""
-    n_frames = max(1, round((n_samples / spec.hop_length + 1) / FRAMES_TOGETHER)) * FRAMES_TOGETHER
-    return dataclasses.replace(spec, n_frames=n_frames)
+    return dataclasses.replace(spec, n_frames=whole_frames(n_samples, spec.hop_length, FRAMES_TOGETHER))
 
 
 def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:

@@ -15,6 +15,7 @@ from unweave.families.base import Session
 from unweave.families.mdx23c.graph import NETWORK
 from unweave.families.mdx23c.spec import N_CHANNELS, Mdx23cSpec
 from unweave.families.overlapping import OverlappingSeparator, open_session
+from unweave.families.segment_options import whole_frames
 from unweave.models.checkpoints import Tensors
 from unweave.types import Spectrogram, Waveform
 
@@ -59,8 +60,7 @@ def from_subbands(numbers: npt.NDArray[np.float32], n_subbands: int) -> Spectrog
 
 def with_segment(spec: Mdx23cSpec, n_samples: int) -> Mdx23cSpec:
     """See `unweave.families.segment_options`: as many frames as can be halved at each level."""
-    n_frames_of = spec.scale[0] ** spec.n_scales
-    n_frames = max(1, round((n_samples / spec.hop_length + 1) / n_frames_of)) * n_frames_of
+    n_frames = whole_frames(n_samples, spec.hop_length, spec.scale[0] ** spec.n_scales)
     return dataclasses.replace(spec, segment_samples=(n_frames - 1) * spec.hop_length)
 
 
