@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.family_cases import CASES, Run
+from benchmarks.family_cases import CASES, HALVED, Run
 from benchmarks.timing import own_peak_megabytes, timed
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ REFERENCES = {
     "roformer": "pymss-core", "scnet": "pymss-core", "mdx23c": "pymss-core", "vr": "pymss-core", "htdemucs": "demucs",
     "hdemucs": "demucs", "openunmix": "openunmix",
 }  # fmt: skip
-TWIN = "twin"
+OURS, BFLOAT16, TWIN = "ours", "bfloat16", "twin"
 
 
 def install_references(folder):
@@ -73,7 +73,10 @@ def work(kind, index, folder, *, tiny):
         print(json.dumps({"operations": n_operations, "seconds": run.seconds}))
         return
     given = np.load(folder / "input.npy")
-    action, n_lanes = (run.ours(), run.n_lanes) if kind == "ours" else (run.twin(), 1)
+    if kind == OURS:
+        action, n_lanes = run.ours(), run.n_lanes
+    else:
+        action, n_lanes = run.twin() if kind == TWIN else run.ours(HALVED), 1
 
     def all_lanes():
         results = [None] * n_lanes
@@ -93,9 +96,9 @@ def work(kind, index, folder, *, tiny):
     print(json.dumps({"seconds": seconds / n_lanes, "megabytes": own_peak_megabytes()}))
 
 
-def difference(folder, theirs):
+def difference(folder, ours, theirs):
     """How far ours is from the other's output, in decibels below it; the edges of masks are nobody's."""
-    ours, other = (np.load(folder / f"{name}.npy").astype(np.float64) for name in ("ours", theirs))
+    ours, other = (np.load(folder / f"{name}.npy").astype(np.float64) for name in (ours, theirs))
     if ours.size != other.size:
         return "?"
     ours, other = ours.reshape(other.shape), other
@@ -105,32 +108,32 @@ def difference(folder, theirs):
 
 
 def measure(index, python, folder, rounds, *, tiny):
-    """The two rows of a case."""
+    """The rows of a case."""
     case = CASES[index]
     own = [sys.executable, "-m", "benchmarks.families", *(["--tiny"] if tiny else []), "--work"]
     prepared = step([*own, "prepare", index, folder], folder)
     theirs = "reference" if python and case.family in REFERENCES else TWIN
-    if theirs == TWIN:
-        other, name = [*own, TWIN, index, folder], "our twin in PyTorch"
-    else:
-        other = [python, ROOT / "benchmarks" / "references.py", folder]
-        name = f"{REFERENCES[case.family]}, PyTorch"
-    runs = {"ours": [], theirs: []}
+    name = f"{REFERENCES[case.family]}, PyTorch" if theirs != TWIN else "our twin in PyTorch"
+    labels = {OURS: f"**{case.label}**, ours", BFLOAT16: "ours, bfloat16", theirs: name}
+    commands = {kind: [*own, kind, index, folder] for kind in labels}
+    if theirs != TWIN:
+        commands[theirs] = [python, ROOT / "benchmarks" / "references.py", folder]
+    runs = {kind: [] for kind in labels}
     for _ in range(rounds):
-        runs["ours"].append(step([*own, "ours", index, folder], folder))
-        runs[theirs].append(step(other, folder))
-    ratios = [b["seconds"] / a["seconds"] for a, b in zip(runs["ours"], runs[theirs], strict=True)]
+        for kind, command in commands.items():
+            runs[kind].append(step(command, folder))
     rows = []
-    for label, series in zip((f"**{case.label}**, ours", name), runs.values(), strict=True):
-        seconds = statistics.median([each["seconds"] for each in series])
+    for kind, label in labels.items():
+        seconds = statistics.median([each["seconds"] for each in runs[kind]])
+        ratios = [b["seconds"] / a["seconds"] for a, b in zip(runs[kind], runs[theirs], strict=True)]
         rows.append(
             (
                 label,
                 f"{seconds / prepared['seconds']:.3f}",
                 f"{prepared['operations'] / seconds / 1e9:.0f}",
-                f"{max(each['megabytes'] for each in series):.0f}",
-                "" if series is runs[theirs] else f"{statistics.median(ratios):.2f}",
-                "" if series is runs[theirs] else difference(folder, theirs),
+                f"{max(each['megabytes'] for each in runs[kind]):.0f}",
+                "" if kind == theirs else f"{statistics.median(ratios):.2f}",
+                "" if kind == theirs else difference(folder, kind, theirs),
             )
         )
     return rows

@@ -18,7 +18,7 @@ from unweave.models.checkpoints import read_tensors
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = "weights.safetensors"
-RUNTIME = Runtime("cpu")
+RUNTIME, HALVED = Runtime("cpu"), Runtime("cpu", "bfloat16")
 SAMPLE_RATE = 44100
 FOUR = ("drums", "bass", "other", "vocals")
 SIZES_OF_VR = ROOT / "tests" / "families" / "vr" / "reference.npz"
@@ -223,7 +223,8 @@ class Run:
             network = self._network / "network.onnx"
         np.save(self.folder / "input.npy", self._input())
         self.ours()  # ONNX Runtime optimises the graph here, and not in a process that is measured
-        return count_operations(network, {"frames": getattr(self.spec, "n_frames", 1)})
+        sizes = {name: getattr(self.spec, f"n_{name}", 1) for name in ("segments", "frames", "bins")}
+        return count_operations(network, sizes)
 
     def _input(self):
         """Noise at a mean of 0 and a level of 1, which the networks of Demucs bring it to."""
@@ -238,14 +239,14 @@ class Run:
         mono = noise.mean(axis=0)
         return (noise - mono.mean()) / mono.std()
 
-    def ours(self):
+    def ours(self, runtime=RUNTIME):
         """What runs the network once: input → output."""
         if self.is_masking:
-            from unweave.engines.onnx import OnnxNetwork
+            from unweave.engines.choose import cpu_network
             from unweave.families.masking import graph_path
 
-            return OnnxNetwork(graph_path(self.spec, self.folder / WEIGHTS)).estimate
-        return self._action(self._package.open_separator(self.spec, self._network, RUNTIME))
+            return cpu_network(graph_path(self.spec, self.folder / WEIGHTS), runtime).estimate
+        return self._action(self._package.open_separator(self.spec, self._network, runtime))
 
     def twin(self):
         """The same in PyTorch, where there is no other reference."""

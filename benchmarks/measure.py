@@ -1,11 +1,11 @@
 """Whole processes, timed from outside: wall time, processor time, and peak memory by the system's own account."""
 
 import dataclasses
+import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -35,23 +35,28 @@ class Run:
     peak_megabytes: float  # of the largest single process, 10^6 bytes
 
 
+# A process's peak begins with the size of the one that started it, so a small one does that.
+WATCHER = """
+import json, os, sys, time
+silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+started = time.perf_counter()
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=silent)
+_, status, usage = os.wait4(process, 0)
+wall = time.perf_counter() - started
+peak = usage.ru_maxrss * 1024 / 1e6
+print(json.dumps([os.waitstatus_to_exitcode(status), wall, usage.ru_utime + usage.ru_stime, peak]))
+"""
+
+
 def run(command, **environment):
     """Run ``command`` to its end; a failure is an error. Compiled modules are kept, as in any installation."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env={**kept, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - started
-    if process.returncode != 0:
-        raise SystemExit(f"{command[0]} failed with {process.returncode}:\n{errors.decode()[-2000:]}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+    watched = [sys.executable, "-I", "-S", "-c", WATCHER, *map(str, command)]
+    done = subprocess.run(watched, env={**kept, **environment}, capture_output=True, check=True)
+    status, *figures = json.loads(done.stdout)
+    if status != 0:
+        raise SystemExit(f"{command[0]} failed with {status}:\n{done.stderr.decode()[-2000:]}")
+    return Run(*figures)
 
 
 def four_stems_for_the_clock(folder: Path):

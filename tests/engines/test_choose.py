@@ -9,7 +9,6 @@ from unweave.errors import OptionError
 
 def test_the_cpu_has_no_number():
     assert Runtime("cpu:0").device == "cpu"
-    assert Runtime("cpu:0").is_float32_on_cpu
     assert Runtime("mps:0").device == "mps"
     assert Runtime("cuda:3").device == "cuda:3"
 

@@ -90,13 +90,10 @@ def test_the_command_says_what_it_found(tmp_path, cache):
     assert "mine" in listed.output
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), [({"device": "cuda:9"}, "no device cuda:9"), ({"precision": "bfloat16"}, "CPU in float32")]
-)
-def test_where_it_cannot_run(tmp_path, cache, options, message):
+def test_where_it_cannot_run(tmp_path, cache):
     foreign.add_checkpoint("mine", htdemucs(tmp_path))
-    with pytest.raises(OptionError, match=message):
-        Separator("mine", **options)
+    with pytest.raises(OptionError, match="no device cuda:9"):
+        Separator("mine", device="cuda:9")
 
 
 def refused(result):

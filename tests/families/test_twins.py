@@ -129,8 +129,9 @@ def test_a_card_is_used_where_it_is_asked_for(tmp_path, cache, monkeypatch):
     """There is none here: PyTorch computes on the CPU instead."""
     from tests.families.test_foreign import htdemucs as checkpoint
     from unweave import Separator
+    from unweave.engines import choose
     from unweave.engines.torch_session import TorchSession
-    from unweave.families import base, twins
+    from unweave.families import twins
 
     add_checkpoint("mine", checkpoint(tmp_path))
     mixture = htdemucs.signal(5000)
@@ -143,7 +144,7 @@ def test_a_card_is_used_where_it_is_asked_for(tmp_path, cache, monkeypatch):
         return TorchSession(network, "cpu")
 
     expected = Separator("mine", device="cpu").separate(mixture, 44100)
-    monkeypatch.setattr(base, "require_torch_device", lambda device: None)
+    monkeypatch.setattr(choose, "require_torch_device", lambda device: None)
     monkeypatch.setattr(twins, "session", session)
     stems = Separator("mine", device="cuda:7").separate(mixture, 44100)
     assert opened == ["cuda:7"]

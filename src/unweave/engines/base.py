@@ -31,6 +31,14 @@ class Network(Protocol):
         ...
 
 
+class Session(Protocol):
+    """Any network, loaded and ready; may be called from several threads at once."""
+
+    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """All outputs for the inputs."""
+        ...
+
+
 @runtime_checkable
 class SegmentSeparator(Protocol):
     """A model that separates one segment of samples at a time; may be called from several threads at once."""

@@ -7,12 +7,13 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from unweave.engines.base import Network
+from unweave.engines.base import Network, Session
 from unweave.engines.processors import available_processors
 from unweave.errors import OptionError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+PLAIN = ("auto", "float32")  # on the CPU
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,33 @@ class Runtime:
         """This runtime with ``auto`` decided. PyTorch is not imported if there cannot be a graphics card."""
         return Runtime(_best_device(), self.precision, self.n_threads) if self.device == "auto" else self
 
-    @property
-    def is_float32_on_cpu(self) -> bool:
-        """Whether nothing but the plain default is asked for."""
-        return self.device in ("auto", "cpu") and self.precision in ("auto", "float32")
+
+def require_runtime(runtime: Runtime) -> None:
+    """Raise `OptionError` for a graphics card that is not there, or a precision that needs what is not installed."""
+    runtime = runtime.on_best_device()
+    if runtime.device != "cpu":
+        require_torch_device(runtime.device)
+    elif runtime.precision not in PLAIN and importlib.util.find_spec("openvino") is None:
+        raise OptionError(f"precision {runtime.precision} on the CPU needs: pip install 'unweave[openvino]'")
+
+
+def cpu_session(path: Path, runtime: Runtime, n_at_once: int = 1) -> Session:
+    """Any network in the ONNX file ``path`` on the CPU, as `cpu_network`.
+
+    ONNX Runtime may compute ``n_at_once`` inputs at the same time, each on its share of the threads.
+    """
+    if runtime.precision in PLAIN:
+        from unweave.engines.onnx import OnnxSession
+
+        return OnnxSession(path, max(1, runtime.n_threads // n_at_once), n_at_once)
+    from unweave.engines.openvino import OpenVinoSession
+
+    return OpenVinoSession(path, runtime.n_threads, runtime.precision)
 
 
 def cpu_network(path: Path, runtime: Runtime) -> Network:
     """The network in the ONNX file ``path`` on the CPU, with ONNX Runtime in float32, otherwise with OpenVINO."""
-    if runtime.precision in ("auto", "float32"):
+    if runtime.precision in PLAIN:
         from unweave.engines.onnx import OnnxNetwork
 
         return OnnxNetwork(path)

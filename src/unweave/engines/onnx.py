@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from unweave.engines.denormals import without_denormals
 from unweave.errors import ModelError
 from unweave.forks import after_fork
 from unweave.models.cache import graphs_folder
@@ -53,7 +54,8 @@ class OnnxNetwork:
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._input.name, np.ascontiguousarray(mixture[None]))
         binding.bind_output(self._output.name, "cpu", 0, np.float32, estimates.shape, estimates.ctypes.data)
-        self._session.run_with_iobinding(binding)
+        with without_denormals():
+            self._session.run_with_iobinding(binding)
         return estimates[:, 0]
 
     def _buffer(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -85,7 +87,7 @@ class OnnxSession:
             if self._process != os.getpid():
                 self._stale.append(self._session)  # kept: its end would wait for threads that are not there
                 self._open()
-        with self._turns:
+        with self._turns, without_denormals():
             outputs: list[npt.NDArray[np.float32]] = self._session.run(
                 None, {name: np.ascontiguousarray(array) for name, array in zip(self._inputs, arrays, strict=True)}
             )
@@ -127,6 +129,7 @@ def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # in the threads of its own
     options.enable_mem_pattern = False  # 75 MB less for the same speed
     options.log_severity_level = SILENT
     return options
@@ -135,7 +138,8 @@ def _options() -> onnxruntime.SessionOptions:
 def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     if path.name == OPTIMISED:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with without_denormals():  # the first session of a process would change the thread that opens it for good
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _optimised(path: Path) -> Path:
@@ -158,7 +162,7 @@ def _optimise(path: Path, folder: Path) -> None:
     options.optimized_model_filepath = str(folder / OPTIMISED)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
-    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    _session(path, options)
 
 
 def _fingerprint() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +19,38 @@ from unweave.types import Magnitude
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
-class OpenVinoNetwork:
-    """A network in an ONNX file, computed with ``precision`` on ``n_threads`` cores, one segment at a time.
+class OpenVinoSession:
+    """A network in an ONNX file, computed with ``precision`` on ``n_threads`` cores, one run at a time.
 
-    Several inferences at once were faster, and once in many runs waited for each other for ever.
-
-    In bfloat16 stems differ from those in float32 by −46 to −62 dB of the mixture (``docs/performance.md``), and the
-    networks run five times faster where the processor multiplies matrices in it; elsewhere nothing is gained. Raises
-    `ModelError` for a file that OpenVINO does not take and `OptionError` where it is not installed.
+    Several runs at once were faster, and once in many waited for each other for ever. Where the processor multiplies
+    matrices in bfloat16, networks run two to five times as fast as in float32; elsewhere nothing is gained
+    (``docs/performance.md``). Raises `ModelError` for a file that OpenVINO does not take and `OptionError` where it is
+    not installed.
     """
 
     def __init__(self, path: Path, n_threads: int, precision: str) -> None:
         try:
-            openvino = _openvino()
+            self._openvino = _openvino()
         except ImportError as error:
             raise OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'") from error
-        self._openvino, self._path = openvino, path
+        self._path = path
         self._settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": n_threads,
             "NUM_STREAMS": 1,
+            "CPU_DENORMALS_OPTIMIZATION": True,
         }
         self._turn = threading.Lock()
         self._open()
         after_fork(self._renew_lock)
 
-    def _open(self) -> None:
-        self._core = self._openvino.Core()
-        try:
-            model = self._core.read_model(str(self._path))
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot load {self._path}: {error}") from error
-        frames = model.input(0).get_partial_shape()[2]
-        self.n_frames = frames.get_length() if frames.is_static else None
-        self._requests: dict[tuple[int, ...], Any] = {}
-        self._process = os.getpid()
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """That of the first input; None for a size which each run may choose."""
+        return self._input_shape
 
-    def _renew_lock(self) -> None:
-        self._turn = threading.Lock()
-
-    def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
-        """See `unweave.engines.base.Network`."""
+    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """All outputs, in the order of the file, for all inputs in theirs."""
         with self._turn:
             if self._process != os.getpid():
                 if self._requests:  # its threads are gone, and it aborts the process when it misses them
@@ -67,17 +59,53 @@ class OpenVinoNetwork:
                         "with 'spawn', or use precision float32"
                     )
                 self._open()
-            request = self._requests.get(mixture.shape) or self._compile(mixture.shape)
-            estimates: npt.NDArray[np.float32] = request.infer({0: mixture[None]})[0]
-            return estimates[:, 0].copy()
+            shapes = tuple(array.shape for array in arrays)
+            request = self._requests.get(shapes) or self._compile(shapes)
+            results = request.infer([np.ascontiguousarray(array) for array in arrays])
+            return [np.array(results[index], np.float32) for index in range(len(results))]
 
-    def _compile(self, shape: tuple[int, ...]) -> Any:
-        model = self._core.read_model(str(self._path))
-        if self.n_frames is None:
-            model.reshape([1, *shape])
+    def _open(self) -> None:
+        from unweave.engines.openvino_operators import extensions  # it imports OpenVINO
+
+        self._core = self._openvino.Core()
+        self._core.add_extension(extensions())
+        shape = self._read().input(0).get_partial_shape()
+        self._input_shape = tuple(size.get_length() if size.is_static else None for size in shape)
+        self._requests: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._process = os.getpid()
+
+    def _read(self) -> Any:
+        try:
+            return self._core.read_model(str(self._path))
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot load {self._path}: {error}") from error
+
+    def _compile(self, shapes: Sequence[tuple[int, ...]]) -> Any:
+        model = self._read()
+        if model.is_dynamic():
+            model.reshape({model.input(index): list(shape) for index, shape in enumerate(shapes)})
         request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
-        self._requests[shape] = request
+        self._requests[tuple(shapes)] = request
         return request
+
+    def _renew_lock(self) -> None:
+        self._turn = threading.Lock()
+
+
+class OpenVinoNetwork:
+    """The networks of a masking model as an `OpenVinoSession`; the arguments and errors are its.
+
+    In bfloat16 stems differ from those in float32 by −46 to −62 dB of the mixture (``docs/performance.md``).
+    """
+
+    def __init__(self, path: Path, n_threads: int, precision: str) -> None:
+        self._session = OpenVinoSession(path, n_threads, precision)
+        self.n_frames = self._session.input_shape[2]
+
+    def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
+        """See `unweave.engines.base.Network`."""
+        (estimates,) = self._session.run(mixture[None])
+        return estimates[:, 0]
 
 
 def _openvino() -> Any:

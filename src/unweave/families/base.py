@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from unweave.engines.base import Network, SegmentSeparator
-from unweave.engines.choose import Runtime, require_torch_device
-from unweave.errors import OptionError
+from unweave.engines.choose import Runtime
 from unweave.families.quality import Quality, find_quality
 from unweave.models.spec import DownloadProgress, MaskModelSpec, ModelSpec
 
@@ -26,32 +21,6 @@ class LoadOptions:
     segment_seconds: float | None = None  # length of a segment; None: that which the model was published with
     overlap: float | None = None  # share of a segment that the next one shares; None: as published
     on_download: DownloadProgress = lambda done, total, label: None
-
-
-def require_plain_cpu(name: str, runtime: Runtime) -> None:
-    """Raise `OptionError` for anything but the CPU in float32, where the model ``name`` runs in nothing else."""
-    if not runtime.is_float32_on_cpu:
-        raise OptionError(
-            f"{name} only runs on the CPU in float32, not with device {runtime.device} and precision "
-            f"{runtime.precision}"
-        )
-
-
-class Session(Protocol):
-    """A network, loaded and ready; may be called from several threads at once."""
-
-    def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """All outputs for the inputs."""
-        ...
-
-
-def require_cpu_or_card(name: str, runtime: Runtime) -> None:
-    """Raise `OptionError` for a graphics card that is not there, and on the CPU for anything but float32."""
-    runtime = runtime.on_best_device()
-    if runtime.device == "cpu":
-        require_plain_cpu(name, runtime)
-    else:
-        require_torch_device(runtime.device)
 
 
 @dataclass(frozen=True)

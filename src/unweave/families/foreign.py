@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from unweave.engines.base import SegmentSeparator
-from unweave.engines.choose import Runtime
+from unweave.engines.choose import Runtime, require_runtime
 from unweave.errors import CheckpointError, ModelError
 from unweave.families import brought
-from unweave.families.base import Loaded, LoadOptions, require_cpu_or_card
+from unweave.families.base import Loaded, LoadOptions
 from unweave.families.descriptions import from_json, to_json
 from unweave.families.segment_options import with_overlap, with_segment
 from unweave.models.added import added_model_folder, check_name
@@ -150,7 +150,7 @@ def _check_listed(entry: Entry, found: brought.Brought) -> None:
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
     """See `unweave.families.load.Family`."""
-    require_cpu_or_card(spec.name, runtime)
+    require_runtime(runtime)
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:

@@ -15,7 +15,7 @@ from unweave.dsp.stft import FRAMES_AT_ONCE, add_frames, analyse
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics, measure, wiener_filter
 from unweave.engines.base import Network, SegmentSeparator
 from unweave.engines.cascade import CascadeNetwork
-from unweave.engines.choose import Runtime, cpu_network, require_torch_device
+from unweave.engines.choose import Runtime, cpu_network, require_runtime
 from unweave.families.base import Loaded, LoadOptions, MaskingModel
 from unweave.families.unet.path import network_path
 from unweave.models.resolve import ResolvedModel
@@ -31,8 +31,7 @@ Located = tuple[MaskModelSpec, Path]  # a model as it is run, and the place of i
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
     """See `unweave.families.load.Family`."""
-    if runtime.device not in ("auto", "cpu"):
-        require_torch_device(runtime.device)
+    require_runtime(runtime)
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +17,8 @@ import numpy.typing as npt
 from unweave.dsp.fades import shares
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.segments import Segmentation
-from unweave.engines.choose import Runtime
-from unweave.families.base import require_plain_cpu
 from unweave.families.segment_options import hop_for
 from unweave.types import Waveform
-
-if TYPE_CHECKING:
-    from unweave.engines.onnx import OnnxSession
 
 FADES_PER_SEGMENT = 10  # a fade is so many times shorter than a segment
 SMALLEST_WEIGHT = np.float32(1e-6)  # of a sample in a segment
@@ -66,14 +60,6 @@ class SegmentNetwork(Protocol):
     def waveforms(self, segment: Waveform, stems: Sequence[int]) -> npt.NDArray[np.float32]:
         """The network's stems with the given indices: (channels, length) → (stems, channels, length)."""
         ...
-
-
-def open_session(name: str, path: Path, runtime: Runtime) -> OnnxSession:
-    """The network in the ONNX file ``path``. Raises `OptionError` for anything but float32 on the CPU."""
-    require_plain_cpu(name, runtime)
-    from unweave.engines.onnx import OnnxSession
-
-    return OnnxSession(path, runtime.n_threads)
 
 
 def overlapping(length: int, hop: int) -> tuple[Segmentation, Waveform]:

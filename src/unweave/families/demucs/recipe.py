@@ -21,9 +21,8 @@ import numpy.typing as npt
 from unweave.dsp.memory import large_zeros
 from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.segments import Segmentation
-from unweave.engines.base import HybridNetwork
+from unweave.engines.base import HybridNetwork, Session
 from unweave.errors import OptionError
-from unweave.families.base import Session
 from unweave.families.demucs.spec import HybridSpec
 from unweave.families.demucs.spectrum import spectrum_of, waveform_of
 from unweave.types import Waveform

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unweave.engines.base import SegmentSeparator
-from unweave.engines.choose import Runtime
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
 from unweave.families.hdemucs.recognise import recognise as recognise_arrays
 from unweave.families.hdemucs.spec import HDemucsSpec
@@ -39,9 +39,7 @@ def write_network(spec: HDemucsSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: HDemucsSpec, folder: Path, runtime: Runtime) -> SegmentSeparator:
     """See `unweave.families.foreign.ForeignFamily`. One segment at a time: it is long, and takes a lot of memory."""
-    from unweave.engines.onnx import OnnxSession
-
-    return HybridSeparator(spec, SessionNetwork(OnnxSession(folder / NETWORK, runtime.n_threads)))
+    return HybridSeparator(spec, SessionNetwork(cpu_session(folder / NETWORK, runtime)))
 
 
 def open_twin(spec: HDemucsSpec, tensors: Mapping[str, Any], runtime: Runtime) -> SegmentSeparator:

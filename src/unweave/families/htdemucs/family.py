@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unweave.engines.base import SegmentSeparator
-from unweave.engines.choose import Runtime
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.errors import OptionError
 from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
 from unweave.families.htdemucs.recognise import recognise as recognise_arrays
@@ -51,11 +51,7 @@ def open_separator(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> Segmen
 
 def separator_of(spec: HTDemucsSpec, folder: Path, runtime: Runtime) -> HybridSeparator:
     """The network that was written into ``folder``, on `parallel` segments at once."""
-    from unweave.engines.onnx import OnnxSession
-
-    n_at_once = parallel(runtime)
-    n_threads = max(1, runtime.n_threads // n_at_once)
-    return HybridSeparator(spec, SessionNetwork(OnnxSession(folder / NETWORK, n_threads, n_at_once)))
+    return HybridSeparator(spec, SessionNetwork(cpu_session(folder / NETWORK, runtime, parallel(runtime))))
 
 
 def open_twin(spec: HTDemucsSpec, tensors: Mapping[str, Any], runtime: Runtime) -> HybridSeparator:

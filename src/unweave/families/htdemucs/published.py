@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unweave.engines.choose import Runtime
-from unweave.families.base import Loaded, LoadOptions, require_cpu_or_card
+from unweave.engines.choose import Runtime, require_runtime
+from unweave.families.base import Loaded, LoadOptions
 from unweave.families.htdemucs.family import NETWORK, open_twin, parallel, separator_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.cache import graphs_folder
@@ -23,7 +23,7 @@ GRAPH_VERSION = 1  # raise it when `graph` builds another graph from the same we
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
     """See `unweave.families.load.Family`."""
-    require_cpu_or_card(spec.name, runtime)
+    require_runtime(runtime)
 
 
 def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from unweave.engines.choose import Runtime
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.mdx.recipe import MdxSeparator, separate_track
 from unweave.families.mdx.recognise import recognise
 from unweave.families.mdx.spec import FORMAT_VERSION, NETWORK, MdxSpec
-from unweave.families.overlapping import open_session
 from unweave.families.segment_options import whole_frames
 from unweave.models.checkpoints import Tensors
 
@@ -43,7 +42,7 @@ def write_network(spec: MdxSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: MdxSpec, folder: Path, runtime: Runtime) -> MdxSeparator:
     """The network that `write_network` left in ``folder``, ready to separate segments, on the CPU."""
-    return MdxSeparator(spec, open_session(spec.name, folder / NETWORK, runtime))
+    return MdxSeparator(spec, cpu_session(folder / NETWORK, runtime))
 
 
 def open_twin(spec: MdxSpec, tensors: Tensors, runtime: Runtime) -> MdxSeparator:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.centred_stft import centred_istft, centred_stft
-from unweave.engines.choose import Runtime
-from unweave.families.base import Session
+from unweave.engines.base import Session
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.mdx23c.graph import NETWORK
 from unweave.families.mdx23c.spec import N_CHANNELS, Mdx23cSpec
-from unweave.families.overlapping import OverlappingSeparator, open_session
+from unweave.families.overlapping import OverlappingSeparator
 from unweave.families.segment_options import whole_frames
 from unweave.models.checkpoints import Tensors
 from unweave.types import Spectrogram, Waveform
@@ -66,7 +66,7 @@ def with_segment(spec: Mdx23cSpec, n_samples: int) -> Mdx23cSpec:
 
 def open_separator(spec: Mdx23cSpec, folder: Path, runtime: Runtime) -> OverlappingSeparator:
     """The separator whose network `write_network` left in ``folder``, on the CPU."""
-    return OverlappingSeparator(spec, Mdx23cNetwork(spec, open_session(spec.name, folder / NETWORK, runtime)))
+    return OverlappingSeparator(spec, Mdx23cNetwork(spec, cpu_session(folder / NETWORK, runtime)))
 
 
 def open_twin(spec: Mdx23cSpec, tensors: Tensors, runtime: Runtime) -> OverlappingSeparator:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from unweave.engines.choose import Runtime
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
 from unweave.families.openunmix.recognise import recognise
 from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
 from unweave.families.openunmix.targets import read_targets
-from unweave.families.overlapping import open_session
 from unweave.families.segment_options import whole_hops
 from unweave.models.checkpoints import Tensors
 
@@ -44,7 +43,7 @@ def write_network(spec: OpenUnmixSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: OpenUnmixSpec, folder: Path, runtime: Runtime) -> OpenUnmixSeparator:
     """The networks that `write_network` left in ``folder``, ready to separate segments, on the CPU."""
-    return OpenUnmixSeparator(spec, open_session(spec.name, folder / NETWORK, runtime))
+    return OpenUnmixSeparator(spec, cpu_session(folder / NETWORK, runtime))
 
 
 def open_twin(spec: OpenUnmixSpec, tensors: Tensors, runtime: Runtime) -> OpenUnmixSeparator:

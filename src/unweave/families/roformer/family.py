@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unweave.engines.base import SegmentSeparator
-from unweave.engines.choose import Runtime
-from unweave.families.base import Session
+from unweave.engines.base import SegmentSeparator, Session
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.roformer.recipe import RoformerSeparator
 from unweave.families.roformer.spec import RoformerSpec
 from unweave.families.segment_options import whole_hops
@@ -33,9 +32,7 @@ def write_network(spec: RoformerSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: RoformerSpec, folder: Path, runtime: Runtime) -> SegmentSeparator:
     """See `unweave.families.foreign.ForeignFamily`."""
-    from unweave.engines.onnx import OnnxSession
-
-    return RoformerSeparator(spec, _Network(OnnxSession(folder / NETWORK, runtime.n_threads)))
+    return RoformerSeparator(spec, _Network(cpu_session(folder / NETWORK, runtime)))
 
 
 def open_twin(spec: RoformerSpec, tensors: Tensors, runtime: Runtime) -> SegmentSeparator:

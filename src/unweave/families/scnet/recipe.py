@@ -12,9 +12,9 @@ import numpy.typing as npt
 from unweave.dsp.centred_stft import centred_istft, centred_stft
 from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.stft import hann, rectangle
-from unweave.engines.choose import Runtime
-from unweave.families.base import Session
-from unweave.families.overlapping import OverlappingSeparator, open_session
+from unweave.engines.base import Session
+from unweave.engines.choose import Runtime, cpu_session
+from unweave.families.overlapping import OverlappingSeparator
 from unweave.families.scnet.graph import NETWORK
 from unweave.families.scnet.spec import PARTS, ScnetSpec
 from unweave.families.segment_options import whole_hops
@@ -54,7 +54,7 @@ def with_segment(spec: ScnetSpec, n_samples: int) -> ScnetSpec:
 
 def open_separator(spec: ScnetSpec, folder: Path, runtime: Runtime) -> OverlappingSeparator:
     """The separator whose network `write_network` left in ``folder``, on the CPU."""
-    return OverlappingSeparator(spec, ScnetNetwork(spec, open_session(spec.name, folder / NETWORK, runtime)))
+    return OverlappingSeparator(spec, ScnetNetwork(spec, cpu_session(folder / NETWORK, runtime)))
 
 
 def open_twin(spec: ScnetSpec, tensors: Tensors, runtime: Runtime) -> OverlappingSeparator:

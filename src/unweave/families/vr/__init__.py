@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from unweave.engines.choose import Runtime
-from unweave.families.overlapping import open_session
+from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.vr.recipe import N_WINDOWS, VrSeparator, separate_track
 from unweave.families.vr.recognise import recognise
 from unweave.families.vr.spec import FORMAT_VERSION, NETWORK, VrSpec
@@ -45,7 +44,7 @@ def write_network(spec: VrSpec, tensors: Tensors, folder: Path) -> None:
 
 def open_separator(spec: VrSpec, folder: Path, runtime: Runtime) -> VrSeparator:
     """The network that `write_network` left in ``folder``, ready to separate segments, on the CPU."""
-    return VrSeparator(spec, open_session(spec.name, folder / NETWORK, runtime))
+    return VrSeparator(spec, cpu_session(folder / NETWORK, runtime))
 
 
 def open_twin(spec: VrSpec, tensors: Tensors, runtime: Runtime) -> VrSeparator:

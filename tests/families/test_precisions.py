@@ -1,0 +1,43 @@
+"""Every family by OpenVINO: in float32 the stems of the graph by ONNX Runtime, in bfloat16 nearly those."""
+
+import importlib
+
+import pytest
+
+from tests.families.htdemucs.small import signal
+from tests.families.test_twins import CASES, made
+from tests.helpers.signals import error_db
+from unweave.engines import choose
+from unweave.engines.choose import Runtime
+from unweave.errors import OptionError
+
+pytest.importorskip("openvino")
+
+
+@pytest.mark.parametrize(("family", "case"), CASES)
+def test_stems_in_each_precision(family, case, tmp_path, monkeypatch):
+    spec, tensors = made(family, case, tmp_path)
+    package = importlib.import_module(f"unweave.families.{family}")
+    (tmp_path / "network").mkdir()
+    package.write_network(spec, tensors, tmp_path / "network")
+
+    def stems(precision):
+        separator = package.open_separator(spec, tmp_path / "network", Runtime("cpu", precision, n_threads=1))
+        segment = signal(separator.segmentation.length, getattr(spec, "audio_channels", 2))
+        n_stems = len(getattr(separator, "stems", spec.stems))
+        return separator.separate(segment, range(n_stems), is_first=True)
+
+    by_onnx_runtime, halved = stems("float32"), stems("bfloat16")
+    monkeypatch.setattr(choose, "PLAIN", ())
+    by_openvino = stems("float32")
+    assert by_onnx_runtime.std() > 1e-3
+    assert error_db(by_openvino, by_onnx_runtime) < -90
+    # The random weights of the small Demucs networks make much of what is rounded; trained ones stay below −40 dB.
+    assert -85 < error_db(halved, by_onnx_runtime) < (-6 if "demucs" in family else -25)
+
+
+def test_a_precision_that_needs_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"precision bfloat16 on the CPU needs: pip install 'unweave\[openvino\]'"):
+        choose.require_runtime(Runtime("cpu", "bfloat16"))
+    choose.require_runtime(Runtime("cpu", "float32"))
