@@ -38,12 +38,14 @@ def test_nothing_is_cut_off_after_600_seconds(slow_toy, tmp_path):
 PEAK = """
 import sys
 from unweave import Separator
-Separator(sys.argv[1], threads=int(sys.argv[4])).separate_file(sys.argv[2], sys.argv[3])
+from unweave.engines import choose
+choose.available_processors = lambda: 64
+Separator(sys.argv[1], threads=int(sys.argv[4]) or None).separate_file(sys.argv[2], sys.argv[3])
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
 
-def peak_kilobytes(toy, song, out, n_threads):
+def peak_kilobytes(toy, song, out, n_threads=0):
     command = [sys.executable, "-c", PEAK, *map(str, (toy, song, out, n_threads))]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -65,6 +67,7 @@ def test_memory_by_the_number_of_threads(slow_toy, tmp_path):
     peak_kilobytes(slow_toy, path, tmp_path / "out", 1)  # converts the model
     alone, many = (peak_kilobytes(slow_toy, path, tmp_path / "out", n_threads) for n_threads in (1, 16))
     assert many < alone + 15 * 3_500
+    assert peak_kilobytes(slow_toy, path, tmp_path / "out") < alone + 8 * 3_500  # on 64 processors
 
 
 def test_weights_are_loaded_once_for_many_files(toy_json, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ from unweave.models.validate import check_stems
 
 FAMILIES = ("bag", "htdemucs", "hdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
 # Part of the name of every network that is kept: raise it when a family builds another one from the same weights.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 
 
 class Description(Protocol):

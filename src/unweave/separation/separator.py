@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from unweave.separation.mix import Mix
 
 MOST_THREADS, MOST_SHIFTS = 1024, 100
+MOST_SEGMENTS = 8  # of one song at once, unless told otherwise: each takes some 70 MB, and more save tenths of a second
 
 
 class Separator:
@@ -71,7 +72,7 @@ class Separator:
     ``precision`` is float32, float16, bfloat16, or auto, which means float32 on the CPU and float16 elsewhere.
     ``accept_licence`` accepts a licence that restricts the use of the weights; this is needed once. With ``offline``,
     the network is never used. ``threads`` is the number of segments computed at once, by default the number of
-    processors that this process may use. ``on_download`` is called while weights are being downloaded, with the bytes
+    processors that this process may use, for each song no more than 8. ``on_download`` is called while weights are being downloaded, with the bytes
     so far, the total number of bytes (or None) and a label.
 
     Use the separator as a context manager, or `close` it, to end its threads early. Raises `OptionError` for arguments
@@ -130,8 +131,11 @@ class Separator:
         self.loaded: tuple[Loaded, ...] = tuple(
             load(member.model, options) for step in self._steps for member in step.members
         )
-        n_parallel = [each.n_parallel or options.runtime.n_threads for each in self.loaded]
-        self._workers = Workers(max(n_parallel), "unweave")
+        n_threads = options.runtime.n_threads
+        most = n_threads if threads is not None else min(n_threads, MOST_SEGMENTS)
+        n_parallel = [each.n_parallel or most for each in self.loaded]
+        # Several songs at a time may use all threads.
+        self._workers = Workers(max(each.n_parallel or n_threads for each in self.loaded), "unweave")
         singles = [
             model_pipeline(each, self._workers, n, n_shifts=n_shifts, wiener=wiener, tta=bool(tta))
             for each, n in zip(self.loaded, n_parallel, strict=True)

@@ -18,7 +18,7 @@ from unweave.models.files import kept_network_folder
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ModelSpec, WaveformModelSpec
 
-GRAPH_VERSION = 1  # raise it when `graph` builds another graph from the same weights
+GRAPH_VERSION = 2  # raise it when `graph` builds another graph from the same weights
 
 
 def check(spec: ModelSpec, runtime: Runtime) -> None:
