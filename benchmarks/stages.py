@@ -18,6 +18,7 @@ from benchmarks.measure import UNWEAVE, median, report, run, write_song
 from unweave import Separator
 from unweave.dsp.masks import ratio_masks
 from unweave.dsp.stft import analyse, synthesise
+from unweave.engines.processors import available_processors
 from unweave.families.masking import MaskingSeparator
 
 # Of one U-Net over 512 frames and 1024 bins: 6 + 6 + 1 layers, two operations per multiplication and addition.
@@ -80,7 +81,7 @@ def main():
     parser.add_argument("--model", default="spleeter:2stems")
     arguments = parser.parse_args()
     separator = Separator(arguments.model)
-    spec, n_threads = separator.spec, separator._n_threads
+    spec, n_threads = separator.spec, available_processors()
     masking = MaskingSeparator(spec, separator.loaded[0].masking.network)
     segment = (0.1 * np.random.default_rng(0).standard_normal((2, spec.segmentation.length))).astype(np.float32)
     spectrum = analyse(segment, spec.n_fft, spec.hop_length, spec.n_bins)

@@ -23,15 +23,16 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take twice as long to import as all the rest
 )
-app.command()(separate)
+app.command(short_help="Separate songs into stems.")(separate)
 app.command()(evaluate)
 app.command()(train)
 app.command()(batch)
 app.command()(live)
 app.command()(remix)
-app.command()(ensemble)
-app.command()(studio)
+app.command(short_help="Combine several versions of one stem.")(ensemble)
+app.command(short_help="Open the studio in the browser: separate, listen, remix.")(studio)
 app.command()(web)
 app.add_typer(models.app, name="models")
 
