@@ -69,7 +69,8 @@ class OpenVinoSession:
 
         self._core = self._openvino.Core()
         self._core.add_extension(extensions())
-        shape = self._read().input(0).get_partial_shape()
+        self._unused = self._read()  # what is read to know the shape is compiled, too: reading takes a while
+        shape = self._unused.input(0).get_partial_shape()
         self._input_shape = tuple(size.get_length() if size.is_static else None for size in shape)
         self._requests: dict[tuple[tuple[int, ...], ...], Any] = {}
         self._process = os.getpid()
@@ -81,7 +82,7 @@ class OpenVinoSession:
             raise ModelError(f"OpenVINO cannot load {self._path}: {error}") from error
 
     def _compile(self, shapes: Sequence[tuple[int, ...]]) -> Any:
-        model = self._read()
+        model, self._unused = self._unused or self._read(), None
         if model.is_dynamic():
             model.reshape({model.input(index): list(shape) for index, shape in enumerate(shapes)})
         request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
