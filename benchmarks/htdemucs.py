@@ -25,7 +25,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from benchmarks.measure import median
+from benchmarks.arithmetic import count_operations
+from benchmarks.measure import median, report
 from benchmarks.timing import own_peak_megabytes
 from unweave.audio.decode import AudioReader
 from unweave.dsp.real_parts import as_channels
@@ -41,9 +42,6 @@ from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.hub import ensure_weights
 
 SPEC = HTDemucsSpec()
-GIGAFLOP_PER_SEGMENT = (
-    306  # two operations per multiplication and addition; convolutions 96, attention 85, the rest 125
-)
 PUBLISHED_INPUTS = ("input", "onnx::ReduceMean_1")
 OPTIMISED = "optimised.onnx"
 BFLOAT16 = "ours, bfloat16"
@@ -174,6 +172,7 @@ def main():
         for name, theirs, own in zip(("spectra", "waveforms"), *results, strict=True):
             print(f"{name}: ours differ from the published graph's by {difference_db(own, theirs):.1f} dB")
         figures = {"published": [], "ours": [], BFLOAT16: []}
+        n_operations = count_operations(ours)  # of the published graph, as many
         optimised = Path(folder) / OPTIMISED
         session(ours, 1, reuse=False, save=optimised)
         if arguments.profile:
@@ -181,14 +180,15 @@ def main():
         for _ in range(arguments.rounds):
             for kind, path in (("published", published), ("ours", optimised), (BFLOAT16, ours)):
                 figures[kind].append(measured(kind, path, inputs, arguments.segments))
-    print("\n| graph | seconds per segment of 7.8 s | GFLOP/s | peak MB |\n|---|---|---|---|")
-    for kind, rows in figures.items():
-        seconds = median([row[0] for row in rows])
-        peak = max(row[1] for row in rows)
-        print(f"| {kind} | {seconds:.2f} | {GIGAFLOP_PER_SEGMENT / seconds:.0f} | {peak:.0f} |")
-    for kind in ("ours", BFLOAT16):
-        ratios = [theirs[0] / own[0] for theirs, own in zip(figures["published"], figures[kind], strict=True)]
-        print(f"\n{kind}: {median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})")
+    rows = []
+    for kind, runs in figures.items():
+        seconds, peak = median([run[0] for run in runs]), max(run[1] for run in runs)
+        ratios = [theirs[0] / own[0] for theirs, own in zip(figures["published"], runs, strict=True)]
+        faster = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        rows.append((kind, f"{seconds:.2f}", f"{n_operations / seconds / 1e9:.0f}", f"{peak:.0f}", faster))
+    title = f"a segment of 7.8 s with htdemucs' weights, {N_CORES} threads, medians of {arguments.rounds}"
+    headings = ("graph", "s", "GFLOP/s", "peak MB", "times as fast")
+    report("htdemucs", [(title, headings, rows)])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
-from unweave.cli.options import Overlap, Rule, Segment, Tta, names_in
+from unweave.cli.options import Device, Overlap, Precision, Rule, Segment, Tta, names_in
 
 if TYPE_CHECKING:
     from unweave.evaluation.evaluate import Failure, Scores
@@ -44,6 +44,8 @@ def evaluate(
     tta: Tta = False,
     segment: Segment = None,
     overlap: Overlap = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
     metrics: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -67,6 +69,7 @@ def evaluate(
     """
     with failures_shown(verbose):
         given = {"rule": rule, "tta": tta or None, "segment_seconds": segment, "overlap": overlap}
+        given |= {name: value for name, value in (("device", device), ("precision", precision)) if value != "auto"}
         options = {"quality": quality, "shifts": shifts, "accept_licence": accept_licence}
         options |= {name: value for name, value in given.items() if value is not None}
         n_failed = run_evaluation(
