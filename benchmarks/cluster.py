@@ -1,132 +1,252 @@
-"""Many short files from a bucket to a bucket on two nodes of two workers, while nearly everything dies or refuses.
+"""Many short files through two nodes of two workers: what the cluster costs, and that nothing is lost when things die.
 
-python -m benchmarks.cluster [--files 1000]
+python -m benchmarks.cluster [--files 1000] [--limit 180]
 
-The same files, of 0.2 s, go through `unweave separate` first. Then once through the cluster undisturbed, and once with
-a worker killed, a node killed and replaced, and one request in twenty refused (503). All stems are compared byte for
-byte. The model is a toy, so that what is measured is everything around it.
+The same files, of 0.2 s, go through `unweave separate` first; then through the cluster from folder to folder, from
+bucket to bucket, and once more from bucket to bucket with a worker killed, a node killed and replaced, and one request
+in twenty refused (503). All stems are compared with those of the first run. The model is a toy, so that what is
+measured is everything around it.
+
+Each run is a process of its own. One that takes longer than ``--limit`` seconds is stopped with all it has started, and
+the others still run; then the table is printed and not put into docs/.
 """
 
 import argparse
+import contextlib
+import hashlib
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
-import s3fs
+import psutil
 from tests.audio.test_files import write
 from tests.helpers.nodes import kill_worker, two_nodes
 from tests.helpers.s3 import ENVIRONMENT
 from tests.helpers.signals import tones
 from tests.helpers.toys import write_toy
 
-from benchmarks.measure import SCALE_PAGE, UNWEAVE, report
+from benchmarks.measure import SCALE_PAGE, UNWEAVE, report, run
 from unweave.cluster.places import Place
 from unweave.cluster.run import run_on_ray
 from unweave.cluster.worker import Work
 from unweave.separation.output import OutputOptions
 
 SONGS_PER_FOLDER = 50
+SECONDS_TO_STOP = 60  # beyond the limit, until a run is killed
+RUNS = {
+    "folders": "the cluster, folder to folder",
+    "buckets": "the cluster, bucket to bucket",
+    "disturbed": "the same, with a killed worker, a killed node, 503s",
+}
+ROLES = ("workers", "driver", "Ray", "S3 server")
+HEADINGS = (
+    "",
+    "wall s",
+    "files a second",
+    "files a second, second half",
+    *(f"cpu ms a file, {role}" for role in ROLES),
+    "requests a file",
+)
 
 
 class Server:
-    """moto's S3 in a process of its own, with its processor time."""
+    """moto's S3 in a process of its own."""
 
     def __init__(self, refuse_every):
         command = [sys.executable, "-m", "tests.helpers.s3", "songs,stems", str(refuse_every)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self._process.stdout.readline().strip()
 
-    def close(self):
-        """End it; returns the number of requests and the seconds of processor time."""
-        self._process.stdin.close()
-        n_requests = int(self._process.stdout.read())
-        _, _, usage = os.wait4(self._process.pid, 0)
-        self._process.returncode = 0
-        return n_requests, usage.ru_utime + usage.ru_stime
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._process.communicate()
+
+    def requests(self):
+        """How many it has had, by method."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return Counter(json.loads(self._process.stdout.readline()))
 
 
-def run_cluster(songs, expected, model, *, n_failing):
-    """One run from bucket to bucket; a table's row."""
-    server = Server(20 if n_failing else 0)
-    os.environ.update({**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url})
-    s3fs.S3FileSystem.clear_instance_cache()  # which knows the server before
-    source, target = Place("s3://songs/in"), Place("s3://stems/out")
-    system, root = source._filesystem
-    for name, path in songs.items():
-        system.put_file(str(path), f"{root}/{name}")
-    seen, died, started = [], [], []
+class ProcessorTimes:
+    """Seconds of processor time of this process and of all below it, dead or alive, by role."""
 
-    def disturb(result, summary):
-        seen.append(result)
-        if len(died) == n_failing or len(seen) < len(songs) // 3 * (len(died) + 1):
-            return
-        if died:
-            died.append(nodes.kill_one())
-            nodes.add_one()
-            return
-        (actors,) = started
-        died.append(kill_worker(actors))
+    def __init__(self):
+        self._seen = {}
+        self._driver = psutil.Process()
 
-    work = Work(source, target, str(model), OutputOptions(), None, {"threads": 1})
-    with two_nodes(n_processors=2) as nodes:
-        summary = run_on_ray(work, address=nodes.address, on_result=disturb, on_start=started.append)
-    found = {name: target.read(name) for name, _ in target.files() if not name.startswith("!")}
-    names = [result.name for result in seen if not result.error]
-    assert sorted(names) == sorted(songs), f"{len(names)} results, {len(set(names))} of them different"
-    assert found == expected, f"{len(found)} stems of {len(expected)}"
-    assert len(died) == n_failing
-    n_requests, server_cpu = server.close()
-    title = "the cluster, with a killed worker, a killed node, 503s" if n_failing else "the cluster, undisturbed"
-    return title, summary.seconds, server_cpu, n_requests
+    def look(self):
+        """The seconds until now, by role."""
+        for process in (self._driver, *self._driver.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                key = process.pid, process.create_time()
+                self._seen[key] = self._role(process), times.user + times.system
+        seconds = Counter()
+        for role, each in self._seen.values():
+            seconds[role] += each
+        return seconds
+
+    def _role(self, process):
+        command = " ".join(process.cmdline())
+        if process.pid == self._driver.pid:
+            return "driver"
+        if "ray::Worker" in command:
+            return "workers"
+        return "S3 server" if "tests.helpers.s3" in command else "Ray"
+
+
+def run_cluster(kind, folder, limit):
+    """One run in this process: what `row` needs."""
+    expected = md5_of(folder / "out")
+    n_files = len(expected) // 2
+    is_disturbed = kind == "disturbed"
+    with contextlib.ExitStack() as stack:
+        server = None
+        source, target = Place(str(folder / "in")), Place(str(folder / "cluster"))
+        if kind != "folders":
+            server = stack.enter_context(Server(20 if is_disturbed else 0))
+            os.environ |= {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}
+            source, target = Place("s3://songs/in"), Place("s3://stems/out")
+            system, root = source._filesystem
+            for path in sorted((folder / "in").rglob("*.wav")):
+                system.put_file(str(path), f"{root}/{path.relative_to(folder / 'in').as_posix()}")
+        nodes = stack.enter_context(two_nodes(n_processors=2))
+        times, marks, died, started = ProcessorTimes(), [], [], []
+        seen = Counter()
+
+        def note(result, summary):
+            seen[result.name] += 1
+            if result.error:
+                print(result.name, result.error, file=sys.stderr, flush=True)
+            elif summary.done in (n_files // 2, n_files):
+                marks.append((time.monotonic(), times.look()))
+            if is_disturbed and len(died) < 2 and summary.done >= n_files // 3 * (len(died) + 1):
+                disturb()
+
+        def disturb():
+            if died:
+                died.append(nodes.kill_one())
+                nodes.add_one()
+            else:
+                times.look()
+                died.append(kill_worker(started[0]))
+
+        before = server.requests() if server else Counter()
+        deadline = time.monotonic() + limit
+        work = Work(source, target, str(folder / "toy.json"), OutputOptions(), None, {"threads": 1})
+        summary = run_on_ray(
+            work,
+            address=nodes.address,
+            on_result=note,
+            on_start=started.append,
+            should_stop=lambda: time.monotonic() > deadline,
+        )
+        requests = (server.requests() if server else Counter()) - before
+        assert summary.done == n_files, f"{summary.done} of {n_files} songs in {limit} s"
+        assert set(seen.values()) == {1}, "a song has two results"
+        if server:
+            infos = target._filesystem[0].find("stems/out", detail=True)
+            names = {name.partition("stems/out/")[2]: info["ETag"].strip('"') for name, info in infos.items()}
+            found = {name: checksum for name, checksum in names.items() if not name.startswith("!")}
+        else:
+            found = md5_of(folder / "cluster")
+        assert found == expected, f"{len(found)} stems of {len(expected)}, or others"
+        assert len(died) == 2 * is_disturbed
+    (half, cpu_then), (end, cpu_now) = marks
+    n_second = n_files - n_files // 2
+    return {
+        "seconds": summary.seconds,
+        "rate": n_second / (end - half),
+        "cpu": {role: (cpu_now[role] - cpu_then[role]) / n_second for role in ROLES},
+        "requests": {method: count / n_files for method, count in requests.items()},
+    }
+
+
+def md5_of(folder):
+    """The checksum of every stem below ``folder``, by its name there; S3 calls it ETag."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        for path in folder.rglob("*.wav")
+    }
+
+
+def run_plain(folder):
+    """The same as `run_cluster` has it, by ``unweave separate`` and without the time it needs to start."""
+    model = write_toy(folder)
+    command = [*UNWEAVE, "separate", folder / "in", "-r", "-p", model, "-o", folder / "out", "--jobs", 2]
+    first, again = run(command), run([*command, "--skip_existing"])
+    n_files = len(list((folder / "in").rglob("*.wav")))
+    assert len(md5_of(folder / "out")) == 2 * n_files
+    seconds = first.wall_seconds - again.wall_seconds
+    cpu = {"workers": (first.cpu_seconds - again.cpu_seconds) / n_files}
+    return {"seconds": seconds, "rate": n_files / seconds, "cpu": cpu, "requests": {}}
+
+
+def row(title, n_files, found):
+    """A row of the table."""
+    requests = ", ".join(f"{count:.2f} {method}" for method, count in sorted(found["requests"].items()))
+    return (
+        title,
+        f"{found['seconds']:.1f}",
+        f"{n_files / found['seconds']:.1f}",
+        f"{found['rate']:.1f}",
+        *(f"{1000 * found['cpu'][role]:.0f}" if role in found["cpu"] else "" for role in ROLES),
+        requests,
+    )
+
+
+def run_apart(kind, folder, limit):
+    """`run_cluster` in a process of its own; None where it fails or takes too long, and then nothing of it is left."""
+    command = [sys.executable, "-m", "benchmarks.cluster", "--one", kind, "--folder", folder, "--limit", limit]
+    with subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=limit + SECONDS_TO_STOP)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                print(f"{RUNS[kind]}: killed after {error.timeout} s", file=sys.stderr)
+                return None
+            raise
+    return json.loads(said) if process.returncode == 0 else None
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--limit", type=int, default=180, help="seconds for each run")
+    parser.add_argument("--one", help=argparse.SUPPRESS, choices=RUNS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS, type=Path)
     arguments = parser.parse_args()
-    n_files = arguments.files
+    if arguments.one:
+        print(json.dumps(run_cluster(arguments.one, arguments.folder, arguments.limit)))
+        return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+        folder, n_files = Path(temporary), arguments.files
         os.environ["UNWEAVE_CACHE"] = str(folder / "cache")
-        (folder / "toy").mkdir()
-        model = write_toy(folder / "toy")
-        songs = {}
         for number in range(n_files):
-            name = f"{number // SONGS_PER_FOLDER:04}/{number:05}.wav"
-            songs[name] = write(folder / "in" / name, tones(9000)[:, : 9000 - number % 500])
-        command = [*UNWEAVE, "separate", folder / "in", "-r", "-p", model, "-o", folder / "out", "--jobs", 2]
-        plain = []
-        for each in (songs, {}):  # once with the files, and once more to know what starting costs
-            started = time.perf_counter()
-            subprocess.run(
-                [*map(str, command), *([] if each else ["--skip_existing"])], check=True, capture_output=True
-            )
-            plain.append(time.perf_counter() - started)
-        seconds = plain[0] - plain[1]
-        expected = {
-            path.relative_to(folder / "out").as_posix(): path.read_bytes() for path in (folder / "out").rglob("*.wav")
-        }
-        assert len(expected) == 2 * n_files
-        rows = [("`unweave separate --jobs 2`, folder to folder", seconds, 0.0, 0)]
-        for n_failing in (0, 2):
-            rows.append(run_cluster(songs, expected, model, n_failing=n_failing))
-    table = [
-        (
-            title,
-            f"{wall:.1f}",
-            f"{n_files / wall:.1f}",
-            f"{1000 * (wall - seconds) / n_files:.0f}",
-            f"{100 * (wall / seconds - 1):.0f}",
-            f"{cpu:.1f}",
-            n_requests,
-        )
-        for title, wall, cpu, n_requests in rows
-    ]
-    headings = ("", "wall s", "files a second", "more ms per file", "overhead %", "cpu s of the S3 server", "requests")
-    report("cluster", [(f"{n_files} files of 0.2 s, toy model, 2 cores", headings, table)], SCALE_PAGE)
+            path = folder / "in" / f"{number // SONGS_PER_FOLDER:04}" / f"{number:05}.wav"
+            write(path, tones(9000)[:, : 9000 - number % 500])
+        rows = [row("`unweave separate --jobs 2`, folder to folder", n_files, run_plain(folder))]
+        print(*rows[-1], sep=" | ", flush=True)
+        for kind, title in RUNS.items():
+            started = time.monotonic()
+            found = run_apart(kind, folder, arguments.limit)
+            rows.append(row(title, n_files, found) if found else (title, "did not finish"))
+            print(*rows[-1], f"{time.monotonic() - started:.0f} s with all around it", sep=" | ", flush=True)
+    if any(len(each) < len(HEADINGS) for each in rows):
+        raise SystemExit("some runs did not finish; docs/ is left as it is")
+    report("cluster", [(f"{n_files} files of 0.2 s, toy model, 2 cores", HEADINGS, rows)], SCALE_PAGE)
 
 
 if __name__ == "__main__":

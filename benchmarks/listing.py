@@ -1,6 +1,6 @@
 """What the driver of a catalogue holds: its memory while millions of synthetic names go by, first and second run.
 
-python -m benchmarks.listing [--songs 50000 500000 5000000]
+python -m benchmarks.listing [--songs 500000 1000000 5000000]
 
 No song is separated. In the second run all songs are finished: names, stems and journal come from a store that makes
 them up as it is asked.
@@ -20,7 +20,7 @@ from unweave.cluster.listing import LAST
 from unweave.cluster.parts import PREFIX, new_part
 from unweave.cluster.places import Place
 from unweave.cluster.run import separate_catalogue
-from unweave.cluster.songs import find_songs, stem_targets
+from unweave.cluster.songs import find_songs
 from unweave.cluster.worker import Result
 from unweave.separation.journal import Entry
 from unweave.separation.output import OutputOptions
@@ -56,14 +56,15 @@ class Stems(Place):
         object.__setattr__(self, "songs", songs)
 
     def targets(self, number):
-        return stem_targets(name_of(number), self.songs, self, STEMS, OutputOptions())
+        song = name_of(number).removesuffix(".mp3")
+        return [f"{song}/{stem}.wav" for stem in sorted(STEMS)]
 
     def entries(self, first):
         return {
             name_of(number): Entry(
-                self.songs.state_of(name_of(number), STAMP),
+                self.songs.state(name_of(number), STAMP),
                 "settings",
-                dict.fromkeys(self.targets(number).values(), STAMP),
+                dict.fromkeys(self.targets(number), STAMP),
             )
             for number in range(first, min(first + SONGS_PER_PART, self.songs.n_songs))
         }
@@ -77,7 +78,7 @@ class Stems(Place):
             return
         first = int(after[len("album ") :].partition("/")[0]) * SONGS_PER_ALBUM if after else 0
         for number in range(first, self.songs.n_songs):
-            for name in sorted(self.targets(number).values()):
+            for name in self.targets(number):
                 if after < name <= until:
                     yield name, STAMP
                 if name > until:
@@ -101,7 +102,7 @@ def measure(n_songs, again):
         summary = separate_catalogue(
             find_songs(songs, target, STEMS, OutputOptions()),
             journal,
-            lambda names, should_stop: (Result(name, {}) for name in names),
+            lambda songs, should_stop: (Result(song.name, {}) for song in songs),
         )
     seconds = time.perf_counter() - started
     assert (summary.skipped if again else summary.done) == n_songs, summary
@@ -110,7 +111,7 @@ def measure(n_songs, again):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--songs", type=int, nargs="+", default=[50_000, 500_000, 5_000_000])
+    parser.add_argument("--songs", type=int, nargs="+", default=[500_000, 1_000_000, 5_000_000])
     parser.add_argument("--one", help=argparse.SUPPRESS, choices=["first", "second"])
     arguments = parser.parse_args()
     if arguments.one:

@@ -17,7 +17,7 @@ pytest.importorskip("ray")
 from unweave.cluster.places import Place
 from unweave.cluster.report import json_line
 from unweave.cluster.run import Summary
-from unweave.cluster.songs import find_songs
+from unweave.cluster.songs import Song, find_songs
 from unweave.cluster.worker import Worker
 from unweave.separation.output import OutputOptions
 
@@ -92,7 +92,7 @@ def test_a_bug_is_one_line(toy_json, tmp_path, monkeypatch, caplog):
             raise fault
 
         monkeypatch.setattr(worker._separator, "separate_file", failing)
-        result = worker.separate("disc 0/000.wav")
+        result = worker.separate(Song("disc 0/000.wav"))
         assert type(fault).__name__ in result.error
         assert "disc 0/000.wav" in result.error
         assert "\n" not in result.error
@@ -142,7 +142,7 @@ def test_a_store_that_is_not_this_machine(toy_json, tmp_path):
     assert names == {*written, "old/vocals.wav"}
     store.get_file("/in/stems/a/song/vocals.wav", str(tmp_path / "back.wav"))
     assert read(tmp_path / "back.wav").shape == (2, 20_000)
-    assert "cannot fetch" in Worker(chosen).separate("c.wav").error
+    assert "cannot fetch" in Worker(chosen).separate(Song("c.wav")).error
     assert counts(chosen) == (0, 2, 1)
     store.pipe_file("/in/stems/a/song/vocals.wav", b"")
     store.put_file(str(write(tmp_path / "other.wav", tones(9000))), "/in/b.mp3")

@@ -74,10 +74,10 @@ def test_songs_are_only_listed_as_they_are_needed():
     memory_store()
     journal, drawn = open_journal(source, target, "settings"), []
 
-    def pool(names, should_stop):
-        for name in itertools.islice(names, 10):
-            drawn.append(name)
-            yield Result(name, {})
+    def pool(songs, should_stop):
+        for song in itertools.islice(songs, 10):
+            drawn.append(song)
+            yield Result(song.name, {})
 
     summary = separate_catalogue(find_songs(source, target, STEMS, OutputOptions()), journal, pool)
     assert summary.done == len(drawn) == 10
@@ -105,7 +105,7 @@ def test_no_more_songs_are_held_than_are_looked_up_together(monkeypatch):
     source, target = Endless(600), Place("memory://out")
     songs = find_songs(source, target, STEMS, OutputOptions())
     journal = open_journal(source, target, "settings")
-    summary = separate_catalogue(songs, journal, lambda names, stop: (Result(name, {}) for name in names))
+    summary = separate_catalogue(songs, journal, lambda songs, stop: (Result(song.name, {}) for song in songs))
     assert (summary.done, summary.found, summary.is_listed) == (600, 600, True)
     assert 20 <= most <= 2 * 20 + 5
 
@@ -125,7 +125,7 @@ def test_a_journal_is_read_along_with_the_songs():
         # Each part also has a straggler of the part before.
         entries = {
             songs[number].name: Entry(
-                source.state_of(songs[number].name, songs[number].stamp),
+                source.state(songs[number].name, songs[number].stamp),
                 "settings",
                 {stem: stamps[stem] for stem in songs[number].stems.values()},
             )

@@ -44,8 +44,8 @@ def run_here(work, **options):
     """A run in this process: its summary, and its results by name."""
     worker, results = Worker(work), {}
 
-    def pool(names, should_stop):
-        return (worker.separate(name) for name in names)
+    def pool(songs, should_stop):
+        return (worker.separate(song) for song in songs)
 
     def note(result, summary):
         assert result.name not in results

@@ -1,9 +1,17 @@
-"""Several nodes of a Ray on one machine, which can be killed and added."""
+"""Several nodes of a Ray on one machine, which can be killed and added; or on hosts of their own.
+
+``python -m tests.helpers.nodes ADDRESS IP PROCESSORS`` is a node until its standard input is closed. Where Ray ends it,
+it starts again, as Kubernetes starts a container again.
+"""
 
 import contextlib
 import os
+import select
 import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +51,25 @@ class Nodes:
         return node.unique_id
 
 
+class FarNode:
+    """A node on a ``host`` of a `network`, of the Ray at ``address``; a context manager."""
+
+    def __init__(self, host, address, n_processors=1):
+        command = [sys.executable, "-m", "tests.helpers.nodes", address, host.address, str(n_processors)]
+        self._process = subprocess.Popen(host.command(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._process.communicate()
+
+    def wait_for_start(self, seconds=120.0):
+        """Whether it has started, or, from the second time on, started again, within so many ``seconds``."""
+        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
+        return bool(ready and self._process.stdout.readline())
+
+
 def kill_worker(actors):
     """Kill the process of the first of a pool's ``actors``; returns its number. Raises Ray's error if it is dead."""
     import ray
@@ -56,24 +83,38 @@ def kill_worker(actors):
 def two_nodes(n_processors=1):
     """`Nodes`, two of them, each with so many processors; all gone when the context ends.
 
-    The first is the head, which is never killed. Without dashboard and log monitor it starts in half the time.
+    The first is the head, which is never killed.
     """
-    from ray._private.node import Node
+    with head_node(n_processors) as nodes:
+        nodes.add_one()
+        yield nodes
+
+
+@contextlib.contextmanager
+def head_node(n_processors=1, **options):
+    """`Nodes` with nothing but the head, started with further ``options`` of Ray's."""
     from ray.cluster_utils import Cluster
+
+    with _lean_nodes():
+        cluster = Cluster(initialize_head=True, head_node_args={**_options(n_processors), **options})
+        try:
+            yield Nodes(cluster, n_processors)
+        finally:
+            cluster.shutdown()
+
+
+@contextlib.contextmanager
+def _lean_nodes():
+    """Without dashboard and log monitor nodes start in half the time."""
+    from ray._private.node import Node
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
+            patch.setenv(name, os.environ.get(name, value))
         patch.setattr(Node, "start_api_server", lambda self, **options: None)
         patch.setattr(Node, "start_log_monitor", lambda self: None)
         patch.setattr(Node, "start_raylet", _without_waiting(Node.start_raylet))
-        cluster = Cluster(initialize_head=True, head_node_args=_options(n_processors))
-        try:
-            nodes = Nodes(cluster, n_processors)
-            nodes.add_one()
-            yield nodes
-        finally:
-            cluster.shutdown()
+        yield
 
 
 def _options(n_processors):
@@ -97,3 +138,28 @@ def _without_waiting(start):
         start(node, *arguments, **options)
 
     return start_raylet
+
+
+def _be_a_node(address, ip, n_processors):
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+    from ray._private.ray_constants import PROCESS_TYPE_RAYLET
+
+    options = {"gcs_address": address, "redis_address": address, "node_ip_address": ip, "node_manager_port": 0}
+    options |= {"num_gpus": 0, "object_store_memory": 150 * 2**20, "min_worker_port": 0, "max_worker_port": 0}
+    with _lean_nodes():
+        while True:
+            node = Node(RayParams(**options, **_options(int(n_processors)), include_log_monitor=False), head=False)
+            (raylet,) = node.all_processes[PROCESS_TYPE_RAYLET]
+            print("started", flush=True)
+            while is_wanted := not select.select([sys.stdin], [], [], 0)[0]:
+                if raylet.process.poll() is not None:
+                    break
+                time.sleep(0.1)
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+            if not is_wanted:
+                return
+
+
+if __name__ == "__main__":
+    _be_a_node(*sys.argv[1:])

@@ -1,16 +1,18 @@
-"""An S3 server on loopback, moto's, whose answers can be made to fail.
+"""An S3 server on this machine, moto's, whose answers can be made to fail.
 
-``python -m tests.helpers.s3`` serves until its standard input is closed, and prints its address; with a number N, every
-Nth request is answered with 503.
+``python -m tests.helpers.s3 BUCKETS N`` serves until its standard input is closed, and answers every Nth request with
+503 (0: none). It prints its address, and the number of requests by method, as JSON, for every line that it is sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,11 +33,13 @@ class S3Server:
 
     fault: Callable[[int, str, str], object] = lambda number, method, path: None
     requests: list[tuple[str, str]] = field(default_factory=list)  # method, path and query
+    clients: list[str] = field(default_factory=list)  # from which address each of them came
+    host: str = "127.0.0.1"
     port: int = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -83,6 +87,7 @@ class _Faulty:
         path = environ["PATH_INFO"] + (f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else "")
         method = environ["REQUEST_METHOD"]
         self._state.requests.append((method, path))
+        self._state.clients.append(environ["REMOTE_ADDR"])
         fault = self._state.fault(next(self._numbers), method, path)
         if isinstance(fault, Refused):
             _body(environ)
@@ -128,7 +133,7 @@ def serving_s3(*buckets, **fields):
 
     state = S3Server(**fields)
     app = _Faulty(DomainDispatcherApplication(create_backend_app), state)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
+    server = make_server(state.host, 0, app, threaded=True, request_handler=Handler)
     state.port = server.server_port
     backend = s3_backends["123456789012"]["aws"]
     backend.reset()
@@ -142,8 +147,8 @@ def serving_s3(*buckets, **fields):
 
 
 if __name__ == "__main__":
-    buckets, count = sys.argv[1].split(","), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    buckets, count = sys.argv[1].split(","), int(sys.argv[2])
     with serving_s3(*buckets, **({"fault": every(count)} if count else {})) as running:
         print(running.url, flush=True)
-        sys.stdin.read()
-        print(len(running.requests), flush=True)
+        for _ in sys.stdin:
+            print(json.dumps(Counter(method for method, _ in running.requests)), flush=True)

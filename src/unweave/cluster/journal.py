@@ -56,7 +56,7 @@ class FolderJournal:
     def _is_done(self, song: Song) -> bool:
         if not song.stems or any(stem not in self._latest for stem in song.stems.values()):
             return False
-        state = self._source.state_of(song.name, song.stamp) if song.stamp else self._source.state(song.name)
+        state = self._source.state(song.name, song.stamp)
         stamps = {stem: self._target.stamp(stem) for stem in song.stems.values()}
         return state is not None and is_done(self._latest, state, self._settings, stamps)
 
@@ -87,7 +87,7 @@ class StoreJournal:
         return {song.name for song in known if self._is_done(song, latest, stamps)}
 
     def _is_done(self, song: Song, latest: Mapping[str, Entry], stamps: Mapping[str, Stamp]) -> bool:
-        state = self._source.state_of(song.name, song.stamp) if song.stamp else self._source.state(song.name)
+        state = self._source.state(song.name, song.stamp)
         here = {stem: stamps.get(stem) for stem in song.stems.values()}
         return state is not None and is_done(latest, state, self._settings, here)
 

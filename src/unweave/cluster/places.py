@@ -101,19 +101,15 @@ class Place:
             except FileNotFoundError:
                 return None
 
-    def state(self, name: str) -> dict[str, Any] | None:
+    def state(self, name: str, listed: Stamp | None = None) -> dict[str, Any] | None:
         """What identifies the bytes of the file ``name``, as in a `journal`; None where it is not there.
 
-        Raises `AudioReadError`.
+        A store is only asked where no listing has told bytes and time. Raises `AudioReadError`.
         """
-        if self.is_local:
+        if self.is_local:  # to the nanosecond, which no listing tells
             return file_state(self.local_folder / name)
-        stamp = self.stamp(name)
-        return None if stamp is None else self.state_of(name, stamp)
-
-    def state_of(self, name: str, stamp: Stamp) -> dict[str, Any]:
-        """The same, where the store has told bytes and time already."""
-        return {"file": self._full(name), "bytes": stamp[0], "changed_ns": stamp[1]}
+        stamp = listed or self.stamp(name)
+        return None if stamp is None else {"file": self._full(name), "bytes": stamp[0], "changed_ns": stamp[1]}
 
     def begins_right(self, name: str) -> bool:
         """Whether the file ``name``, which has a doubtful extension, begins like audio."""
@@ -150,8 +146,8 @@ class Place:
     def put(self, files: Mapping[Path, str]) -> None:
         """Copy files of this machine to their names here, where each appears whole. Raises `AudioWriteError`.
 
-        In object stores they appear one after the other, elsewhere all together. If one cannot be written, none of them
-        stays; a file that was there before comes back, save in object stores if its successor is already there.
+        In object stores they appear one after the other, and if one cannot be written, those before it stay. Elsewhere
+        they appear all together or not at all, and a file that was there before comes back.
         """
         system, root = self._filesystem
         with store_failures(AudioWriteError, f"cannot write to {self.address}"):

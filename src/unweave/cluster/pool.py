@@ -19,6 +19,7 @@ from typing import Any
 import ray
 from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, WorkerCrashedError
 
+from unweave.cluster.songs import Song
 from unweave.cluster.worker import Result, Work, Worker
 from unweave.engines.processors import available_processors
 from unweave.errors import OptionError, UnweaveError
@@ -37,9 +38,9 @@ SECONDS_WITHOUT_WORKERS = 60.0  # until a warning
 
 @dataclasses.dataclass
 class _Given:
-    """A file under way: its name, how many workers died over it, and who has it."""
+    """A song under way, how many workers died over it, and who has it."""
 
-    name: str
+    song: Song
     deaths: int
     actor: Any
 
@@ -86,15 +87,15 @@ class RayPool:
                 raise cause from error
             raise OptionError(f"Ray cannot start the workers: {_one_line(error)}") from error
 
-    def results(self, names: Iterator[str], should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
-        """What became of each of ``names``, as it comes.
+    def results(self, songs: Iterator[Song], should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
+        """What became of each of ``songs``, as it comes.
 
-        Names are drawn as workers have room for them, and never are more than `IN_FLIGHT_PER_WORKER` with one. Workers
-        are started while there are names for them, and where nodes die or come, others take their place. Once
+        Songs are drawn as workers have room for them, and never are more than `IN_FLIGHT_PER_WORKER` with one. Workers
+        are started while there are songs for them, and where nodes die or come, others take their place. Once
         ``should_stop`` says so, only those under way are finished.
         """
         again: list[_Given] = []
-        drawn = _Drawn(names)
+        drawn = _Drawn(songs)
         pending: dict[Any, _Given] = {}
         counted, idle_since = float("-inf"), time.monotonic()
         while True:
@@ -125,9 +126,9 @@ class RayPool:
                     if given.deaths <= RETRIES:
                         again.append(given)
                     else:
-                        yield Result(given.name, {}, f"its worker died {given.deaths} times: {_one_line(error)}")
+                        yield Result(given.song.name, {}, f"its worker died {given.deaths} times: {_one_line(error)}")
                 except RayError as error:
-                    yield Result(given.name, {}, _one_line(error))
+                    yield Result(given.song.name, {}, _one_line(error))
 
     def _give(self, again: list[_Given], drawn: _Drawn, pending: dict[Any, _Given], wanted: int) -> None:
         """Files to the workers, first to those that have none; and more workers, where files are left."""
@@ -141,7 +142,7 @@ class RayPool:
                 if chosen is None:
                     return
                 chosen.actor = actor
-                pending[actor.separate.remote(chosen.name)] = chosen
+                pending[actor.separate.remote(chosen.song)] = chosen
                 load[actor] += 1
         while len(self.actors) + len(self._starting) < wanted:
             if len(again) + drawn.waiting(len(self._starting) + 1) <= len(self._starting):
@@ -178,24 +179,24 @@ class RayPool:
 
 
 class _Drawn:
-    """``names``, of which some are drawn ahead to know how many workers they are enough for."""
+    """``songs``, of which some are drawn ahead to know how many workers they are enough for."""
 
-    def __init__(self, names: Iterator[str]) -> None:
-        self._names = names
-        self._ahead: deque[str] = deque()
+    def __init__(self, songs: Iterator[Song]) -> None:
+        self._songs = songs
+        self._ahead: deque[Song] = deque()
 
     def next(self) -> _Given | None:
-        """The next file; None at the end."""
+        """The next song; None at the end."""
         return _Given(self._ahead.popleft(), 0, None) if self.waiting(1) else None
 
     def waiting(self, enough: int) -> int:
-        """How many names are left, as far as it matters whether there are ``enough``."""
-        self._ahead.extend(islice(self._names, max(0, enough - len(self._ahead))))
+        """How many songs are left, as far as it matters whether there are ``enough``."""
+        self._ahead.extend(islice(self._songs, max(0, enough - len(self._ahead))))
         return len(self._ahead)
 
     def stop(self) -> None:
         """Let go of all that are left."""
-        self._names = iter(())
+        self._songs = iter(())
         self._ahead.clear()
 
 

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 SONGS_AT_ONCE = 1000  # looked up in the journal together
 
-# From names, drawn as there are workers for them, to what became of them; the rest is left once the second says stop.
-Pool = Callable[[Iterator[str], Callable[[], bool]], Iterable[Result]]
+# From songs, drawn as there are workers for them, to what became of them; the rest is left once the second says stop.
+Pool = Callable[[Iterator[Song], Callable[[], bool]], Iterable[Result]]
 
 
 @dataclass
@@ -121,7 +121,7 @@ def separate_catalogue(
             _record(journal, result)
         on_result(result, counts)
 
-    def todo() -> Iterator[str]:
+    def todo() -> Iterator[Song]:
         for lot in _lots(songs):
             finished = journal.finished(lot) if skip_existing else set()
             for song in lot:
@@ -134,7 +134,7 @@ def separate_catalogue(
                 if song.error:
                     finish(Result(song.name, {}, song.error))
                 else:
-                    yield song.name
+                    yield song
         counts.is_listed = True
 
     for result in pool(todo(), stops):

@@ -94,8 +94,7 @@ def _elsewhere(source: Place, target: Place, stems: Sequence[str], options: Outp
     ours = _Ours(source)
     owners = _Owners(target, options.filename_format)
     is_among = target.below(source) == ""
-    for name, listed in _outside(source, target):
-        stamp = None if source.is_local else listed  # a journal knows files of this machine to the nanosecond
+    for name, stamp in _outside(source, target):
         if is_journal(name):
             ours.add(name)
         if not is_audio_name(posixpath.basename(name)) or ours.has(name):

@@ -16,10 +16,11 @@ CONDITIONAL = {"s3", "s3a"}  # fsspec can write to these on condition that nothi
 
 
 def upload(system: Any, protocols: tuple[str, ...], files: Mapping[Path, str]) -> None:
-    """Copy ``files`` to their paths in the store; if one cannot be, none of the new ones stays. Raises OSError.
+    """Copy ``files`` to their paths in the store, where each appears whole. Raises OSError.
 
-    A file that is there with the same bytes is left as it is: another worker, which was taken for dead, may have
-    written it, and then nothing changes for whoever reads it.
+    Where files can be renamed, none of the new ones stays if one cannot be written. In object stores those before it
+    stay, and a file that is there with the same bytes is left as it is: a worker that is cut off is taken for dead, so
+    that two may write a song at once. Each counts on what it finds, and neither may take anything back.
     """
     if OBJECT_STORES.isdisjoint(protocols):
         _rename_into_place(system, files)
@@ -28,21 +29,11 @@ def upload(system: Any, protocols: tuple[str, ...], files: Mapping[Path, str]) -
 
 
 def _send_objects(system: Any, files: Mapping[Path, str], *, conditional: bool) -> None:
-    created: list[str] = []
-    try:
-        for path, target in files.items():
-            created.append(target)
-            if _is_created(system, path, target, conditional=conditional):
-                continue
-            created.remove(target)
+    for path, target in files.items():
+        if not _is_created(system, path, target, conditional=conditional):
             there = _info(system, target)
             if there is None or not _is_same(path, there):
                 system.put_file(str(path), target)
-    except BaseException:
-        for target in created:
-            with suppress(Exception):
-                system.rm_file(target)
-        raise
 
 
 def _is_created(system: Any, path: Path, target: str, *, conditional: bool) -> bool:

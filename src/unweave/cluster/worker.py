@@ -16,7 +16,7 @@ from typing import Any
 from unweave.audio.encode import remove_orphans
 from unweave.cluster.listing import Stamp
 from unweave.cluster.places import Place
-from unweave.cluster.songs import stem_targets
+from unweave.cluster.songs import Song
 from unweave.errors import UnweaveError
 from unweave.separation.batch_options import BatchOptions
 from unweave.separation.journal import settings_key, settings_of
@@ -67,7 +67,7 @@ class Result:
 
 
 class Worker:
-    """Loads the model once; `separate` may be called again for the same file, and gives the same stems."""
+    """Loads the model once; `separate` may be called again for the same song, and gives the same stems."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -81,11 +81,11 @@ class Worker:
         """The stems that are written. Raises `OptionError` for unknown ones."""
         return self._separator.stem_names(self._work.stems)
 
-    def separate(self, name: str) -> Result:
-        """Separate the file ``name``; whatever goes wrong with it is a result, not an exception."""
-        started = time.monotonic()
+    def separate(self, song: Song) -> Result:
+        """Separate ``song``; whatever goes wrong with it is a result, not an exception."""
+        started, name = time.monotonic(), song.name
         try:
-            result = self._separate(name)
+            result = self._separate(song)
         except UnweaveError as error:
             result = Result(name, {}, " ".join(str(error).split()))
         except Exception as error:
@@ -94,35 +94,34 @@ class Worker:
             result = Result(name, {}, f"cannot separate {name}: {' '.join(said.split())}")
         return replace(result, seconds=time.monotonic() - started, machine=platform.node())
 
-    def _separate(self, name: str) -> Result:
+    def _separate(self, song: Song) -> Result:
         work = self._work
-        names = stem_targets(name, work.source, work.target, self.chosen_stems(), work.output)
-        before = work.source.state(name)
+        # From before the bytes are read. If they change meanwhile, the next run finds another state, and does them again.
+        state = work.source.state(song.name, song.stamp)
         is_here = work.source.is_local and work.target.is_local
-        audio_seconds = self._separate_here(name, names) if is_here else self._separate_elsewhere(name, names)
-        done = Result(name, names, audio_seconds=audio_seconds)
+        audio_seconds = self._separate_here(song) if is_here else self._separate_elsewhere(song)
+        done = Result(song.name, dict(song.stems), audio_seconds=audio_seconds)
         try:
-            stamps = {target: stamp for target in names.values() if (stamp := work.target.stamp(target)) is not None}
-            is_same = before is not None and before == work.source.state(name)
+            stamps = {stem: stamp for stem in song.stems.values() if (stamp := work.target.stamp(stem)) is not None}
         except UnweaveError as error:
-            log.warning("%s is done, but the next run will separate it again: %s", name, error)
+            log.warning("%s is done, but the next run will separate it again: %s", song.name, error)
             return done
-        return replace(done, source=before, stamps=stamps) if is_same and before else done
+        return replace(done, source=state, stamps=stamps) if state else done
 
-    def _separate_here(self, name: str, names: Mapping[str, str]) -> float:
+    def _separate_here(self, song: Song) -> float:
         """Straight from folder to folder; stems appear together, as everywhere."""
         target = self._work.target.local_folder
         with suppress(OSError):
-            remove_orphans({(target / each).parent for each in names.values()})
-        return self._run(self._work.source.local_folder / name, target / Path(name).parent)[0]
+            remove_orphans({(target / stem).parent for stem in song.stems.values()})
+        return self._run(self._work.source.local_folder / song.name, target / Path(song.name).parent)[0]
 
-    def _separate_elsewhere(self, name: str, names: Mapping[str, str]) -> float:
+    def _separate_elsewhere(self, song: Song) -> float:
         with tempfile.TemporaryDirectory(prefix="unweave-worker-") as temporary:
-            source = Path(temporary) / "in" / Path(name).name
+            source = Path(temporary) / "in" / Path(song.name).name
             source.parent.mkdir()
-            self._work.source.fetch(name, source)
+            self._work.source.fetch(song.name, source)
             audio_seconds, paths = self._run(source, Path(temporary) / "out")
-            self._work.target.put({path: names[stem] for stem, path in paths.items()})
+            self._work.target.put({path: song.stems[stem] for stem, path in paths.items()})
             return audio_seconds
 
     def _run(self, source: Path, folder: Path) -> tuple[float, dict[str, Path]]:
