@@ -1,11 +1,13 @@
 # docker build -t unweave . && docker run --rm -v "$PWD:/music" unweave separate song.mp3
 # For a cluster (docs/howto/catalogue.md): --build-arg EXTRAS='[cluster]' --build-arg PACKAGES='ray[default]'
 # For CUDA: FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04, install python3-venv and '.[gpu]', run with --gpus all.
-FROM python:3.12-slim AS build
+# Any base will do that has Python 3.10 or newer and a pip that may install into it.
+ARG BASE=python:3.12-slim
+FROM $BASE AS build
 COPY . /src
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels /src
 
-FROM python:3.12-slim
+FROM $BASE
 ARG EXTRAS=""
 ARG PACKAGES=""
 COPY --from=build /wheels /wheels

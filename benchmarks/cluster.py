@@ -207,18 +207,22 @@ def row(title, n_files, found):
 def run_apart(kind, folder, limit):
     """`run_cluster` in a process of its own; None where it fails or takes too long, and then nothing of it is left."""
     command = [sys.executable, "-m", "benchmarks.cluster", "--one", kind, "--folder", folder, "--limit", limit]
-    with subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    log = folder / f"{kind}.log"
+    with (
+        log.open("w") as file,
+        subprocess.Popen([str(part) for part in command], stdout=file, stderr=file, start_new_session=True) as process,
+    ):
         try:
-            said, _ = process.communicate(timeout=limit + SECONDS_TO_STOP)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                print(f"{RUNS[kind]}: killed after {error.timeout} s", file=sys.stderr)
-                return None
-            raise
-    return json.loads(said) if process.returncode == 0 else None
+            process.wait(limit + SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired as error:
+            print(f"{RUNS[kind]}: killed after {error.timeout} s", file=sys.stderr)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode == 0:
+        return json.loads((folder / f"{kind}.json").read_text())
+    print(*log.read_text().splitlines()[-20:], sep="\n", file=sys.stderr)
+    return None
 
 
 def main():
@@ -229,7 +233,8 @@ def main():
     parser.add_argument("--folder", help=argparse.SUPPRESS, type=Path)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(run_cluster(arguments.one, arguments.folder, arguments.limit)))
+        found = run_cluster(arguments.one, arguments.folder, arguments.limit)
+        (arguments.folder / f"{arguments.one}.json").write_text(json.dumps(found))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder, n_files = Path(temporary), arguments.files

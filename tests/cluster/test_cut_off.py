@@ -23,7 +23,6 @@ from tests.helpers.s3 import Slow, serving_s3
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("default"),  # Ray's own
-    pytest.mark.skipif(not can_make_networks(), reason="needs the right to make networks: root"),
     pytest.mark.xdist_group("ray"),
 ]
 
@@ -33,6 +32,8 @@ N_SONGS = 60
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A head without processors, two hosts with a node of one processor each, and a bucket that keeps all versions."""
+    if not can_make_networks():
+        pytest.skip("needs the right to make networks: root, or unshare --map-root-user --net")
     monkeypatch.setenv("UNWEAVE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("RAY_health_check_timeout_ms", "1000")  # five in a row, and a node is dead
     with Network() as network, serving_s3("songs", "stems", host=network.address) as server:
@@ -42,12 +43,11 @@ def place(tmp_path, monkeypatch):
         store = fsspec.filesystem("s3", use_listings_cache=False)
         store.call_s3("put_bucket_versioning", Bucket="stems", VersioningConfiguration={"Status": "Enabled"})
         hosts = [network.add_host(), network.add_host()]
-        with head_node(0, node_ip_address=network.address) as head:
-            with FarNode(hosts[0], head.address) as first:
-                assert first.wait_for_start()
-                with FarNode(hosts[1], head.address) as second:
-                    assert second.wait_for_start()
-                    yield server, store, hosts, (first, second), head.address
+        with head_node(0, node_ip_address=network.address) as head, FarNode(hosts[0], head.address) as first:
+            assert first.wait_for_start()
+            with FarNode(hosts[1], head.address) as second:
+                assert second.wait_for_start()
+                yield server, store, hosts, (first, second), head.address
         fsspec.filesystem("s3").clear_instance_cache()
 
 

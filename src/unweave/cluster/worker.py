@@ -96,7 +96,7 @@ class Worker:
 
     def _separate(self, song: Song) -> Result:
         work = self._work
-        # From before the bytes are read. If they change meanwhile, the next run finds another state, and does them again.
+        # From before the bytes are read: if they change meanwhile, the next run finds another, and does them again.
         state = work.source.state(song.name, song.stamp)
         is_here = work.source.is_local and work.target.is_local
         audio_seconds = self._separate_here(song) if is_here else self._separate_elsewhere(song)
