@@ -236,6 +236,7 @@ def main():
         found = run_cluster(arguments.one, arguments.folder, arguments.limit)
         (arguments.folder / f"{arguments.one}.json").write_text(json.dumps(found))
         return
+    signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(143))  # so that nothing is left then, either
     with tempfile.TemporaryDirectory() as temporary:
         folder, n_files = Path(temporary), arguments.files
         os.environ["UNWEAVE_CACHE"] = str(folder / "cache")

@@ -22,7 +22,8 @@ ENVIRONMENT = {
     # A node that was killed is missed after two seconds, not twenty.
     "RAY_health_check_initial_delay_ms": "0",
     "RAY_health_check_period_ms": "400",
-    # On a machine that has much to do:
+    # On a machine that has much to do; Ray's workers would wait until nobody else has anything.
+    "RAY_worker_niceness": "0",
     "RAY_gcs_server_request_timeout_seconds": "120",
     "RAY_worker_register_timeout_seconds": "240",
 }
