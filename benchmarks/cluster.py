@@ -50,6 +50,7 @@ HEADINGS = (
     "wall s",
     "files a second",
     "files a second, second half",
+    "overhead %, second half",
     *(f"cpu ms a file, {role}" for role in ROLES),
     "requests a file",
 )
@@ -191,14 +192,15 @@ def run_plain(folder):
     return {"seconds": seconds, "rate": n_files / seconds, "cpu": cpu, "requests": {}}
 
 
-def row(title, n_files, found):
-    """A row of the table."""
+def row(title, n_files, found, plain):
+    """A row of the table; the overhead is over ``plain``."""
     requests = ", ".join(f"{count:.2f} {method}" for method, count in sorted(found["requests"].items()))
     return (
         title,
         f"{found['seconds']:.1f}",
         f"{n_files / found['seconds']:.1f}",
         f"{found['rate']:.1f}",
+        f"{100 * (plain['rate'] / found['rate'] - 1):.0f}",
         *(f"{1000 * found['cpu'][role]:.0f}" if role in found["cpu"] else "" for role in ROLES),
         requests,
     )
@@ -243,12 +245,13 @@ def main():
         for number in range(n_files):
             path = folder / "in" / f"{number // SONGS_PER_FOLDER:04}" / f"{number:05}.wav"
             write(path, tones(9000)[:, : 9000 - number % 500])
-        rows = [row("`unweave separate --jobs 2`, folder to folder", n_files, run_plain(folder))]
+        plain = run_plain(folder)
+        rows = [row("`unweave separate --jobs 2`, folder to folder", n_files, plain, plain)]
         print(*rows[-1], sep=" | ", flush=True)
         for kind, title in RUNS.items():
             started = time.monotonic()
             found = run_apart(kind, folder, arguments.limit)
-            rows.append(row(title, n_files, found) if found else (title, "did not finish"))
+            rows.append(row(title, n_files, found, plain) if found else (title, "did not finish"))
             print(*rows[-1], f"{time.monotonic() - started:.0f} s with all around it", sep=" | ", flush=True)
     if any(len(each) < len(HEADINGS) for each in rows):
         raise SystemExit("some runs did not finish; docs/ is left as it is")
