@@ -35,7 +35,7 @@ export const WORDS = {
     licence_research: "For personal and research use only.", licence_unknown: "Its authors do not say what it may be used for.", licence_other: "Licence: {licence}.",
     download: "{size} will be downloaded before the first song.", measured: "On this machine, {times} times faster than playing the song.",
     measured_slow: "On this machine, {times} times as long as the song.",
-    consent: "I will only use it privately or for research.", unusable: "cannot be used: {reason}", to_download: "download: {size}",
+    consent: "I will only use it privately or for research.", unusable: "cannot be used (“{problem}”)", to_download: "download: {size}",
     megabytes: "{number} MB", licences: "Licences",
   },
   fr: {
@@ -72,12 +72,13 @@ export const WORDS = {
     licence_research: "Réservé à l’usage personnel et à la recherche.", licence_unknown: "Ses auteurs ne disent pas à quoi il peut servir.", licence_other: "Licence : {licence}.",
     download: "{size} seront téléchargés avant le premier morceau.", measured: "Sur cet ordinateur, {times} fois plus rapide que la lecture du morceau.",
     measured_slow: "Sur cet ordinateur, {times} fois la durée du morceau.",
-    consent: "Je l’utiliserai uniquement à titre personnel ou pour la recherche.", unusable: "inutilisable : {reason}", to_download: "téléchargement : {size}",
+    consent: "Je l’utiliserai uniquement à titre personnel ou pour la recherche.", unusable: "inutilisable (« {problem} »)", to_download: "téléchargement : {size}",
     megabytes: "{number} Mo", licences: "Licences",
   },
 };
 
-// What the server refuses, by the code of the refusal (studio/refusals.py has the English sentences once more).
+// What cannot be done, by the code of the refusal: studio/refusals.py has the English sentences of the server once more, and the
+// rest is said by the web edition alone.
 export const REFUSALS = {
   en: {
     no_job: "This song does not exist; perhaps it was deleted.", no_stem: "This song has no such stem.",
@@ -85,13 +86,21 @@ export const REFUSALS = {
     not_ended: "The song is still being separated.", not_waiting: "The song is no longer waiting.", queue_full: "Too many songs are waiting. Please try again later.",
     too_large: "The file is larger than {mebibytes} MiB.", too_long: "The song is longer than {minutes} minutes.",
     disk_full: "The studio has used up its disk space. Please delete some songs.",
-    disk_error: "The server cannot use its disk: {reason}.", empty: "The file is empty.",
-    no_audio: "This file contains no audio that can be read ({reason}).", bad_model: "This model cannot be used: {reason}.",
+    disk_error: "The server cannot use its disk. The reason, as the system gives it: “{reason}”.", empty: "The file is empty.",
+    no_audio: "This file contains no audio that can be read.", damaged: "This file is damaged.",
+    cut_off: "This file is incomplete: the recording, the copy or the download was cut off.",
+    web_page: "This is a web page, not audio: the download has probably failed.",
+    archive: "This is an archive. Please unpack it, and choose the song in it.",
+    midi: "This is a MIDI file: it contains notes, but no sound.", playlist: "This is a playlist. Please choose the songs themselves.",
+    no_model: "There is no model called {name}.", bad_model: "This model cannot be used. The reason, as the program gives it: “{reason}”.",
+    no_download: "The model could not be downloaded. Please check the connection to the internet.",
+    no_memory: "There is not enough memory for this. Closing other programs or pages may help.",
     needs_consent: "This model is for personal and research use only. Please confirm that this is how you will use it.",
-    bad_option: "This is not possible: {reason}.", failed: "The separation failed: {reason}.",
+    bad_option: "This is not possible. The reason, as the program gives it: “{reason}”.", failed: "The separation failed. The reason, as the program gives it: “{reason}”.",
     broken: "Something went wrong. See the server’s log for details.", wrong_host: "This server can only be reached under its own address.",
     no_token: "You need an access token: open the address that the server printed.",
     other_site: "Requests from other sites are refused.",
+    no_storage: "This browser does not let the page keep songs. Perhaps this is a private window, or its storage is full.",
   },
   fr: {
     no_job: "Ce morceau n’existe pas ; il a peut-être été supprimé.", no_stem: "Ce morceau n’a pas cette piste.",
@@ -99,13 +108,21 @@ export const REFUSALS = {
     not_ended: "La séparation du morceau est encore en cours.", not_waiting: "Le morceau n’est plus en attente.", queue_full: "Trop de morceaux sont en attente. Veuillez réessayer plus tard.",
     too_large: "Le fichier dépasse {mebibytes} Mio.", too_long: "Le morceau dure plus de {minutes} minutes.",
     disk_full: "L’espace disque du studio est épuisé. Veuillez supprimer quelques morceaux.",
-    disk_error: "Le serveur ne peut pas utiliser son disque : {reason}.", empty: "Le fichier est vide.",
-    no_audio: "Ce fichier ne contient pas d’audio lisible ({reason}).", bad_model: "Ce modèle est inutilisable : {reason}.",
+    disk_error: "Le serveur ne peut pas utiliser son disque. La raison donnée par le système : « {reason} ».", empty: "Le fichier est vide.",
+    no_audio: "Ce fichier ne contient pas d’audio lisible.", damaged: "Ce fichier est endommagé.",
+    cut_off: "Ce fichier est incomplet : l’enregistrement, la copie ou le téléchargement a été interrompu.",
+    web_page: "Ceci est une page web, pas de l’audio : le téléchargement a sans doute échoué.",
+    archive: "Ceci est une archive. Veuillez la décompresser, puis choisir le morceau qu’elle contient.",
+    midi: "Ceci est un fichier MIDI : il contient des notes, mais pas de son.", playlist: "Ceci est une liste de lecture. Veuillez choisir les morceaux eux-mêmes.",
+    no_model: "Il n’existe pas de modèle nommé {name}.", bad_model: "Ce modèle est inutilisable. La raison donnée par le programme, en anglais : « {reason} ».",
+    no_download: "Le modèle n’a pas pu être téléchargé. Veuillez vérifier la connexion à internet.",
+    no_memory: "La mémoire ne suffit pas. Fermer d’autres programmes ou d’autres pages peut aider.",
     needs_consent: "Ce modèle est réservé à l’usage personnel et à la recherche. Veuillez confirmer que c’est bien l’usage que vous en ferez.",
-    bad_option: "C’est impossible : {reason}.", failed: "La séparation a échoué : {reason}.",
+    bad_option: "C’est impossible. La raison donnée par le programme, en anglais : « {reason} ».", failed: "La séparation a échoué. La raison donnée par le programme, en anglais : « {reason} ».",
     broken: "Une erreur s’est produite. Consultez le journal du serveur pour en savoir plus.", wrong_host: "Ce serveur n’est accessible qu’à sa propre adresse.",
     no_token: "Un jeton d’accès est nécessaire : ouvrez l’adresse affichée par le serveur.",
     other_site: "Les requêtes provenant d’autres sites sont refusées.",
+    no_storage: "Ce navigateur ne laisse pas la page conserver de morceaux. C’est peut-être une fenêtre privée, ou son espace de stockage est plein.",
   },
 };
 

@@ -4,6 +4,8 @@
 //   pieces   [id, stem's number, first sample] → { samples: Blob of float32 (the left channel, then the right), n_samples,
 //            heights: the largest magnitude of each STRIDE samples }
 
+import { refused } from "./refused.js";
+
 export const STRIDE = 1024;
 
 let opened = null;
@@ -21,7 +23,7 @@ function open() {
     };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-  });
+  }).catch(() => { throw refused("no_storage"); });
   return opened;
 }
 

@@ -2,7 +2,7 @@
 
 import * as database from "./database.js";
 import { decode } from "./decode.js";
-import { refused } from "./refused.js";
+import { asRefused, refused } from "./refused.js";
 
 const UNFINISHED = ["queued", "running"];
 const channel = new BroadcastChannel("unweave"); // changed jobs, to all tabs
@@ -53,17 +53,15 @@ export function enqueue(models) {
 }
 
 async function fail(id, error) {
-  const isRefused = typeof error.code === "string"; // errors of the browser itself have numbers
-  const code = error.name === "QuotaExceededError" ? "disk_full" : isRefused ? error.code : "failed";
-  const values = isRefused ? error.values : { reason: error.message };
-  const changes = { state: "failed", error: error.message, error_code: code, error_values: values, n_samples: 0, seconds_left: null };
+  const { message, code, values } = asRefused(error);
+  const changes = { state: "failed", error: message, error_code: code, error_values: values, n_samples: 0, seconds_left: null };
   const job = await database.change(id, changes, ["running"]);
   await database.forgetPieces(id);
   if (job) tell(job);
 }
 
 async function run(job, model) {
-  if (!model) throw refused("bad_model", { reason: job.model });
+  if (!model) throw refused("no_model", { name: job.model });
   const song = await decode(await database.source(job.id), model.sample_rate);
   if (!song.nSamples) throw refused("empty");
   const { stems, sample_rate } = model;
@@ -100,7 +98,7 @@ async function compute(id, song, model, nShared, onPart) {
           worker?.postMessage({ kind: "samples", channels }, channels.map(({ buffer }) => buffer));
         } else if (data.kind === "part") written = written.then(() => onPart(data));
         else if (data.kind === "done") written.then(resolve, reject);
-        else end(() => reject(new Error(data.reason)));
+        else end(() => reject(refused(data.code, data.values)));
       };
       worker.postMessage({ kind: "separate", model, nShared, nSamples: song.nSamples });
     });
