@@ -83,6 +83,8 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     page.wait_for_selector("#strips .strip")
     page.wait_for_selector("#job", state="hidden")
     assert page.evaluate("window.unweave.player.job.stems") == ["vocals", "drums", "bass", "other"]
+    kept = "import('/database.js').then(({ pieces, SONG }) => pieces(window.unweave.player.job.id, SONG))"
+    until(page, f"{kept}.then(({{ length }}) => length === 0)")  # of the song itself
 
     with page.expect_download() as download:
         page.click("#export-all")

@@ -2,7 +2,7 @@
 
 import { asRefused, refused } from "./refused.js";
 
-// Gives { nSamples, read(start, count) → [left, right] } at `rate`. Throws `refused`.
+// Gives [left, right] at `rate`. Throws `refused`.
 export async function decode(file, rate) {
   const bytes = await file.arrayBuffer();
   if (!bytes.byteLength) throw refused("empty");
@@ -13,8 +13,7 @@ export async function decode(file, rate) {
   } catch (error) {
     throw error.name === "EncodingError" ? refused("no_audio") : asRefused(error);
   }
-  const sides = [0, Math.min(1, song.numberOfChannels - 1)].map((channel) => song.getChannelData(channel));
-  return { nSamples: song.length, read: (start, count) => sides.map((side) => side.slice(start, start + count)) };
+  return [0, Math.min(1, song.numberOfChannels - 1)].map((channel) => song.getChannelData(channel));
 }
 
 // Surround becomes stereo as the browser plays it.

@@ -1,4 +1,4 @@
-// Separates one song after another, away from the page's own thread, which stays free for sound. In comes
+// Separates a song, away from the page's own thread, which stays free for sound. In comes
 // { kind: "separate", model, nShared, nSamples }; the worker asks for samples ({ kind: "read", start, count }) and is sent
 // { kind: "samples", channels }; out come parts ({ kind: "part", start, share, stems }) and { kind: "done" }, or
 // { kind: "failed", code, values }. A song is cancelled by ending the worker.
@@ -8,7 +8,6 @@ import { asRefused, refused } from "./refused.js";
 import { separate } from "./separate.js";
 import FFT from "./vendor/fft.js";
 
-let network = null; // the same for all models
 let answer = null;
 
 function read(start, count) {
@@ -25,7 +24,7 @@ async function load(model) {
 }
 
 async function run({ model, nShared, nSamples }) {
-  network ??= await load(model);
+  const network = await load(model);
   for await (const part of separate({ read, nSamples, estimate: network, model, nShared, FFT })) {
     postMessage({ kind: "part", ...part }, part.stems.flat().map(({ buffer }) => buffer));
   }
