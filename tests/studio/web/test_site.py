@@ -120,7 +120,13 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     mix = Mix({"drums": -6}, mute=("vocals",), pans={"bass": 0.5}, sensitivities={"vocals": 0.7})
     anew = shared_anew(stems, mix)
     assert error_db(saved(page, "mix", tmp_path / "anew.wav"), mix.apply(anew)) < -60
+    saved(page, "all", tmp_path / "anew.zip")
+    zipfile.ZipFile(tmp_path / "anew.zip").extractall(tmp_path / "anew")
+    for stem, expected in anew.items():
+        assert error_db(read(tmp_path / "anew" / "a song" / f"{stem}.wav"), expected) < -60
     check_projects(page, tmp_path, stems, mix, anew)
+    kept = "import('/database.js').then(({ pieces, SHARED }) => pieces(window.unweave.player.job.id, SHARED))"
+    until(page, f"{kept}.then(({{ length }}) => length === 0)")
 
     assert nameless(page) == []
     page.click("#view-spectra")

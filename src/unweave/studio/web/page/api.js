@@ -6,6 +6,7 @@ import { ENCODERS } from "./encode.js";
 import { isHeard, mixed, readMix, safeName, zip } from "./mix.js";
 import { enqueue, inOrder, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
+import { withShared } from "./shared.js";
 import { drawSpectrogram } from "./spectrogram.js";
 
 export { mixAddress, projectAddress, stemAddress, zipAddress } from "./addresses.js";
@@ -129,10 +130,15 @@ export async function save(address) {
   const encode = ENCODERS[format];
   const mix = readMix(searchParams);
   if (what === "project") {
-    const { file, parts } = await daw.PROJECTS[format](found, mix, name, Number(searchParams.get("tempo")), await card, read);
-    return give(parts, file, "application/zip");
+    const tempo = Number(searchParams.get("tempo"));
+    return kept(withShared(found, mix, read, async (...shared) => {
+      const { file, parts } = await daw.PROJECTS[format](found, ...shared, name, tempo, await card);
+      await give(parts, file, "application/zip");
+    }));
   }
-  if (what === "stems.zip") return give(zip(found, mix, name, format, encode, read), `${name} (stems).zip`, "application/zip");
+  if (what === "stems.zip") {
+    return kept(withShared(found, mix, read, (...shared) => give(zip(found, ...shared, name, format, encode), `${name} (stems).zip`, "application/zip")));
+  }
   const heard = found.stems.filter((stem) => isHeard(mix, stem)).join(" + ");
   return give(encode(found, mixed(found, mix, read)), `${name} (${heard}).${format}`, `audio/${format}`);
 }

@@ -8,11 +8,11 @@ const BITS = 24;
 const DEFAULT_TEMPO = 120; // beats per minute
 const HAS_COLOUR = 0x1000000;
 
-// A format's project, by its name: project(job, mix, name, tempo, card, read) gives { file, parts }, the name of a file and its
+// A format's project, by its name: project(job, mix, read, name, tempo, card) gives { file, parts }, the name of a file and its
 // bytes in consecutive parts. `card` is models.json.
 export const PROJECTS = { dawproject, rpp };
 
-async function dawproject(job, mix, name, tempo, card, read) {
+async function dawproject(job, mix, read, name, tempo, card) {
   const tracks = tracksOf(job, mix, card).map((track, number) => ({
     ...track, number: String(number), pan: decimal((1 + track.pan) / 2), is_muted: String(track.isMuted), is_solo: String(track.isSolo),
     file: `audio/${track.name}.wav`,
@@ -25,7 +25,7 @@ async function dawproject(job, mix, name, tempo, card, read) {
   return { file: `${name}.dawproject`, parts: archived(files) };
 }
 
-async function rpp(job, mix, name, tempo, card, read) {
+async function rpp(job, mix, read, name, tempo, card) {
   const flag = (is) => (is ? "1" : "0");
   const tracks = tracksOf(job, mix, card).map((track) => ({
     ...track, name: quoted(track.name), colour: String(nativeColour(track.colour)), pan: decimal(track.pan), is_muted: flag(track.isMuted),

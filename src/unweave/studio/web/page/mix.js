@@ -26,11 +26,16 @@ export function isHeard({ gains, mute, solo }, stem) {
   return !mute.includes(stem) && (!solo.length || solo.includes(stem)) && (gains[stem] ?? 0) > SILENCE_DB;
 }
 
+const valuesOf = ({ stems }, { sensitivities }) => stems.map((stem) => sensitivities[stem] ?? NEUTRAL);
+
+// Whether the stems of a mix are others than those that were separated.
+export const hasSensitivities = (job, mix) => !areEqual(valuesOf(job, mix));
+
 // Some of the stems, by their numbers, with the sensitivities of a mix, in consecutive parts: { count, sides }, where sides
 // has [left, right] of each number.
-async function* sound({ stems, n_samples: nSamples }, { sensitivities }, numbers, read) {
-  const values = stems.map((stem) => sensitivities[stem] ?? NEUTRAL);
-  const resharer = areEqual(values) ? null : new Resharer(FFT, values, (number) => numbers.includes(number));
+export async function* sound(job, mix, numbers, read) {
+  const { stems, n_samples: nSamples } = job;
+  const resharer = hasSensitivities(job, mix) ? new Resharer(FFT, valuesOf(job, mix), (number) => numbers.includes(number)) : null;
   const early = resharer ? N_FFT : 0; // samples that come out before the first of the song
   for (let start = 0; start < nSamples + early; start += AT_ONCE) {
     const count = Math.min(AT_ONCE, nSamples + early - start);
@@ -63,7 +68,9 @@ export async function* mixed(job, mix, read, bits = 16) {
       const weight = weights[index][channel];
       for (let i = 0; i < side.length; i++) sums[channel][i] += side[i] * weight;
     }));
-    yield Integers.from({ length: 2 * count }, (_, i) => Math.max(-top, Math.min(top - 1, Math.round(sums[i & 1][i >> 1] * top))));
+    const whole = new Integers(2 * count);
+    for (let i = 0; i < 2 * count; i++) whole[i] = Math.max(-top, Math.min(top - 1, Math.round(sums[i & 1][i >> 1] * top)));
+    yield whole;
   }
 }
 
@@ -85,7 +92,7 @@ export async function* archived(files) {
 }
 
 // All stems in one archive.
-export const zip = (job, mix, folder, format, encode, read) =>
+export const zip = (job, mix, read, folder, format, encode) =>
   archived(job.stems.map((stem) => [`${folder}/${stem}.${format}`, encode(job, mixed(job, alone(mix, stem), read))]));
 
 // A song's name without its extension, fit for any file system (unweave/studio/export.py).
