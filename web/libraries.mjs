@@ -10,14 +10,13 @@ const STUDIO = fileURLToPath(new URL("../src/unweave/studio/page/vendor/", impor
 const TARGET = fileURLToPath(new URL("../src/unweave/studio/web/page/vendor/", import.meta.url));
 const STAGED = fileURLToPath(new URL("build/", import.meta.url));
 const RUNTIME = ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"];
-const PACKAGES = { "onnxruntime-web": RUNTIME, "fft.js": ["fft.js"], fflate: ["zip.js"], mediabunny: ["flac.js"], "@mediabunny/flac-encoder": ["flac.js"] };
+const PACKAGES = { "onnxruntime-web": RUNTIME, fflate: ["zip.js"], mediabunny: ["flac.js"], "@mediabunny/flac-encoder": ["flac.js"] };
 
 begin();
 // The runtime finds its own files, and starts its threads, by its own address: it stays as it is.
 for (const name of RUNTIME) copyFileSync(`${MODULES}onnxruntime-web/dist/${name}`, STAGED + name);
 const bundle = (contents, outfile) =>
   build({ stdin: { contents, resolveDir: MODULES }, bundle: true, format: "esm", minify: true, legalComments: "inline", outfile: STAGED + outfile });
-await bundle('export { default } from "fft.js";', "fft.js");
 await bundle('export { Zip, ZipPassThrough } from "fflate";', "zip.js");
 await bundle(
   'export { AudioSample, AudioSampleSource, BufferTarget, FlacOutputFormat, Output } from "mediabunny";' +
@@ -33,7 +32,8 @@ const stretch = readFileSync(`${MODULES}signalsmith-stretch/SignalsmithStretch.m
 const mended = stretch.replace(/audioSamples \+= count;(\s+)blockSamples \+= count;/, "inputSamples += count;$1audioSamples += audioBuffer[0].length;$1blockSamples += count;");
 if (mended === stretch) throw new Error("signalsmith-stretch has changed: does it still need to be mended?");
 writeFileSync(`${STAGED}stretch.js`, mended);
-publish({ "signalsmith-stretch": ["stretch.js"] }, STUDIO);
+await bundle('export { default } from "fft.js";', "fft.js");
+publish({ "signalsmith-stretch": ["stretch.js"], "fft.js": ["fft.js"] }, STUDIO);
 
 function begin() {
   rmSync(STAGED, { recursive: true, force: true });

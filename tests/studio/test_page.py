@@ -21,6 +21,7 @@ from tests.studio.pages import (
     upload,
 )
 from unweave.studio.refusals import REFUSALS
+from unweave.studio.web.export import WEB_PAGE
 
 
 @pytest.fixture
@@ -223,10 +224,18 @@ def test_a_licence_is_accepted_before_the_upload(page, song, studio):
     page.problems.clear()  # the refused requests themselves
 
 
+def codes_of_the_web_edition():
+    """What the page refuses where there is no server."""
+    scripts = "".join(path.read_text(encoding="utf-8") for path in WEB_PAGE.glob("*.js"))
+    codes = set(re.findall(r'refused\("(\w+)"', scripts))
+    assert {"no_audio", "no_memory", "no_storage"} < codes
+    return codes
+
+
 def test_every_text_is_there_in_both_languages(page):
     words, refusals = page.evaluate("import('/words.js').then(({ WORDS, REFUSALS }) => [WORDS, REFUSALS])")
     assert words["en"].keys() == words["fr"].keys()
-    assert refusals["en"].keys() == refusals["fr"].keys() == REFUSALS.keys()
+    assert refusals["en"].keys() == refusals["fr"].keys() == REFUSALS.keys() | codes_of_the_web_edition()
     for english, french in ((words["en"], words["fr"]), (refusals["en"], refusals["fr"])):
         for key, text in english.items():
             assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", french[key])), key
@@ -241,10 +250,10 @@ def test_what_is_no_audio_is_said_in_one_line(page, tmp_path):
     wrong = tmp_path / "wrong.wav"
     wrong.write_bytes(b"PK\3\4 no song")
     page.set_input_files("#file", str(wrong))
-    until(page, "document.getElementById('message').textContent.includes('no audio')")
+    until(page, f"document.getElementById('message').textContent === {REFUSALS['archive'][1]!r}")
     page.select_option("#language", "fr")
     page.set_input_files("#file", str(wrong))
-    until(page, "document.getElementById('message').textContent.startsWith('Ce fichier ne contient pas d’audio')")
+    until(page, "document.getElementById('message').textContent.startsWith('Ceci est une archive. Veuillez')")
     page.problems.clear()  # the refused requests themselves
 
 

@@ -89,3 +89,14 @@ def test_sensitivity_in_a_mix_moves_sound_and_keeps_the_sum(app, job):
     less = mix(solo="rest", sensitivity="vocals:0.8")
     assert np.linalg.norm(more) > 1.1 * np.linalg.norm(mix(solo="vocals"))
     assert error_db(more + less, mix()) < -100
+
+
+def test_all_stems_with_a_sensitivity(app, job):
+    """Each of them is what a mix of it alone would be."""
+    query = {"format": "wav", "sensitivity": "vocals:0.8"}
+    answer = call(app, "GET", f"/api/jobs/{job.id}/stems.zip", query=query)
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        stems = {name: archive.read(f"song/{name}.wav") for name in ("vocals", "rest")}
+    for name, content in stems.items():
+        assert call(app, "GET", f"/api/jobs/{job.id}/mix", query=query | {"solo": name}).body == content
+    assert call(app, "GET", f"/api/jobs/{job.id}/stems.zip", query={"sensitivity": "vocals:2"}).status == 422

@@ -143,7 +143,29 @@ def test_no_export_takes_more_room_than_is_kept_for_it(app, job, format):
 )  # fmt: skip
 def test_models_that_there_are_not(app, model):
     answer = upload(app, encoded(1), model=model)
-    assert (answer.status, answer.json()["code"]) == (422, "bad_model")
+    assert answer.status == 422
+    assert answer.json()["code"] in ("bad_model", "no_model")
+    assert model != "none" or answer.json()["detail"] == "There is no model called none."
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "empty"),
+        (bytes(500), "cut_off"),
+        (b"<!doctype html><p>Not found", "web_page"),
+        (b"PK\3\4 a song in it", "archive"),
+        (b"MThd\0\0\0\6", "midi"),
+        (b"#EXTM3U\nsong.mp3", "playlist"),
+        (b"%PDF-1.7", "no_audio"),
+        (b"\x89\x12\xf3" * 99, "no_audio"),
+        (encoded(1)[:44], "empty"),
+    ],
+)
+def test_what_is_no_song_is_called_by_what_it_is(app, body, code):
+    answer = upload(app, body)
+    assert answer.json()["code"] == code
+    assert answer.status == REFUSALS[code][0]
 
 
 @pytest.mark.parametrize("quality", ["", "\0", "none", "best+fast"])

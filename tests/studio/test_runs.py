@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.windows import windows_rules
 from tests.studio.test_limits import encoded
-from unweave.errors import Cancelled, ModelError
+from unweave.errors import AudioReadError, Cancelled, DownloadError, ModelError, OptionError
 from unweave.separation.progress import Progress
 from unweave.studio.queue import JobQueue
 from unweave.studio.refusals import Refused
@@ -202,9 +202,18 @@ def test_a_server_that_ends_leaves_its_job_for_the_next(tmp_path, store, running
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (ModelError("it is\nbroken"), "failed", "The separation failed: it is broken."),
-        (OSError(28, "No space left on device"), "disk_error", "No space left on device"),
-        (MemoryError(), "failed", "not enough memory"),
+        (
+            ModelError("it is\nbroken"),
+            "bad_model",
+            "This model cannot be used. The reason, as the program gives it: “it is broken”.",
+        ),
+        (OptionError("so"), "failed", "The separation failed. The reason, as the program gives it: “so”."),
+        (DownloadError("no route"), "no_download", "connection"),
+        (AudioReadError("cannot read x: it ends"), "damaged", "This file is damaged."),
+        (OSError(28, "No space left on device"), "disk_full", "delete some songs"),
+        (OSError(5, "Input/output error"), "disk_error", "“Input/output error”"),
+        (MemoryError(), "no_memory", "not enough memory"),
+        (RuntimeError("BFCArena: Failed to allocate memory"), "no_memory", "not enough memory"),
         (ZeroDivisionError(), "broken", "log"),
     ],
 )

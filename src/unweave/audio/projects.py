@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 DEFAULT_TEMPO = 120.0  # beats per minute: programs want a number, and start new projects with this one
 SLOWEST, FASTEST = 20.0, 999.0  # beats per minute that they all take
-LOUDEST = 16.0  # the linear gain of a fader at its highest, 24 dB
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,26 @@ from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.audio.sources import Source
 from unweave.errors import AudioReadError
 
-# First bytes → what it is, for files that people take for audio by mistake.
+# First bytes → what kind of file it is, and the same in words, for files that people take for audio by mistake.
 OTHER_FILES = (
-    (b"version https://git-lfs.github.com/", "it is a Git LFS pointer; fetch the file itself with git lfs pull"),
-    (b"MThd", "it is a MIDI file, which contains notes but no sound"),
-    (b"PK\x03\x04", "it is a zip archive; unpack it first"),
-    (b"PK\x05\x06", "it is an empty zip archive"),
-    (b"Rar!\x1a\x07", "it is a rar archive; unpack it first"),
-    (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive; unpack it first"),
-    (b"\x1f\x8b", "it is a gzip file; unpack it first"),
-    (b"%PDF-", "it is a PDF document"),
-    (b"\x89PNG\r\n\x1a\n", "it is a picture"),
-    (b"\xff\xd8\xff", "it is a picture"),
-    (b"GIF8", "it is a picture"),
-    (b"#EXTM3U", "it is a playlist; name the files in it instead"),
-    (b"[playlist]", "it is a playlist; name the files in it instead"),
-    (b"\x7fELF", "it is a program"),
+    (
+        b"version https://git-lfs.github.com/",
+        "text",
+        "it is a Git LFS pointer; fetch the file itself with git lfs pull",
+    ),
+    (b"MThd", "midi", "it is a MIDI file, which contains notes but no sound"),
+    (b"PK\x03\x04", "archive", "it is a zip archive; unpack it first"),
+    (b"PK\x05\x06", "archive", "it is an empty zip archive"),
+    (b"Rar!\x1a\x07", "archive", "it is a rar archive; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "archive", "it is a 7z archive; unpack it first"),
+    (b"\x1f\x8b", "archive", "it is a gzip file; unpack it first"),
+    (b"%PDF-", "text", "it is a PDF document"),
+    (b"\x89PNG\r\n\x1a\n", "picture", "it is a picture"),
+    (b"\xff\xd8\xff", "picture", "it is a picture"),
+    (b"GIF8", "picture", "it is a picture"),
+    (b"#EXTM3U", "playlist", "it is a playlist; name the files in it instead"),
+    (b"[playlist]", "playlist", "it is a playlist; name the files in it instead"),
+    (b"\x7fELF", "program", "it is a program"),
 )
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 FRAGMENTS = (b"moov", b"moof")  # an MP4 file needs one of them
@@ -82,22 +86,37 @@ def is_audio_file(path: Path) -> bool:
 
 def describe(source: Source) -> str | None:
     """Why a file that cannot be read is no audio file, in a few words; None where nothing is known."""
+    _, words = _seen(source)
+    return words or None
+
+
+def kind_of(source: Source) -> str:
+    """What kind of file one is that cannot be read.
+
+    ``empty``, ``cut_off``, ``web_page``, ``text``, one of `OTHER_FILES`, or nothing where that is not plain to see.
+    """
+    kind, _ = _seen(source)
+    return kind
+
+
+def _seen(source: Source) -> tuple[str, str]:
     head = source.head
     if not head:
-        return "it is empty"
+        return "empty", "it is empty"
     if not any(head):
-        return "it contains nothing but zeros; the download or copy was probably cut off"
+        return "cut_off", "it contains nothing but zeros; the download or copy was probably cut off"
     start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(HTML_STARTS):
-        return "it is a web page, not audio; the download probably failed"
-    for magic, what in OTHER_FILES:
+        return "web_page", "it is a web page, not audio; the download probably failed"
+    for magic, kind, words in OTHER_FILES:
         if head.startswith(magic):
-            return what
+            return kind, words
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and _lacks_index(source):
-        return "its index (the moov atom) is missing; the recording or download was probably cut off"
+        words = "its index (the moov atom) is missing; the recording or download was probably cut off"
+        return "cut_off", words
     if _is_text(head):
-        return "it is a text file"
-    return None
+        return "text", "it is a text file"
+    return "", ""
 
 
 def unreadable(source: Source, why: str) -> AudioReadError:

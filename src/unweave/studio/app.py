@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -22,7 +21,7 @@ from unweave.errors import AudioWriteError, UnweaveError
 from unweave.studio.choices import add_choices
 from unweave.studio.jobs import add_jobs
 from unweave.studio.queue import JobQueue
-from unweave.studio.refusals import REFUSALS, Refused, reason
+from unweave.studio.refusals import NO_ROOM, REFUSALS, Refused, reason, refusal_of
 from unweave.studio.results import add_results
 from unweave.studio.security import guard
 from unweave.studio.settings import Settings
@@ -33,7 +32,6 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 SECONDS_BETWEEN_SWEEPS = 3600
-NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Refusal(BaseModel):
@@ -114,10 +112,9 @@ def _add_failures(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     async def unusable(_: Request, error: OSError) -> Response:
-        if error.errno in NO_ROOM:
-            return answer(Refused("disk_full"))
-        log.error("the disk cannot be used: %s", error)
-        return answer(Refused("disk_error", **reason(error)))
+        if error.errno not in NO_ROOM:
+            log.error("the disk cannot be used: %s", error)
+        return answer(refusal_of(error))
 
 
 def _problem(error: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from unweave.audio.decode import AudioReader
@@ -55,12 +55,14 @@ def export_mix(job: Job, folder: Path, mix: Mix, options: OutputOptions, target:
     return target
 
 
-def export_all(job: Job, folder: Path, options: OutputOptions, target: Path) -> Path:
-    """Write all stems of a finished job into the archive ``target``."""
+def export_all(
+    job: Job, folder: Path, sensitivities: Mapping[str, float], options: OutputOptions, target: Path
+) -> Path:
+    """Write all stems of a finished job, with these sensitivities, into the archive ``target``."""
     files = []
     for number, stem in enumerate(job.stems):
         path = target.with_name(f"{target.stem}-{number}.{options.codec}")
-        files.append((stem, export_mix(job, folder, Mix(solo=(stem,)), options, path)))
+        files.append((stem, export_mix(job, folder, Mix(solo=(stem,), sensitivities=sensitivities), options, path)))
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for stem, path in files:
             archive.write(path, f"{safe_name(job.name)}/{stem}.{options.codec}")

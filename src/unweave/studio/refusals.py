@@ -1,14 +1,19 @@
 """What the server refuses, and the sentence for each case.
 
 An answer that refuses holds the sentence in English (``detail``), a ``code``, and the ``values`` in the sentence, so
-that the page can say the same in the user's language (``page/words.js`` has a sentence for every code).
+that the page can say the same in the user's language (``page/words.js`` has a sentence for every code). What a user of
+the page may well meet has a code of its own. A ``reason``, which is in English whatever the language, is set apart in
+the sentence; where it is not in the sentence, it is there for programs that use the API.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
-from unweave.errors import UnweaveError
+from unweave.errors import AudioReadError, DownloadError, ModelError, UnweaveError
+
+NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 # code → status, sentence
 REFUSALS: dict[str, tuple[int, str]] = {
@@ -22,16 +27,25 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "too_large": (413, "The file is larger than {mebibytes} MiB."),
     "too_long": (413, "The song is longer than {minutes} minutes."),
     "disk_full": (507, "The studio has used up its disk space. Please delete some songs."),
-    "disk_error": (507, "The server cannot use its disk: {reason}."),
+    "disk_error": (507, "The server cannot use its disk. The reason, as the system gives it: “{reason}”."),
     "empty": (422, "The file is empty."),
-    "no_audio": (415, "This file contains no audio that can be read ({reason})."),
-    "bad_model": (422, "This model cannot be used: {reason}."),
+    "no_audio": (415, "This file contains no audio that can be read."),
+    "damaged": (415, "This file is damaged."),
+    "cut_off": (415, "This file is incomplete: the recording, the copy or the download was cut off."),
+    "web_page": (415, "This is a web page, not audio: the download has probably failed."),
+    "archive": (415, "This is an archive. Please unpack it, and choose the song in it."),
+    "midi": (415, "This is a MIDI file: it contains notes, but no sound."),
+    "playlist": (415, "This is a playlist. Please choose the songs themselves."),
+    "no_model": (422, "There is no model called {name}."),
+    "bad_model": (422, "This model cannot be used. The reason, as the program gives it: “{reason}”."),
+    "no_download": (422, "The model could not be downloaded. Please check the connection to the internet."),
+    "no_memory": (422, "There is not enough memory for this. Closing other programs or pages may help."),
     "needs_consent": (
         403,
         "This model is for personal and research use only. Please confirm that this is how you will use it.",
     ),
-    "bad_option": (422, "This is not possible: {reason}."),
-    "failed": (422, "The separation failed: {reason}."),
+    "bad_option": (422, "This is not possible. The reason, as the program gives it: “{reason}”."),
+    "failed": (422, "The separation failed. The reason, as the program gives it: “{reason}”."),
     "broken": (500, "Something went wrong. See the server's log for details."),
     "wrong_host": (421, "This server can only be reached under its own address."),
     "no_token": (401, "You need an access token: open the address that the server printed."),
@@ -56,3 +70,17 @@ def reason(error: BaseException) -> dict[str, str]:
     """The message of ``error`` on one line, without a full stop, as the value of a sentence."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return {"reason": " ".join(text.split()).rstrip(".")}
+
+
+def refusal_of(error: Exception) -> Refused:
+    """What went wrong with a song or a model, as a refusal."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, MemoryError) or "Failed to allocate memory" in str(error):  # the latter by ONNX Runtime
+        return Refused("no_memory")
+    if isinstance(error, OSError):
+        return Refused("disk_full") if error.errno in NO_ROOM else Refused("disk_error", **reason(error))
+    for kind, code in ((AudioReadError, "damaged"), (DownloadError, "no_download"), (ModelError, "bad_model")):
+        if isinstance(error, kind):
+            return Refused(code, **reason(error))
+    return Refused("failed", **reason(error)) if isinstance(error, UnweaveError) else Refused("broken")

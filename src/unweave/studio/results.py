@@ -28,10 +28,17 @@ Levels = Annotated[list[str] | None, Query(description="STEM:NUMBER")]
 Names = Annotated[list[str] | None, Query(description="STEM")]
 
 
+def _sensitivities(sensitivity: Levels = None) -> dict[str, float]:
+    return stem_numbers(sensitivity or (), ":")
+
+
+Sensitivities = Annotated[dict[str, float], Depends(_sensitivities)]
+
+
 def _mix(
-    gain: Levels = None, pan: Levels = None, mute: Names = None, solo: Names = None, sensitivity: Levels = None
+    sensitivities: Sensitivities, gain: Levels = None, pan: Levels = None, mute: Names = None, solo: Names = None
 ) -> Mix:
-    gains, pans, sensitivities = (stem_numbers(given or (), ":") for given in (gain, pan, sensitivity))
+    gains, pans = (stem_numbers(given or (), ":") for given in (gain, pan))
     return Mix(gains, tuple(mute or ()), tuple(solo or ()), pans, sensitivities)
 
 
@@ -153,14 +160,17 @@ def add_results(app: FastAPI, store: JobStore) -> None:
     def everything(
         identifier: str,
         tasks: BackgroundTasks,
+        sensitivities: Sensitivities,
         format: Format = "wav",
         bit_depth: BitDepth = "16",
         bitrate: Bitrate = "256k",
     ) -> FileResponse:
-        """All stems in one archive."""
+        """All stems in one archive, with these sensitivities."""
         options = OutputOptions(format, bitrate, bit_depth)
         job, folder = store.get(identifier), store.folder(identifier)
         name = f"{safe_name(job.name)} (stems).zip"
         # The archive grows while the files that go into it are still there.
         n_files = len(job.stems) + 1
-        return exported(job, options, name, tasks, lambda path: export_all(job, folder, options, path), n_files)
+        return exported(
+            job, options, name, tasks, lambda path: export_all(job, folder, sensitivities, options, path), n_files
+        )

@@ -10,7 +10,9 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from unweave.audio.decode import AudioReader
-from unweave.errors import AudioReadError, ConsentError, UnweaveError
+from unweave.audio.recognise import kind_of
+from unweave.audio.sources import Source
+from unweave.errors import AudioReadError, ConsentError, UnknownModelError, UnweaveError
 from unweave.families.quality import find_quality
 from unweave.models.added import added_names
 from unweave.models.catalogue.official import specs
@@ -18,7 +20,7 @@ from unweave.models.consent import require_consent
 from unweave.models.resolve import resolve
 from unweave.separation.ensemble import parse_ensemble, parse_steps
 from unweave.studio.disk import size_of
-from unweave.studio.refusals import Refused, reason
+from unweave.studio.refusals import Refused, reason, refusal_of
 from unweave.studio.samples import BYTES_PER_SAMPLE
 from unweave.studio.settings import Settings
 from unweave.studio.store import SOURCE, Job, JobStore
@@ -26,6 +28,7 @@ from unweave.studio.store import SOURCE, Job, JobStore
 log = logging.getLogger(__name__)
 
 LONGEST_NAME = 200
+OTHER_KINDS = ("empty", "cut_off", "web_page", "archive", "midi", "playlist")  # that have a refusal of their own
 STEP_BYTES = 4 << 20  # how much room is taken at once for an upload that does not say how long it is
 
 
@@ -58,7 +61,7 @@ async def receive(
         try:
             return await run_in_threadpool(store.add, job)
         except OSError as error:
-            raise Refused("disk_error", **reason(error)) from error
+            raise refusal_of(error) from error
 
 
 def check_model(model: str, quality: str, accept_licence: bool = False) -> None:
@@ -75,6 +78,8 @@ def check_model(model: str, quality: str, accept_licence: bool = False) -> None:
         raise
     except ConsentError as error:
         raise Refused("needs_consent") from error
+    except UnknownModelError as error:
+        raise Refused("no_model", name=model, **reason(error)) from error
     except UnweaveError as error:
         raise Refused("bad_model", **reason(error)) from error
     except Exception as error:  # a model that somebody added may hold anything
@@ -121,7 +126,7 @@ async def _write(body: AsyncIterator[bytes], store: JobStore, folder: Path, sett
                         await run_in_threadpool(store.disk.promise, folder, room)
                 file.write(part)
     except OSError as error:
-        raise Refused("disk_error", **reason(error)) from error
+        raise refusal_of(error) from error
     if n_written == 0:
         raise Refused("empty")
 
@@ -135,13 +140,25 @@ def _measure(path: Path, settings: Settings) -> tuple[int, int]:
 
     Raises `Refused` for what is no audio, and as soon as it turns out to be too long.
     """
-    n_samples = 0
+    n_samples, is_audio = 0, False
     try:
         with AudioReader(path, only_audio=True) as reader:
+            is_audio = True
             for block in reader:
                 n_samples += block.shape[1]
                 if n_samples > settings.max_seconds * reader.sample_rate:
                     raise Refused("too_long", minutes=f"{settings.max_seconds / 60:g}")
             return n_samples, reader.sample_rate
     except AudioReadError as error:
-        raise Refused("no_audio", reason=reason(error)["reason"].rpartition(": ")[2]) from error
+        code = ("damaged" if n_samples else "empty") if is_audio else _kind_of(path)
+        raise Refused(code, reason=reason(error)["reason"].rpartition(": ")[2]) from error
+
+
+def _kind_of(path: Path) -> str:
+    """The code for a file that is not audio."""
+    source = Source(path)
+    try:
+        kind = kind_of(source)
+    finally:
+        source.close()
+    return kind if kind in OTHER_KINDS else "no_audio"

@@ -12,7 +12,7 @@ from unweave.audio.decode import AudioReader
 from unweave.errors import Cancelled, UnweaveError
 from unweave.separation.progress import Progress
 from unweave.separation.separator import Separator
-from unweave.studio.refusals import Refused, reason
+from unweave.studio.refusals import Refused, refusal_of
 from unweave.studio.samples import BYTES_PER_SAMPLE, StemFiles
 from unweave.studio.store import SOURCE, Job, JobStore, NoSuchJobError, State
 
@@ -60,19 +60,12 @@ def run_job(
         except Cancelled:
             if stopping is None or not stopping.is_set():
                 _end(store, job, "cancelled")
-        except Refused as error:
-            _end(store, job, "failed", error)
-        except UnweaveError as error:
-            _end(store, job, "failed", Refused("failed", **reason(error)))
-        except OSError as error:
-            log.warning("job %s: %s", identifier, error)
-            _end(store, job, "failed", Refused("disk_error", **reason(error)))
-        except MemoryError:
-            log.exception("job %s", identifier)
-            _end(store, job, "failed", Refused("failed", reason="there is not enough memory"))
-        except Exception:
-            log.exception("job %s", identifier)
-            _end(store, job, "failed", Refused("broken"))
+        except Exception as error:
+            if isinstance(error, OSError):
+                log.warning("job %s: %s", identifier, error)
+            elif not isinstance(error, UnweaveError):
+                log.exception("job %s", identifier)
+            _end(store, job, "failed", refusal_of(error))
 
 
 def _separate(store: JobStore, job: Job, separator: Separator, stopping: threading.Event) -> None:

@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 
 from tests.audio.test_files import read, write
+from tests.helpers import dawproject
 from tests.helpers.signals import error_db
 from tests.studio.pages import PATIENCE, nameless, needs_axe, until, violations
+from unweave.audio.tags import Tags
+from unweave.dsp.sensitivity import reshared
 from unweave.separation.mix import Mix
+from unweave.separation.output import OutputOptions, relative_stem_paths
+from unweave.separation.projects import PROJECT
+from unweave.separation.remix import write_project
+from unweave.types import Stems
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
@@ -76,6 +83,8 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     page.wait_for_selector("#strips .strip")
     page.wait_for_selector("#job", state="hidden")
     assert page.evaluate("window.unweave.player.job.stems") == ["vocals", "drums", "bass", "other"]
+    kept = "import('/database.js').then(({ pieces, SONG }) => pieces(window.unweave.player.job.id, SONG))"
+    until(page, f"{kept}.then(({{ length }}) => length === 0)")  # of the song itself
 
     with page.expect_download() as download:
         page.click("#export-all")
@@ -105,6 +114,20 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     download.value.save_as(tmp_path / "mix.flac")
     np.testing.assert_array_equal(read(tmp_path / "mix.flac"), read(tmp_path / "mix.wav"))
 
+    page.fill("[data-stem=vocals] input[data-what=sensitivity]", "0.7")
+    page.evaluate("window.unweave.player.metronome.bpm = 97.5")
+    page.select_option("#format", "wav")
+    mix = Mix({"drums": -6}, mute=("vocals",), pans={"bass": 0.5}, sensitivities={"vocals": 0.7})
+    anew = shared_anew(stems, mix)
+    assert error_db(saved(page, "mix", tmp_path / "anew.wav"), mix.apply(anew)) < -60
+    saved(page, "all", tmp_path / "anew.zip")
+    zipfile.ZipFile(tmp_path / "anew.zip").extractall(tmp_path / "anew")
+    for stem, expected in anew.items():
+        assert error_db(read(tmp_path / "anew" / "a song" / f"{stem}.wav"), expected) < -60
+    check_projects(page, tmp_path, stems, mix, anew)
+    kept = "import('/database.js').then(({ pieces, SHARED }) => pieces(window.unweave.player.job.id, SHARED))"
+    until(page, f"{kept}.then(({{ length }}) => length === 0)")
+
     assert nameless(page) == []
     page.click("#view-spectra")
     until(page, "document.querySelectorAll('#layers .layer').length === 4")
@@ -115,6 +138,47 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     until(page, "document.querySelectorAll('#history li').length === 0")
 
 
+def shared_anew(stems, mix):
+    """The stems as Python shares them."""
+    parts = list(reshared([Stems(stems, 44100)], mix.sensitivities))
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in stems}
+
+
+def saved(page, what, target):
+    """What a link of the page saves: its samples, or the path of what is no audio."""
+    page.evaluate("document.getElementById('format').dispatchEvent(new Event('change'))")
+    with page.expect_download() as download:
+        page.click(f"#export-{what}")
+    download.value.save_as(target)
+    return read(target) if target.suffix == ".wav" else target
+
+
+def check_projects(page, folder, stems, mix, anew):
+    """The page's projects of "a song" say what Python's say, letter by letter, and hold the same sound."""
+    texts = {}
+    for codec in ("dawproject", "rpp"):
+        options = OutputOptions(codec, bit_depth="24", tempo=97.5)
+        below = relative_stem_paths("a song", "a song", list(stems), options)
+        paths = {stem: folder / "python" / path for stem, path in below.items()}
+        given = [Stems(stems, 44100)]
+        write_project(given, mix, paths, options, sample_rate=44100, n_channels=2, tags=Tags({}))
+        texts[codec] = paths
+    path = saved(page, "dawproject", folder / "song.dawproject")
+    tracks, tempo, _ = dawproject.read(path, folder / "web")
+    assert tempo == 97.5
+    with zipfile.ZipFile(path) as found, zipfile.ZipFile(texts["dawproject"]["vocals"]) as expected:
+        for name in ("project.xml", "metadata.xml"):
+            assert found.read(name) == expected.read(name)
+    path = saved(page, "rpp", folder / "song.zip")
+    zipfile.ZipFile(path).extractall(folder / "web")
+    assert (folder / "web" / "a song" / "a song.rpp").read_bytes() == texts["rpp"][PROJECT].read_bytes()
+    for track in tracks:
+        assert error_db(read(folder / "web" / track.clips[0][2]), anew[track.name]) < -60
+        np.testing.assert_array_equal(
+            read(folder / "web" / track.clips[0][2]), read(folder / "web" / "a song" / f"{track.name}.wav")
+        )
+
+
 def test_what_is_no_audio_is_said_and_can_be_tried_again(page, tmp_path):
     wrong = tmp_path / "wrong.wav"
     wrong.write_bytes(b"PK\3\4 no song")
@@ -122,6 +186,21 @@ def test_what_is_no_audio_is_said_and_can_be_tried_again(page, tmp_path):
     until(page, "document.getElementById('progress-text').textContent.startsWith('This file contains no audio')")
     assert page.is_visible("#retry")
     assert nameless(page) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("new RangeError('Array buffer allocation failed')", "no_memory"),
+        ("new Error('ERROR_CODE: 6, ERROR_MESSAGE: std::bad_alloc')", "no_memory"),
+        ("new DOMException('', 'QuotaExceededError')", "disk_full"),
+        ("new Error('some fault')", "failed"),
+        ("refused('no_audio')", "no_audio"),
+    ],
+)
+def test_errors_of_the_browser_become_sentences(page, error, code):
+    found = page.evaluate(f"import('/refused.js').then(({{ asRefused, refused }}) => asRefused({error}).code)")
+    assert found == code
 
 
 def test_songs_can_be_cancelled_and_those_that_were_interrupted_are_taken_up_again(page, music, tmp_path):

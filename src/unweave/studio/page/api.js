@@ -1,7 +1,7 @@
 // The server's API, as its openapi.json describes it. Errors carry the code and values of a refusal; see words.js.
 // The web edition has a module of the same name and exports in its place (studio/web/page/api.js).
 
-export { mixAddress, projectAddress, zipAddress } from "./addresses.js";
+export { mixAddress, projectAddress, stemAddress, zipAddress } from "./addresses.js";
 
 export const FORMATS = ["wav", "flac", "mp3", "m4a", "ogg", "opus"];
 export const PROJECTS = ["dawproject", "rpp"];

@@ -105,7 +105,7 @@ function showLinks() {
   if (!open) return;
   const format = $("format").value;
   $("export-mix").href = api.mixAddress(open.id, savedMix(), format);
-  $("export-all").href = api.zipAddress(open.id, format);
+  $("export-all").href = api.zipAddress(open.id, player.mix, format);
   for (const id of ["export-mix", "export-all"]) $(id).setAttribute("aria-disabled", open.state !== "done");
   strips.links(open, format);
   showProjects($("projects"), open, savedMix(), player.metronome.bpm);

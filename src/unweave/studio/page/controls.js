@@ -12,6 +12,7 @@ export class Controls {
   constructor(player, strips, { length, onMix }) {
     Object.assign(this, { player, strips, length, onMix, loopStart: null, dragged: null, hasClipped: false });
     player.onPlain = () => this.showPlain();
+    player.onInsensitive = () => { $("message").textContent = say("no_sensitivity"); };
     strips.onLoop = (shares, isDone) => this.dragLoop(shares, isDone);
     strips.onView = (times) => this.showZoom(times);
     $("loop").onclick = () => this.toggleLoop();

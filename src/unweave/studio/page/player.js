@@ -4,6 +4,8 @@ import { samples } from "./api.js";
 import { Master } from "./master.js";
 import { click, Metronome } from "./metronome.js";
 import { Plain, Stretched } from "./outlets.js";
+import { Resharing } from "./resharing.js";
+import { NEUTRAL } from "./sensitivity.js";
 
 const AHEAD = 2.5; // seconds that are scheduled before they are heard
 const LOWEST_DB = -60;
@@ -11,13 +13,14 @@ const LOWEST_DB = -60;
 export class Player {
   constructor() {
     this.job = null;
-    this.mix = {}; // stem → {gain (dB), pan, mute, solo}
+    this.mix = {}; // stem → {gain (dB), pan, sensitivity, mute, solo}
     this.settings = { db: 0, isOriginal: false, isLimited: false }; // of the master
     this.metronome = new Metronome();
     this.isPlaying = false;
     this.rate = 1; // of the tempo
     this.semitones = 0;
     this.canStretch = true; // until it turns out otherwise
+    this.canReshare = true; // until it turns out otherwise
     this.loop = null; // [start, stop] in seconds
     this.pieces = new Map();
     this.clicks = new Set();
@@ -37,7 +40,7 @@ export class Player {
     }
     if (this.job?.id === job.id && job.n_samples < this.job.n_samples) this.pieces.clear(); // begun anew
     this.job = job;
-    for (const stem of job.stems) this.mix[stem] ??= { gain: 0, pan: 0, mute: false, solo: false };
+    for (const stem of job.stems) this.mix[stem] ??= { gain: 0, pan: 0, sensitivity: NEUTRAL, mute: false, solo: false };
   }
 
   get length() {
@@ -46,7 +49,8 @@ export class Player {
 
   get now() {
     if (!this.isPlaying || this.startTime === undefined) return this.position;
-    let position = this.startPosition + Math.max(0, this.context.currentTime - this.startTime) * this.rate;
+    const heard = this.context.currentTime - this.resharing.latency - this.startTime;
+    let position = this.startPosition + Math.max(0, heard) * this.rate;
     if (this.loop && position >= this.loop[1]) {
       const [start, stop] = this.loop;
       position = start + ((position - start) % (stop - start));
@@ -64,8 +68,8 @@ export class Player {
     this.context ??= contextAt(this.job.sample_rate); // pieces that were resampled one by one would not join
     this.connect();
     const resumed = this.context.resume().catch(() => {}); // closed meanwhile: another song is open
-    const outlet = await this.openOutlet();
-    await resumed;
+    this.resharing.rest();
+    const [outlet] = await Promise.all([this.openOutlet(), this.reshare(), resumed]);
     if (this.run !== run) return;
     this.outlet = outlet;
     outlet.start(this);
@@ -75,12 +79,12 @@ export class Player {
   // A context belongs to one song: its rate, its stems, and what is connected to them.
   closeContext() {
     this.context?.close();
-    this.context = this.master = this.chains = this.plain = this.stretched = this.outlet = null;
+    this.context = this.master = this.chains = this.resharing = this.plain = this.stretched = this.outlet = null;
   }
 
   async openOutlet() {
     const { context } = this;
-    const inputs = Object.fromEntries(Object.entries(this.chains).map(([stem, { input }]) => [stem, input]));
+    const inputs = this.resharing.entries;
     if (this.canStretch && (this.rate !== 1 || this.semitones)) {
       this.stretched ??= this.openStretched(context, inputs);
       const stretched = await this.stretched;
@@ -128,7 +132,8 @@ export class Player {
     this.seek(position);
   }
 
-  // One chain per stem: gain → balance → meter → the mix; beside it the stem as it is → the song.
+  // One chain per stem: sensitivity → gain → balance → meter → the mix; beside it, without gain and balance, → the song, since
+  // the stems have the same sum with any sensitivities.
   connect() {
     if (this.chains) return;
     this.master = new Master(this.context, this.settings);
@@ -144,6 +149,8 @@ export class Player {
       balance.output.connect(meter).connect(this.master.mix);
       this.chains[stem] = { input, gain, balance, meter };
     }
+    const inputs = Object.fromEntries(Object.entries(this.chains).map(([stem, { input }]) => [stem, input]));
+    this.resharing = new Resharing(this.context, inputs, this.master.clicks);
     this.applyMix();
   }
 
@@ -167,6 +174,18 @@ export class Player {
       gain.gain.setTargetAtTime(level, this.context.currentTime, 0.01);
       balance.set(this.mix[stem].pan);
     }
+    this.reshare();
+  }
+
+  // The sensitivities of the mix, as soon as they can be heard.
+  async reshare() {
+    const { resharing } = this;
+    if (!this.canReshare) return;
+    await resharing.set(Object.keys(this.chains).map((stem) => this.mix[stem].sensitivity)).catch(() => {
+      if (resharing !== this.resharing) return; // closed meanwhile: another song is open
+      this.canReshare = false;
+      this.onInsensitive?.();
+    });
   }
 
   level(stem) {
@@ -236,7 +255,7 @@ export class Player {
   }
 
   click(at, isFirst) {
-    const tone = click(this.context, this.master.clicks, at, isFirst);
+    const tone = click(this.context, this.resharing.clicks.entry, at, isFirst);
     tone.onended = () => this.clicks.delete(tone);
     this.clicks.add(tone);
   }

@@ -1,8 +1,9 @@
 // The mixer: one strip per stem, and the presets.
 
-import { mixAddress, peaks, picture } from "./api.js";
+import { peaks, picture, stemAddress } from "./api.js";
+import { NEUTRAL } from "./sensitivity.js";
 import { canvasFor, drawWave, heightsFor, listen, View } from "./waves.js";
-import { say, sayLevel } from "./words.js";
+import { say, sayLevel, sayShare } from "./words.js";
 
 const COLOURS = {
   vocals: "#56b4e9", drums: "#00a67a", bass: "#e5702a", piano: "#e6a11a", other: "#d184ad", accompaniment: "#9385e0",
@@ -66,13 +67,13 @@ export class Strips {
       button.onclick = () => { mix[what] = !mix[what]; this.show(); };
       return button;
     };
-    const slider = (what, low, high, step, show) => {
+    const slider = (what, low, high, step, show, middle = 0) => {
       const value = make("output", { textContent: show(mix[what]), ariaLive: "off" });
       const input = make("input", { type: "range", min: low, max: high, step, value: mix[what] });
       input.dataset.what = what;
       input.setAttribute("aria-label", `${say(what)}: ${say(stem)}`);
       input.oninput = () => { mix[what] = Number(input.value); this.show(); };
-      input.ondblclick = () => { mix[what] = 0; this.show(); };
+      input.ondblclick = () => { mix[what] = middle; this.show(); };
       return { what, input, value, show };
     };
     const mute = toggle("mute");
@@ -80,6 +81,7 @@ export class Strips {
     const sliders = [
       slider("gain", -60, 12, 0.5, sayLevel),
       slider("pan", -1, 1, 0.05, (pan) => (pan ? `${say(pan < 0 ? "left_side" : "right_side")} ${Math.round(100 * Math.abs(pan))}` : say("centre"))),
+      ...(job.stems.length > 1 ? [slider("sensitivity", 0, 1, 0.01, sayShare, NEUTRAL)] : []),
     ];
     const canvas = canvasFor();
     const flags = make("div", { className: "flags" });
@@ -106,7 +108,7 @@ export class Strips {
 
   preset(name) {
     for (const [stem, mix] of Object.entries(this.player.mix)) {
-      Object.assign(mix, { gain: 0, pan: 0, solo: false, mute: PRESETS[name](stem) });
+      Object.assign(mix, { gain: 0, pan: 0, sensitivity: NEUTRAL, solo: false, mute: PRESETS[name](stem) });
     }
     this.show();
   }
@@ -131,7 +133,7 @@ export class Strips {
 
   links(job, format) {
     for (const [stem, { save }] of Object.entries(this.rows)) {
-      save.href = mixAddress(job.id, { [stem]: { solo: true } }, format);
+      save.href = stemAddress(job.id, stem, this.player.mix, format);
       save.setAttribute("aria-disabled", job.state !== "done");
     }
   }

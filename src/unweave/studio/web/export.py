@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from unweave import __version__
+from unweave.audio import templates
 from unweave.errors import OptionError, UnweaveError
 from unweave.studio.web.models import model_card_path, models_card, network_path
 
@@ -19,6 +20,7 @@ SHARED_LIBRARIES = STUDIO_PAGE / "vendor"
 LIBRARIES = WEB_PAGE / "vendor"
 LICENCES = "licences.txt"  # of the libraries beside it
 NETWORK = "network.onnx"
+TEMPLATES = "templates"  # of projects for DAWs
 FILES = "files.js"  # the last to be written, and how a site of ours is known
 
 # Nothing may be loaded from, or sent to, any other place.
@@ -73,6 +75,7 @@ def export_site(folder: Path) -> int:
 def _write_site(folder: Path) -> int:
     for page in (STUDIO_PAGE, WEB_PAGE):  # the second replaces api.js
         shutil.copytree(page, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    _copy_templates(folder / TEMPLATES)
     index = (STUDIO_PAGE / "index.html").read_text(encoding="utf-8")
     index = _inserted(_inserted(index, HEAD, "<title>"), FOOT, "</main>")
     (folder / "index.html").write_text(index.replace("unweave studio", "unweave"), encoding="utf-8")
@@ -80,6 +83,13 @@ def _write_site(folder: Path) -> int:
     (folder / "models.json").write_text(json.dumps(models_card(), indent=1), encoding="utf-8")
     (folder / LICENCES).write_text(_licences(folder), encoding="utf-8")
     return _list_files(folder)
+
+
+def _copy_templates(folder: Path) -> None:
+    folder.mkdir()
+    for path in templates.FOLDER.iterdir():
+        if path.suffix in (".xml", ".rpp"):
+            shutil.copyfile(path, folder / path.name)
 
 
 def _inserted(page: str, text: str, before: str) -> str:
@@ -108,7 +118,7 @@ def _licences(folder: Path) -> str:
 
 def _list_files(folder: Path) -> int:
     """Write what the service worker keeps: all files, under a version that changes with any of them."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.as_posix())
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())

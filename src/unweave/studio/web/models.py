@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from unweave import __version__
+from unweave.audio.colours import colour_of
 from unweave.families.folding import groups_of
 from unweave.families.masking import graph_path
 from unweave.families.quality import PRESETS, Quality
@@ -19,11 +21,13 @@ FIELDS = ("name", "stems", "licence", "sample_rate", "n_fft", "hop_length", "n_b
 
 
 def models_card() -> dict[str, Any]:
-    """The models and the presets as the page reads them (``models.json``)."""
+    """The models, the presets, and what projects for DAWs hold, as the page reads them (``models.json``)."""
     qualities = {name: quality for name, quality in PRESETS.items() if quality.sums_to_mixture}
     return {
         "models": [_card(name, qualities) for name in MODELS],
         "qualities": list(qualities),
+        "colours": {stem: colour_of(stem) for name in MODELS for stem in find_spec(name).stems},
+        "version": __version__,
     }
 
 

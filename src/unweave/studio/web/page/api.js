@@ -1,17 +1,19 @@
 // What the studio's server does (studio/page/api.js), in the browser itself: the same names, jobs and refusals.
 
+import * as daw from "./daw.js";
 import * as database from "./database.js";
 import { ENCODERS } from "./encode.js";
 import { isHeard, mixed, readMix, safeName, zip } from "./mix.js";
 import { enqueue, inOrder, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
+import { withShared } from "./shared.js";
 import { drawSpectrogram } from "./spectrogram.js";
 
-export { mixAddress, projectAddress, zipAddress } from "./addresses.js";
+export { mixAddress, projectAddress, stemAddress, zipAddress } from "./addresses.js";
 export { watch };
 
 export const FORMATS = Object.keys(ENCODERS);
-export const PROJECTS = []; // there is no writer for them here
+export const PROJECTS = Object.keys(daw.PROJECTS);
 
 const card = fetch("models.json").then((response) => response.json());
 const pictures = new Map();
@@ -126,8 +128,17 @@ export async function save(address) {
   const name = safeName(found.name);
   const format = searchParams.get("format");
   const encode = ENCODERS[format];
-  if (what === "stems.zip") return give(zip(found, name, format, encode, read), `${name} (stems).zip`, "application/zip");
   const mix = readMix(searchParams);
+  if (what === "project") {
+    const tempo = Number(searchParams.get("tempo"));
+    return kept(withShared(found, mix, read, async (...shared) => {
+      const { file, parts } = await daw.PROJECTS[format](found, ...shared, name, tempo, await card);
+      await give(parts, file, "application/zip");
+    }));
+  }
+  if (what === "stems.zip") {
+    return kept(withShared(found, mix, read, (...shared) => give(zip(found, ...shared, name, format, encode), `${name} (stems).zip`, "application/zip")));
+  }
   const heard = found.stems.filter((stem) => isHeard(mix, stem)).join(" + ");
   return give(encode(found, mixed(found, mix, read)), `${name} (${heard}).${format}`, `audio/${format}`);
 }

@@ -2,9 +2,14 @@
 //   jobs     id → the job, as the studio's API describes it
 //   sources  id → the file that was dropped
 //   pieces   [id, stem's number, first sample] → { samples: Blob of float32 (the left channel, then the right), n_samples,
-//            heights: the largest magnitude of each STRIDE samples }
+//            heights: the largest magnitude of each STRIDE samples }; of the song itself, as stem number SONG, while it is separated; of
+//            stems shared anew (shared.js), number SHARED and below, while they are saved
+
+import { refused } from "./refused.js";
 
 export const STRIDE = 1024;
+export const SONG = -1;
+export const SHARED = -2;
 
 let opened = null;
 
@@ -21,7 +26,7 @@ function open() {
     };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-  });
+  }).catch(() => { throw refused("no_storage"); });
   return opened;
 }
 
@@ -66,6 +71,12 @@ export const append = (id, start, pieces, changes) => within(["jobs", "pieces"],
   store.put(changed, id);
   return changed;
 });
+
+export const put = (id, number, start, piece) => within(["pieces"], "readwrite", (pieces) => { pieces.put(piece, [id, number, start]); });
+
+export const forgetSong = (id) => within(["pieces"], "readwrite", (pieces) => { pieces.delete(IDBKeyRange.bound([id, SONG], [id, SONG, []])); });
+
+export const forgetShared = (id) => within(["pieces"], "readwrite", (pieces) => { pieces.delete(IDBKeyRange.bound([id, -Infinity], [id, SHARED, []])); });
 
 export const forgetPieces = (id) => within(["pieces"], "readwrite", (pieces) => { pieces.delete(ofJob(id)); });
 

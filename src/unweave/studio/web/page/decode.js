@@ -1,8 +1,8 @@
 // Songs as samples, by the browser's own decoder.
 
-import { refused } from "./refused.js";
+import { asRefused, refused } from "./refused.js";
 
-// Gives { nSamples, read(start, count) → [left, right] } at `rate`. Throws `refused`.
+// Gives [left, right] at `rate`. Throws `refused`.
 export async function decode(file, rate) {
   const bytes = await file.arrayBuffer();
   if (!bytes.byteLength) throw refused("empty");
@@ -11,10 +11,9 @@ export async function decode(file, rate) {
     song = await new OfflineAudioContext(2, 1, rate).decodeAudioData(bytes);
     if (song.numberOfChannels > 2) song = await downmix(song);
   } catch (error) {
-    throw refused("no_audio", { reason: error.message.replace(/\.$/, "") });
+    throw error.name === "EncodingError" ? refused("no_audio") : asRefused(error);
   }
-  const sides = [0, Math.min(1, song.numberOfChannels - 1)].map((channel) => song.getChannelData(channel));
-  return { nSamples: song.length, read: (start, count) => sides.map((side) => side.slice(start, start + count)) };
+  return [0, Math.min(1, song.numberOfChannels - 1)].map((channel) => song.getChannelData(channel));
 }
 
 // Surround becomes stereo as the browser plays it.

@@ -1,34 +1,35 @@
-// Files of 16 bits, in stereo: a name's encoder takes a job and its samples in parts (mix.js), and gives the file's bytes in
-// consecutive parts.
-
-const BITS = 16;
+// Files in stereo: a name's encoder takes a job and its samples in parts (mix.js), integers of 16 bits, and gives the file's
+// bytes in consecutive parts.
 
 export const ENCODERS = { wav, flac };
 
-async function* wav({ n_samples: nSamples, sample_rate: rate }, parts) {
-  yield wavHeader(nSamples, rate);
+// Of `bits` per sample, 16 or 24.
+export async function* wav({ n_samples: nSamples, sample_rate: rate }, parts, bits = 16) {
+  const nBytes = bits / 8;
+  yield wavHeader(nSamples, rate, bits);
   for await (const samples of parts) {
-    const packed = new DataView(new ArrayBuffer(samples.byteLength));
-    samples.forEach((sample, i) => packed.setInt16(2 * i, sample, true));
-    yield new Uint8Array(packed.buffer);
+    const packed = new Uint8Array(nBytes * samples.length);
+    for (let i = 0, to = 0; i < samples.length; i++) for (let byte = 0; byte < nBytes; byte++) packed[to++] = samples[i] >> (8 * byte);
+    yield packed;
   }
 }
 
-function wavHeader(nSamples, rate) {
+function wavHeader(nSamples, rate, bits) {
   const view = new DataView(new ArrayBuffer(44));
   const text = (at, letters) => [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  const frame = bits / 4; // bytes of a sample of both channels
   text(0, "RIFF");
-  view.setUint32(4, 36 + 4 * nSamples, true);
+  view.setUint32(4, 36 + frame * nSamples, true);
   text(8, "WAVEfmt ");
   view.setUint32(16, 16, true);
   view.setUint16(20, 1, true); // integers
   view.setUint16(22, 2, true); // channels
   view.setUint32(24, rate, true);
-  view.setUint32(28, 4 * rate, true); // bytes per second
-  view.setUint16(32, 4, true); // bytes per sample of both channels
-  view.setUint16(34, BITS, true);
+  view.setUint32(28, frame * rate, true); // bytes per second
+  view.setUint16(32, frame, true);
+  view.setUint16(34, bits, true);
   text(36, "data");
-  view.setUint32(40, 4 * nSamples, true);
+  view.setUint32(40, frame * nSamples, true);
   return new Uint8Array(view.buffer);
 }
 

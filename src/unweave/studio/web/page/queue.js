@@ -2,13 +2,13 @@
 
 import * as database from "./database.js";
 import { decode } from "./decode.js";
-import { refused } from "./refused.js";
+import { asRefused, refused } from "./refused.js";
 
+const AT_ONCE = 1 << 20; // samples of a song that are put on disk
 const UNFINISHED = ["queued", "running"];
 const channel = new BroadcastChannel("unweave"); // changed jobs, to all tabs
 const listening = new BroadcastChannel("unweave"); // a channel does not hear itself
 
-let worker = null;
 let giveUp = null; // of the song that is being separated: its id, and how to stop
 
 export function tell(job) {
@@ -48,31 +48,31 @@ export function enqueue(models) {
       await run(job, models.find(({ name }) => name === job.model));
     } catch (error) {
       await fail(job.id, error);
+    } finally {
+      await database.forgetSong(job.id);
     }
   });
 }
 
 async function fail(id, error) {
-  const isRefused = typeof error.code === "string"; // errors of the browser itself have numbers
-  const code = error.name === "QuotaExceededError" ? "disk_full" : isRefused ? error.code : "failed";
-  const values = isRefused ? error.values : { reason: error.message };
-  const changes = { state: "failed", error: error.message, error_code: code, error_values: values, n_samples: 0, seconds_left: null };
+  const { message, code, values } = asRefused(error);
+  const changes = { state: "failed", error: message, error_code: code, error_values: values, n_samples: 0, seconds_left: null };
   const job = await database.change(id, changes, ["running"]);
   await database.forgetPieces(id);
   if (job) tell(job);
 }
 
 async function run(job, model) {
-  if (!model) throw refused("bad_model", { reason: job.model });
-  const song = await decode(await database.source(job.id), model.sample_rate);
-  if (!song.nSamples) throw refused("empty");
+  if (!model) throw refused("no_model", { name: job.model });
   const { stems, sample_rate } = model;
-  const seconds = song.nSamples / sample_rate;
+  const nSamples = await unpack(job.id, sample_rate);
+  if (!nSamples) throw refused("empty");
+  const seconds = nSamples / sample_rate;
   const begun = await database.change(job.id, { stems, sample_rate, seconds }, ["running"]);
   if (!begun) return;
   tell(begun);
   const started = performance.now();
-  await compute(job.id, song, model, model.overlap_frames[job.quality], async ({ start, share, stems: parts }) => {
+  await compute(job.id, nSamples, model, model.overlap_frames[job.quality], async ({ start, share, stems: parts }) => {
     const elapsed = (performance.now() - started) / 1000;
     const changes = { n_samples: start + parts[0][0].length, progress: share, seconds_left: (elapsed * (1 - share)) / share };
     const now = await database.append(job.id, start, parts.map(asPiece), changes);
@@ -83,29 +83,40 @@ async function run(job, model) {
   if (ended) tell(ended);
 }
 
-// Has the worker separate a song; `onPart` is awaited before the song counts as done. Returns at once when it is given up.
-async function compute(id, song, model, nShared, onPart) {
-  worker ??= new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+// Puts the samples of a song on disk, from where the worker gets them: as a whole they would take more memory than all else.
+async function unpack(id, rate) {
+  const sides = await decode(await database.source(id), rate);
+  const [{ length }] = sides;
+  for (let start = 0; start < length; start += AT_ONCE) {
+    const part = sides.map((side) => side.subarray(start, start + AT_ONCE));
+    await database.put(id, database.SONG, start, { samples: new Blob(part), n_samples: part[0].length });
+  }
+  return length;
+}
+
+// Has a worker separate a song; `onPart` is awaited before the song counts as done. Returns at once when it is given up. The
+// worker ends with the song: what its runtime has once taken of the memory it never gives back.
+async function compute(id, nSamples, model, nShared, onPart) {
+  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   let written = Promise.resolve();
   try {
     await new Promise((resolve, reject) => {
-      const end = (settle) => { worker?.terminate(); worker = null; settle(); };
-      giveUp = { id, stop: () => end(resolve) };
-      worker.onerror = (event) => end(() => reject(new Error(event.message || "the worker stopped")));
-      worker.onmessage = async ({ data }) => {
+      giveUp = { id, stop: resolve };
+      worker.onerror = (event) => reject(new Error(event.message || "the worker stopped"));
+      worker.onmessage = ({ data }) => {
         if (data.kind === "read") {
           // Parts wait for the disk, and the next segment for them: none pile up in memory.
-          await written.catch((error) => end(() => reject(error)));
-          const channels = song.read(data.start, data.count);
-          worker?.postMessage({ kind: "samples", channels }, channels.map(({ buffer }) => buffer));
+          const read = written.then(() => database.samples(id, database.SONG, data.start, data.count));
+          read.then((channels) => worker.postMessage({ kind: "samples", channels }, channels.map(({ buffer }) => buffer)), reject);
         } else if (data.kind === "part") written = written.then(() => onPart(data));
         else if (data.kind === "done") written.then(resolve, reject);
-        else end(() => reject(new Error(data.reason)));
+        else reject(refused(data.code, data.values));
       };
-      worker.postMessage({ kind: "separate", model, nShared, nSamples: song.nSamples });
+      worker.postMessage({ kind: "separate", model, nShared, nSamples });
     });
   } finally {
     giveUp = null;
+    worker.terminate();
   }
 }
 

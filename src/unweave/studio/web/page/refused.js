@@ -1,2 +1,13 @@
 // What cannot be done, by the code and values of a sentence in words.js.
+
+const NO_MEMORY = /out of memory|allocate memory|bad_alloc|allocation failed|array length/i; // as browsers and the runtime put it
+
 export const refused = (code, values = {}) => Object.assign(new Error(code), { code, values });
+
+// Any error as one of these; errors of the browser itself have numbers for codes.
+export function asRefused(error) {
+  if (typeof error.code === "string") return error;
+  if (error.name === "QuotaExceededError") return refused("disk_full");
+  if (NO_MEMORY.test(error.message)) return refused("no_memory");
+  return refused("failed", { reason: error.message });
+}

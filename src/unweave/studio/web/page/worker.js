@@ -1,13 +1,13 @@
-// Separates one song after another, away from the page's own thread, which stays free for sound. In comes
+// Separates a song, away from the page's own thread, which stays free for sound. In comes
 // { kind: "separate", model, nShared, nSamples }; the worker asks for samples ({ kind: "read", start, count }) and is sent
 // { kind: "samples", channels }; out come parts ({ kind: "part", start, share, stems }) and { kind: "done" }, or
-// { kind: "failed", reason }. A song is cancelled by ending the worker.
+// { kind: "failed", code, values }. A song is cancelled by ending the worker.
 
 import { openNetwork } from "./network.js";
+import { asRefused, refused } from "./refused.js";
 import { separate } from "./separate.js";
 import FFT from "./vendor/fft.js";
 
-let network = null; // the same for all models
 let answer = null;
 
 function read(start, count) {
@@ -18,13 +18,13 @@ function read(start, count) {
 }
 
 async function load(model) {
-  const response = await fetch("network.onnx");
-  if (!response.ok) throw new Error(`network.onnx: ${response.status}`);
+  const response = await fetch("network.onnx").catch(() => null);
+  if (!response?.ok) throw refused("no_download");
   return openNetwork(new Uint8Array(await response.arrayBuffer()), model);
 }
 
 async function run({ model, nShared, nSamples }) {
-  network ??= await load(model);
+  const network = await load(model);
   for await (const part of separate({ read, nSamples, estimate: network, model, nShared, FFT })) {
     postMessage({ kind: "part", ...part }, part.stems.flat().map(({ buffer }) => buffer));
   }
@@ -33,5 +33,10 @@ async function run({ model, nShared, nSamples }) {
 
 onmessage = ({ data }) => {
   if (data.kind === "samples") answer(data.channels);
-  else run(data).catch((error) => postMessage({ kind: "failed", reason: error.message }));
+  else {
+    run(data).catch((error) => {
+      const { code, values } = asRefused(error);
+      postMessage({ kind: "failed", code, values });
+    });
+  }
 };

@@ -1,0 +1,24 @@
+// Stems shared anew by their sensitivities, on disk while several files are made of them: each file by itself would need all
+// stems again.
+
+import * as database from "./database.js";
+import { hasSensitivities, sound } from "./mix.js";
+
+// Calls make(mix, read) with a mix and a reader of stems that give what `mix` and `read` would.
+export function withShared(job, mix, read, make) {
+  if (!hasSensitivities(job, mix)) return make(mix, read);
+  return navigator.locks.request(`unweave-shared-${job.id}`, async () => {
+    try {
+      let start = 0;
+      for await (const { count, sides } of sound(job, mix, [...job.stems.keys()], read)) {
+        for (const [number, stem] of sides.entries()) {
+          await database.put(job.id, database.SHARED - number, start, { samples: new Blob(stem), n_samples: count });
+        }
+        start += count;
+      }
+      return await make({ ...mix, sensitivities: {} }, (number, ...where) => database.samples(job.id, database.SHARED - number, ...where));
+    } finally {
+      await database.forgetShared(job.id);
+    }
+  });
+}
