@@ -1,12 +1,15 @@
 """Numbers below the smallest normal one, which some processors are slow with."""
 
+import ctypes
 import platform
+import sys
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from unweave.engines import denormals
 from unweave.engines.denormals import without_denormals
 from unweave.engines.onnx import OnnxNetwork, OnnxSession
 
@@ -32,6 +35,17 @@ def test_an_error_restores_them_too():
     with pytest.raises(KeyError), without_denormals():
         raise KeyError
     assert halved().all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another library there")
+def test_they_stay_where_the_c_library_shows_no_such_functions(monkeypatch):
+    denormals._c_library.cache_clear()
+    monkeypatch.setattr(ctypes, "PyDLL", lambda name: object())
+    try:
+        with without_denormals():
+            assert halved().all()
+    finally:
+        denormals._c_library.cache_clear()
 
 
 @pytest.fixture
