@@ -1,12 +1,16 @@
 """Numbers below the smallest normal one, which some processors are slow with."""
 
+import ctypes
 import platform
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from unweave.engines import denormals
 from unweave.engines.denormals import without_denormals
 from unweave.engines.onnx import OnnxNetwork, OnnxSession
 
@@ -34,6 +38,17 @@ def test_an_error_restores_them_too():
     assert halved().all()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="another library there")
+def test_they_stay_where_the_c_library_shows_no_such_functions(monkeypatch):
+    denormals._c_library.cache_clear()
+    monkeypatch.setattr(ctypes, "PyDLL", lambda name: object())
+    try:
+        with without_denormals():
+            assert halved().all()
+    finally:
+        denormals._c_library.cache_clear()
+
+
 @pytest.fixture
 def halving(tmp_path):
     """A network that makes one stem of magnitudes (1, channels, frames, bins): half of them."""
@@ -55,9 +70,23 @@ def halving(tmp_path):
 def test_a_session_takes_them_for_zero_and_its_caller_does_not(halving, n_threads):
     session = OnnxSession(halving, n_threads)
     magnitudes = np.full((1, 2, 4096, 64), SMALL)  # enough that two threads share them
-    assert halved().all()  # opening the first session of a process changes nothing
     assert not session.run(magnitudes)[0].any()
     assert halved().all()
+
+
+FIRST = """
+import sys
+from pathlib import Path
+import numpy as np
+from unweave.engines.onnx import OnnxSession
+OnnxSession(Path(sys.argv[1]), 1)
+print((np.full(64, 2e-38, np.float32) * np.float32(0.5)).all())
+"""
+
+
+def test_opening_the_first_session_of_a_process_changes_nothing(halving):
+    done = subprocess.run([sys.executable, "-c", FIRST, str(halving)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]
 
 
 def test_masking_networks_as_well(halving):

@@ -10,9 +10,10 @@ import zipfile
 import pytest
 
 from tests.helpers.toys import TOY, write_toy
-from unweave.errors import DownloadError, ModelError
+from unweave.errors import CheckpointError, DownloadError, ModelError
 from unweave.families import add
 from unweave.families.add import add_model
+from unweave.families.brought import holds_checkpoints
 from unweave.models.added import added_model_folder, added_names
 from unweave.models.fetch import unpack
 from unweave.models.spec import Weights, WeightsFile
@@ -75,6 +76,15 @@ def test_links_and_devices_are_not_followed(files, tmp_path, kind):
     member = tarfile.TarInfo("config.json")
     member.type, member.linkname = kind, str(secret)
     assert "--config" in refused(tarred(tmp_path / "links.tar.gz", files, member))
+
+
+@pytest.mark.parametrize("name", ["model", "model.ckpt"])
+def test_what_is_neither_a_file_nor_a_folder_is_not_read(tmp_path, cache, name):
+    """Of /dev/zero there is no end: 16 GB of memory were taken, and no signal was heard."""
+    (tmp_path / name).symlink_to("/dev/null")
+    with pytest.raises(CheckpointError, match=f"{name} is not a file"):
+        holds_checkpoints(tmp_path / name)
+    assert f"{name} is not a file" in refused(tmp_path / name)
 
 
 def test_links_in_a_zip_are_not_followed(files, tmp_path):

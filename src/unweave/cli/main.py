@@ -33,7 +33,7 @@ app.command()(live)
 app.command()(remix)
 app.command(short_help="Combine several versions of one stem.")(ensemble)
 app.command(short_help="Open the studio in the browser: separate, listen, remix.")(studio)
-app.command()(web)
+app.command(short_help="Write a website that takes songs apart in the visitor's browser.")(web)
 app.add_typer(models.app, name="models")
 
 

@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="List, download, add and export mod
 Name = Annotated[str, typer.Argument(help="A model's name, as 'unweave models list' shows it.")]
 
 
-@app.command("list")
+@app.command("list", short_help="List models and named ensembles.")
 def list_models(
     everything: Annotated[
         bool, typer.Option("--all", help="All models, not only those that are here or recommended.")
@@ -116,7 +116,7 @@ def _show_entry(entry: Entry) -> None:
         print(by_hand(entry))
 
 
-@app.command()
+@app.command(short_help="Download a model's weights and verify them.")
 def fetch(
     name: Name,
     origin: Annotated[
@@ -173,7 +173,7 @@ def path(name: Name) -> None:
             print(place)
 
 
-@app.command()
+@app.command(short_help="Add a model of your own, or one from elsewhere.")
 def add(
     name: Annotated[str, typer.Argument(help="What to call the model.")],
     origin: Annotated[

@@ -14,6 +14,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 
 FLUSH = 0x8040  # bits of the register MXCSR: results (0x8000) and operands (0x0040) that are denormal become zero
 MXCSR = 28  # where the C library's fenv_t holds the register: glibc and musl on x86-64
@@ -25,21 +26,30 @@ def without_denormals() -> AbstractContextManager[None]:
     """A context in which the calling thread counts denormal numbers as zero, where this machine has such a setting."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return nullcontext()  # others are hardly slowed down by them
-    if sys.platform == "linux":
-        return _on_linux()
+    if sys.platform == "linux" and (library := _c_library()) is not None:
+        return _on_linux(library)
     return _on_windows() if sys.platform == "win32" else nullcontext()
 
 
+@lru_cache(maxsize=1)
+def _c_library() -> ctypes.PyDLL | None:
+    """The C library, or None where a program that embeds Python does not show these two functions.
+
+    Its functions take nanoseconds, so they keep Python's lock: to give it up is to wait for it again.
+    """
+    library = ctypes.PyDLL(None)
+    return library if hasattr(library, "fegetenv") and hasattr(library, "fesetenv") else None
+
+
 @contextmanager
-def _on_linux() -> Iterator[None]:
-    library = ctypes.CDLL(None)
+def _on_linux(library: ctypes.PyDLL) -> Iterator[None]:
     before, during = (ctypes.create_string_buffer(ENVIRONMENT) for _ in range(2))
     library.fegetenv(before)
     during.raw = before.raw
     register = ctypes.c_uint32.from_buffer(during, MXCSR)
     register.value |= FLUSH
-    library.fesetenv(during)
     try:
+        library.fesetenv(during)
         yield
     finally:
         library.fesetenv(before)

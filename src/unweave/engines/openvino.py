@@ -31,9 +31,10 @@ class OpenVinoSession:
     def __init__(self, path: Path, n_threads: int, precision: str) -> None:
         try:
             self._openvino = _openvino()
-        except ImportError as error:
+            from unweave.engines.openvino_operators import extensions
+        except ImportError as error:  # also what an installation leaves behind that was removed or broken off
             raise OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'") from error
-        self._path = path
+        self._path, self._extensions = path, extensions
         self._settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": n_threads,
@@ -65,10 +66,8 @@ class OpenVinoSession:
             return [np.array(results[index], np.float32) for index in range(len(results))]
 
     def _open(self) -> None:
-        from unweave.engines.openvino_operators import extensions  # it imports OpenVINO
-
         self._core = self._openvino.Core()
-        self._core.add_extension(extensions())
+        self._core.add_extension(self._extensions())
         self._unused = self._read()  # what is read to know the shape is compiled, too: reading takes a while
         shape = self._unused.input(0).get_partial_shape()
         self._input_shape = tuple(size.get_length() if size.is_static else None for size in shape)
@@ -83,9 +82,12 @@ class OpenVinoSession:
 
     def _compile(self, shapes: Sequence[tuple[int, ...]]) -> Any:
         model, self._unused = self._unused or self._read(), None
-        if model.is_dynamic():
-            model.reshape({model.input(index): list(shape) for index, shape in enumerate(shapes)})
-        request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+        try:
+            if model.is_dynamic():
+                model.reshape({model.input(index): list(shape) for index, shape in enumerate(shapes)})
+            request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot run {self._path}: {error}") from error
         self._requests[tuple(shapes)] = request
         return request
 
@@ -125,5 +127,5 @@ def _openvino() -> Any:
     try:
         import openvino
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)  # another thread may have been here too
     return openvino

@@ -61,6 +61,8 @@ def members(origin: Path, max_bytes: int) -> Iterator[Member]:
 
     Raises `ArchiveError`, also for archives whose members have more than ``max_bytes`` together, and OSError.
     """
+    if origin.exists() and not origin.is_file():  # a pipe or a device may never end
+        raise ArchiveError(f"{origin.name} is not a file")
     with damage_told(origin):
         total = 0
         for number, member in enumerate(_zipped(origin) if zipfile.is_zipfile(origin) else _tarred(origin)):

@@ -72,8 +72,8 @@ class Separator:
     ``precision`` is float32, float16, bfloat16, or auto, which means float32 on the CPU and float16 elsewhere.
     ``accept_licence`` accepts a licence that restricts the use of the weights; this is needed once. With ``offline``,
     the network is never used. ``threads`` is the number of segments computed at once, by default the number of
-    processors that this process may use, for each song no more than 8. ``on_download`` is called while weights are being downloaded, with the bytes
-    so far, the total number of bytes (or None) and a label.
+    processors that this process may use, and no more than 8 of one song. ``on_download`` is called while weights are
+    being downloaded, with the bytes so far, the total number of bytes (or None) and a label.
 
     Use the separator as a context manager, or `close` it, to end its threads early. Raises `OptionError` for arguments
     that make no sense, and `ModelError` if the model is not available: `UnknownModelError`, `DownloadError`,

@@ -12,7 +12,6 @@ from tests.families.mdx23c.cases import CASES, EVERY, SEGMENT, random_weights
 from tests.families.segments import decibels, mixture, mixtures, streamed
 from unweave.dsp.centred_stft import centred_stft
 from unweave.engines.choose import Runtime
-from unweave.errors import OptionError
 from unweave.families import mdx23c
 from unweave.families.mdx23c.graph import NETWORK, WEIGHTS
 from unweave.families.mdx23c.recipe import as_subbands, from_subbands
@@ -149,12 +148,6 @@ def test_the_weights_lie_in_a_file_beside_the_graph(made, tmp_path):
     mdx23c.write_network(spec, tensors, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, NETWORK}
     assert (tmp_path / NETWORK).stat().st_size < 1_000_000
-
-
-def test_other_precisions_are_refused(made, tmp_path):
-    _, spec, _, _ = made
-    with pytest.raises(OptionError, match="CPU in float32"):
-        mdx23c.open_separator(spec, tmp_path, Runtime("cpu", "bfloat16", 1))
 
 
 def test_subbands_are_channels():

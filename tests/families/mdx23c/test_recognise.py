@@ -61,6 +61,12 @@ def test_a_missing_array_is_named(tmp_path, name):
         recognise(tensors_of(tmp_path, shapes), SETTINGS, "x")
 
 
+def test_flat_arrays_are_refused_in_words(tmp_path):
+    flat = {name: (math.prod(shape),) for name, shape in SPEC.shapes.items()}
+    with pytest.raises(CheckpointError, match="the shapes of its weights do not fit"):
+        recognise(tensors_of(tmp_path, flat), SETTINGS, "x")
+
+
 def test_an_unknown_part_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"unknown part \(attention\.weight\)"):
         recognise(tensors_of(tmp_path, {**SPEC.shapes, "attention.weight": (3,)}), SETTINGS, "x")

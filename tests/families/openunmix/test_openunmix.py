@@ -13,7 +13,6 @@ from tests.families.segments import decibels
 from unweave.dsp.centred_stft import centred_stft
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.engines.choose import Runtime
-from unweave.errors import OptionError
 from unweave.families.openunmix import (
     OpenUnmixSpec,
     open_separator,
@@ -186,13 +185,6 @@ def test_the_filter_leaves_its_inputs_alone_and_shares_the_mixture():
     np.testing.assert_array_equal(mix, kept[0])
     np.testing.assert_array_equal(estimates, kept[1])
     np.testing.assert_allclose(refine(2 * estimates, mix, 0), 2 * refine(estimates, mix, 0), rtol=1e-5)
-
-
-@pytest.mark.parametrize("runtime", [Runtime("mps"), Runtime("cpu", "bfloat16")])
-def test_what_it_cannot_run_on_is_refused(made, tmp_path, runtime):
-    _, separator, _ = made
-    with pytest.raises(OptionError, match="CPU in float32"):
-        open_separator(separator.spec, tmp_path, runtime)
 
 
 def test_tensors_of_one_file_are_enough_for_one_stem(tmp_path):

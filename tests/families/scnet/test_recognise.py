@@ -51,6 +51,12 @@ def test_an_array_of_another_shape_is_named(tmp_path):
         recognise(tensors_of(tmp_path, {**SPEC.shapes, name: (5, 5)}), SETTINGS, "x")
 
 
+def test_flat_arrays_are_refused_in_words(tmp_path):
+    flat = {name: (math.prod(shape),) for name, shape in SPEC.shapes.items()}
+    with pytest.raises(CheckpointError, match="the shapes of its weights do not fit"):
+        recognise(tensors_of(tmp_path, flat), SETTINGS, "x")
+
+
 @pytest.mark.parametrize(
     ("settings", "match"),
     [

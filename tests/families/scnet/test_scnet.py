@@ -14,7 +14,6 @@ from unweave.dsp.centred_stft import centred_istft, centred_stft
 from unweave.dsp.real_parts import as_channels, from_channels
 from unweave.dsp.stft import hann, rectangle
 from unweave.engines.choose import Runtime
-from unweave.errors import OptionError
 from unweave.families import scnet
 from unweave.families.overlapping import OverlappingSeparator, separate_track
 from unweave.families.scnet.graph import NETWORK, WEIGHTS
@@ -169,12 +168,6 @@ def test_the_weights_lie_in_a_file_beside_the_graph(made, tmp_path):
     scnet.write_network(spec, tensors, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, NETWORK}
     assert (tmp_path / NETWORK).stat().st_size < 1_000_000
-
-
-def test_other_precisions_are_refused(made, tmp_path):
-    _, spec, _, _ = made
-    with pytest.raises(OptionError, match="CPU in float32"):
-        scnet.open_separator(spec, tmp_path, Runtime("cpu", "bfloat16", 1))
 
 
 @pytest.mark.parametrize("window", [hann, rectangle])

@@ -12,7 +12,6 @@ from tests.families.segments import decibels
 from tests.families.vr.cases import CASES, EVERY, mixture, mixtures, random_weights
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.engines.choose import Runtime
-from unweave.errors import OptionError
 from unweave.families.vr import VrSpec, open_separator, recognise, separate_track, write_network
 from unweave.families.vr.recipe import VrSeparator
 from unweave.models.checkpoints import read_tensors
@@ -111,10 +110,3 @@ def test_both_stems_together_are_what_the_bands_hold(made):
     stem, complement = separate_track(half, mixture(20000))
     np.testing.assert_allclose(stem, complement, atol=1e-6)
     assert np.abs(stem).max() > 0.05
-
-
-@pytest.mark.parametrize("runtime", [Runtime("mps"), Runtime("cpu", "bfloat16")])
-def test_what_it_cannot_run_on_is_refused(made, tmp_path, runtime):
-    _, separator = made
-    with pytest.raises(OptionError, match="CPU in float32"):
-        open_separator(separator.spec, tmp_path, runtime)

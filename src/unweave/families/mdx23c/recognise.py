@@ -30,8 +30,10 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         )
     try:
         spec = _spec(tensors, Settings(configuration, name), name)
-    except (KeyError, IndexError) as error:
+    except KeyError as error:
         raise CheckpointError(f"{name} looks like an MDX23C, but has no usable {error.args[0]}") from None
+    except IndexError:
+        raise CheckpointError(f"{name} looks like an MDX23C, but the shapes of its weights do not fit") from None
     _check(spec, tensors)
     return spec
 

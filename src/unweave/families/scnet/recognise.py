@@ -41,8 +41,10 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     settings = Settings(configuration, name)
     try:
         spec = _spec(tensors, settings, name)
-    except (KeyError, IndexError) as error:
+    except KeyError as error:
         raise CheckpointError(f"{name} looks like an SCNet, but has no usable {error.args[0]}") from None
+    except IndexError:
+        raise CheckpointError(f"{name} looks like an SCNet, but the shapes of its weights do not fit") from None
     settings.require("model", _stated(spec))
     _check(spec, tensors)
     return spec
