@@ -9,7 +9,16 @@ from unweave.audio.projects import Project, ProjectTrack, on_one_line, tempo_in
 from unweave.audio.reaper import can_name, native_colour, project_text, quoted
 
 # Names as strangers write them.
-NAMES = ("vocals", 'the "main" voice', "<b>&amp;</b>", "L'été n° 1 – 夏", "a\nb\tc\0d", "half \ud800 a letter", "{tempo} {#tracks}", "`'\"")
+NAMES = (
+    "vocals",
+    'the "main" voice',
+    "<b>&amp;</b>",
+    "L'été n° 1 – 夏",
+    "a\nb\tc\0d",
+    "half \ud800 a letter",
+    "{tempo} {#tracks}",
+    "`'\"",
+)
 
 
 def project(**changes):
