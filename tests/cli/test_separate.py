@@ -417,9 +417,8 @@ def test_help_speaks_of_the_defaults():
 
 @pytest.mark.parametrize("arguments", [(), ("models",)])
 def test_lists_of_commands_are_whole_sentences(arguments):
-    lines = (
-        unweave(*arguments, "--help", env=os.environ | {"COLUMNS": "80"}).stdout.partition("Commands:")[2].splitlines()
-    )
+    text = unweave(*arguments, "--help", env=os.environ | {"COLUMNS": "80"}).stdout
+    lines = text.partition("Commands:")[2].splitlines()
     assert len(lines) > 5
     assert [line for line in lines if line.endswith("...")] == []
 
