@@ -98,17 +98,19 @@ def test_weights_there_and_back():
         np.testing.assert_array_equal(second[name], array)
 
 
-@pytest.mark.parametrize(("precision", "limit_db"), [("bfloat16", -40), ("float16", -45)])
-def test_lower_precision_stays_close(separator, precision, limit_db):
+def test_lower_precision_stays_close(separator):
     """Against the mixture's level: a stem far below it loses more of its own. Processors round halves differently."""
     mixture = song(13.0)
     expected = separator.separate(mixture, 44100)
-    for name, stem in (
-        Separator("spleeter:2stems", quality="exact", device="cpu", precision=precision)
-        .separate(mixture, 44100)
-        .items()
-    ):
-        assert error_db(mixture + stem, mixture + expected[name]) < limit_db
+    halved = Separator("spleeter:2stems", quality="exact", device="cpu", precision="bfloat16")
+    for name, stem in halved.separate(mixture, 44100).items():
+        assert error_db(mixture + stem, mixture + expected[name]) < -40
+
+
+def test_float16_is_not_for_the_cpu():
+    """It is slower than float32 there, and what is larger than 65,504 becomes infinite."""
+    with pytest.raises(OptionError, match="float16 is for graphics cards"):
+        Separator("spleeter:2stems", device="cpu", precision="float16")
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,10 @@ def test_what_is_left_of_the_mixture_goes_to_other_and_not_to_the_last_stem(monk
     [
         ({"device": "cuda:9"}, "no device cuda:9 here"),
         ({"precision": "bfloat16"}, "precision bfloat16 on the CPU needs"),
-        ({"precision": "float16", "device": "cpu"}, "precision float16 on the CPU needs"),
+        (
+            {"precision": "float16", "device": "cpu"},
+            "precision float16 is for graphics cards; on the CPU take bfloat16",
+        ),
     ],
 )
 def test_devices_and_precisions_that_it_cannot_run_in_are_refused(cache, monkeypatch, options, message):

@@ -51,6 +51,8 @@ def require_runtime(runtime: Runtime) -> None:
     runtime = runtime.on_best_device()
     if runtime.device != "cpu":
         require_torch_device(runtime.device)
+    elif runtime.precision == "float16":
+        raise OptionError("precision float16 is for graphics cards; on the CPU take bfloat16")
     elif runtime.precision not in PLAIN and importlib.util.find_spec("openvino") is None:
         raise OptionError(f"precision {runtime.precision} on the CPU needs: pip install 'unweave[openvino]'")
 

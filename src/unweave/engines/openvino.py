@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unweave.engines.denormals import without_denormals
 from unweave.errors import ModelError, OptionError
 from unweave.forks import after_fork
 from unweave.types import Magnitude
 
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # float16 is slower here, and its numbers may be too large for it
 
 
 class OpenVinoSession:
@@ -61,8 +62,9 @@ class OpenVinoSession:
                     )
                 self._open()
             shapes = tuple(array.shape for array in arrays)
-            request = self._requests.get(shapes) or self._compile(shapes)
-            results = request.infer([np.ascontiguousarray(array) for array in arrays])
+            with without_denormals():  # OpenVINO would change the thread that compiles for good
+                request = self._requests.get(shapes) or self._compile(shapes)
+                results = request.infer([np.ascontiguousarray(array) for array in arrays])
             return [np.array(results[index], np.float32) for index in range(len(results))]
 
     def _open(self) -> None:
