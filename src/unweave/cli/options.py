@@ -134,7 +134,7 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         callback=_in_lower_case,
-        help="float32, bfloat16, or float16 (graphics cards only); auto means float32 on the CPU and float16 elsewhere.",
+        help="float32, bfloat16, or on graphics cards float16; auto means float32 on the CPU, float16 elsewhere.",
     ),
 ]
 AcceptLicence = Annotated[
