@@ -161,6 +161,15 @@ def test_the_keyboard(page, song):
     assert page.evaluate("window.unweave.player.now") == pytest.approx(min(before + 5, 6))
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("window.unweave.player.now") == pytest.approx(min(before + 5, 6) - 5)
+    # A fader that was moved with the mouse has the focus: it takes the arrows, and nothing else.
+    page.focus("[data-stem=vocals] input[data-what=gain]")
+    page.keyboard.press("ArrowLeft")
+    assert page.input_value("[data-stem=vocals] input[data-what=gain]") == "-0.5"
+    assert page.evaluate("window.unweave.player.now") == pytest.approx(min(before + 5, 6) - 5)
+    page.keyboard.press("1")
+    assert page.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-pressed") == "false"
+    page.keyboard.press("Space")
+    assert page.evaluate("window.unweave.player.isPlaying")
 
 
 def test_presets_spectrogram_history_and_french(page, song):
