@@ -51,7 +51,7 @@ def test_everything_is_reached_and_used_by_keyboard_alone(desk):
         reached.append(name)
     order = ["Language", "Light / dark", "Choose a song", "Play", "Position", "Loop", "Zoom in", "Waveforms",
              "Practise: markers, tempo, click", "Karaoke", "Mute: vocals", "Solo: vocals", "Save: vocals",
-             "Level: vocals", "Pan: vocals", "Mute: accompaniment", "Original", "Limiter",
+             "Level: vocals", "Pan: vocals", "Sensitivity: vocals", "Mute: accompaniment", "Original", "Limiter",
              "Save this mix", "Save all stems (zip)", "tones.wav", "Delete: tones.wav"]  # fmt: skip
     places = [reached.index(name) for name in order]
     assert places == sorted(places)
@@ -89,6 +89,7 @@ HEARD = """
   - 'link "Save: vocals"'
   - 'slider "Level: vocals"': "0"
   - 'slider "Pan: vocals"': "0"
+  - 'slider "Sensitivity: vocals"': "0.5"
 """
 
 

@@ -161,6 +161,15 @@ def test_the_keyboard(page, song):
     assert page.evaluate("window.unweave.player.now") == pytest.approx(min(before + 5, 6))
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("window.unweave.player.now") == pytest.approx(min(before + 5, 6) - 5)
+    # A fader that was moved with the mouse has the focus: it takes the arrows, and nothing else.
+    page.focus("[data-stem=vocals] input[data-what=gain]")
+    page.keyboard.press("ArrowLeft")
+    assert page.input_value("[data-stem=vocals] input[data-what=gain]") == "-0.5"
+    assert page.evaluate("window.unweave.player.now") == pytest.approx(min(before + 5, 6) - 5)
+    page.keyboard.press("1")
+    assert page.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-pressed") == "false"
+    page.keyboard.press("Space")
+    assert page.evaluate("window.unweave.player.isPlaying")
 
 
 def test_presets_spectrogram_history_and_french(page, song):
@@ -236,6 +245,8 @@ def test_every_text_is_there_in_both_languages(page):
     words, refusals = page.evaluate("import('/words.js').then(({ WORDS, REFUSALS }) => [WORDS, REFUSALS])")
     assert words["en"].keys() == words["fr"].keys()
     assert refusals["en"].keys() == refusals["fr"].keys() == REFUSALS.keys() | codes_of_the_web_edition()
+    as_the_page = {code: sentence.replace("'", "’") for code, (_, sentence) in REFUSALS.items()}
+    assert refusals["en"] == refusals["en"] | as_the_page
     for english, french in ((words["en"], words["fr"]), (refusals["en"], refusals["fr"])):
         for key, text in english.items():
             assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", french[key])), key
@@ -253,7 +264,7 @@ def test_what_is_no_audio_is_said_in_one_line(page, tmp_path):
     until(page, f"document.getElementById('message').textContent === {REFUSALS['archive'][1]!r}")
     page.select_option("#language", "fr")
     page.set_input_files("#file", str(wrong))
-    until(page, "document.getElementById('message').textContent.startsWith('Ceci est une archive. Veuillez')")
+    until(page, "document.getElementById('message').textContent.startsWith('Ce fichier est une archive. Veuillez')")
     page.problems.clear()  # the refused requests themselves
 
 

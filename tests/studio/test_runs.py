@@ -205,9 +205,9 @@ def test_a_server_that_ends_leaves_its_job_for_the_next(tmp_path, store, running
         (
             ModelError("it is\nbroken"),
             "bad_model",
-            "This model cannot be used. The reason, as the program gives it: “it is broken”.",
+            "This model cannot be used. The program says: “it is broken”.",
         ),
-        (OptionError("so"), "failed", "The separation failed. The reason, as the program gives it: “so”."),
+        (OptionError("so"), "failed", "The separation failed. The program says: “so”."),
         (DownloadError("no route"), "no_download", "connection"),
         (AudioReadError("cannot read x: it ends"), "damaged", "This file is damaged."),
         (OSError(28, "No space left on device"), "disk_full", "delete some songs"),

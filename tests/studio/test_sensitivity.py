@@ -106,14 +106,16 @@ def test_they_change_while_the_sound_goes_on(desk):
 
 
 def loudness(page, stem):
-    """The mean square of what is heard of a stem, of many looks."""
+    """The mean square of what is heard of a stem, in many looks by the clock of the sound, which may be slow."""
     return page.evaluate(
         """async (stem) => {
-            const { meter } = window.unweave.player.chains[stem];
+            const { chains, context } = window.unweave.player;
+            const { meter } = chains[stem];
             const buffer = new Float32Array(meter.fftSize);
             let sum = 0;
-            for (let look = 0; look < 8; look++) {
-                await new Promise((resolve) => setTimeout(resolve, 50));
+            let next = context.currentTime + 0.15; // what came before has been heard by then
+            for (let look = 0; look < 8; look++, next += 0.05) {
+                while (context.currentTime < next) await new Promise((resolve) => setTimeout(resolve, 5));
                 meter.getFloatTimeDomainData(buffer);
                 sum += buffer.reduce((total, sample) => total + sample * sample, 0);
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ from unweave.studio.store import SOURCE, Job
 from unweave.types import Stems
 
 SLACK_BYTES = 64 << 10
+MOST_BYTES_OF_A_NAME = 200  # of 255 that file systems take, with an extension
 FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
 PROJECTS = ("dawproject", "rpp")
 
@@ -106,6 +107,11 @@ def _tags(folder: Path) -> Tags:
 
 
 def safe_name(name: str) -> str:
-    """A song's name without its extension, fit for any file system."""
-    base = re.sub(r"[^\w\- .()&']", "_", Path(name.replace("\\", "/")).stem).strip(" .")
-    return base[:100] or "song"
+    """A song's name without its extension, fit for any file system (web/page/mix.js gives the same).
+
+    Macs write accents as letters of their own, which become parts of theirs; in many scripts vowels are marks.
+    """
+    base = unicodedata.normalize("NFC", Path(name.replace("\\", "/")).stem)
+    kept = "".join(each if each in "_- .()&'" or unicodedata.category(each)[0] in "LMN" else "_" for each in base)
+    short = kept[:100].encode()[:MOST_BYTES_OF_A_NAME].decode(errors="ignore")
+    return short.strip(" .") or "song"

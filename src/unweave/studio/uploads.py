@@ -140,17 +140,16 @@ def _measure(path: Path, settings: Settings) -> tuple[int, int]:
 
     Raises `Refused` for what is no audio, and as soon as it turns out to be too long.
     """
-    n_samples, is_audio = 0, False
+    n_samples = 0
     try:
         with AudioReader(path, only_audio=True) as reader:
-            is_audio = True
             for block in reader:
                 n_samples += block.shape[1]
                 if n_samples > settings.max_seconds * reader.sample_rate:
                     raise Refused("too_long", minutes=f"{settings.max_seconds / 60:g}")
             return n_samples, reader.sample_rate
     except AudioReadError as error:
-        code = ("damaged" if n_samples else "empty") if is_audio else _kind_of(path)
+        code = "damaged" if n_samples else _kind_of(path)
         raise Refused(code, reason=reason(error)["reason"].rpartition(": ")[2]) from error
 
 

@@ -19,6 +19,7 @@ from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions, relative_stem_paths
 from unweave.separation.projects import PROJECT
 from unweave.separation.remix import write_project
+from unweave.studio.export import safe_name
 from unweave.types import Stems
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
@@ -195,12 +196,46 @@ def test_what_is_no_audio_is_said_and_can_be_tried_again(page, tmp_path):
         ("new Error('ERROR_CODE: 6, ERROR_MESSAGE: std::bad_alloc')", "no_memory"),
         ("new DOMException('', 'QuotaExceededError')", "disk_full"),
         ("new Error('some fault')", "failed"),
+        ("12345", "failed"),
         ("refused('no_audio')", "no_audio"),
     ],
 )
 def test_errors_of_the_browser_become_sentences(page, error, code):
-    found = page.evaluate(f"import('/refused.js').then(({{ asRefused, refused }}) => asRefused({error}).code)")
-    assert found == code
+    script = (
+        f"({{ asRefused, refused }}) => {{ const {{ code, values }} = asRefused({error}); return {{ code, values }}; }}"
+    )
+    found = page.evaluate(f"import('/refused.js').then({script})")
+    assert found["code"] == code
+    assert code != "failed" or found["values"]["reason"] in error
+
+
+def test_files_have_the_names_that_the_studio_gives_them(page):
+    """With the accents of Macs and the marks of other scripts, and not longer than file systems allow."""
+    letters = {
+        "E\u0301tude n° 1.wav": "Étude n_ 1",
+        "เพลงที่รัก.mp3": "เพลงที่รัก",
+        "\U0001d49c" * 99 + ".wav": "\U0001d49c" * 50,
+    }
+    letters |= {
+        "AC/DC <&> \"'\n{x}.tar.gz": "DC _&_ _'__x_.tar",
+        "...": "song",
+        ".wav": "wav",
+        "a" * 98 + " .b.c": "a" * 98,
+    }
+    found = page.evaluate("(names) => import('/mix.js').then(({ safeName }) => names.map(safeName))", list(letters))
+    assert found == [safe_name(name) for name in letters] == list(letters.values())
+
+
+def test_files_that_were_being_made_when_the_page_was_closed_leave_nothing(page):
+    page.evaluate("""import('/database.js').then(async ({ add, put, SHARED }) => {
+        await add({ id: "one", name: "one.wav", state: "done", stems: [], model: "", quality: "fast" }, new Blob([""]));
+        await put("one", SHARED - 1, 0, { samples: new Blob(["left"]), n_samples: 1 });
+    })""")
+    page.reload()
+    until(
+        page,
+        "import('/database.js').then(({ pieces, SHARED }) => pieces('one', SHARED - 1)).then((left) => !left.length)",
+    )
 
 
 def test_songs_can_be_cancelled_and_those_that_were_interrupted_are_taken_up_again(page, music, tmp_path):

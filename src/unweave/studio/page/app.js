@@ -206,7 +206,8 @@ const KEYS = {
 };
 
 function key(event) {
-  if (event.target.matches("input, select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
+  if (event.target.matches("input:not([type=range]), select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
+  if (event.target.matches("input") && event.code.startsWith("Arrow")) return; // a fader that was moved last keeps these alone
   const digit = /^Digit([1-9])$/.exec(event.code);
   if (event.code === "Space" && !event.target.closest("button, a, summary")) toggle();
   else if (event.code === "ArrowLeft") player.seek(player.now - 5);

@@ -6,7 +6,7 @@ import { ENCODERS } from "./encode.js";
 import { isHeard, mixed, readMix, safeName, zip } from "./mix.js";
 import { enqueue, inOrder, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
-import { withShared } from "./shared.js";
+import { clear, withShared } from "./shared.js";
 import { drawSpectrogram } from "./spectrogram.js";
 
 export { mixAddress, projectAddress, stemAddress, zipAddress } from "./addresses.js";
@@ -152,9 +152,11 @@ async function give(parts, name, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// Songs that were not finished when the page was closed are taken up again.
+// Songs that were not finished when the page was closed are taken up again, and files that were being made leave nothing.
 async function takeUp() {
-  for (const { state } of await database.jobs()) if (["queued", "running"].includes(state)) begin();
+  const all = await database.jobs();
+  for (const { state } of all) if (["queued", "running"].includes(state)) begin();
+  await Promise.all(all.map(clear));
 }
 
 takeUp().catch(() => {}); // the page says what is wrong when it asks for the songs itself

@@ -6,6 +6,7 @@ import FFT from "./vendor/fft.js";
 import { Zip, ZipPassThrough } from "./vendor/zip.js";
 
 const AT_ONCE = 1 << 17; // samples
+const MOST_BYTES_OF_A_NAME = 200; // of 255 that file systems take, with an extension
 export const SILENCE_DB = -60; // what a fader at its lowest means
 
 // What the query of an address says of a mix (addresses.js): as unweave/separation/mix.py has it.
@@ -95,8 +96,10 @@ export async function* archived(files) {
 export const zip = (job, mix, read, folder, format, encode) =>
   archived(job.stems.map((stem) => [`${folder}/${stem}.${format}`, encode(job, mixed(job, alone(mix, stem), read))]));
 
-// A song's name without its extension, fit for any file system (unweave/studio/export.py).
+// A song's name without its extension, fit for any file system (unweave/studio/export.py, which says why).
 export function safeName(name) {
-  const base = name.replace(/.*[\\/]/, "").replace(/(?<=.)\.[^.]*$/, "");
-  return base.replace(/[^\p{L}\p{N}_\- .()&']/gu, "_").replace(/^[ .]+|[ .]+$/g, "").slice(0, 100) || "song";
+  const base = name.replace(/[^]*[\\/]/, "").replace(/(?<=.)\.[^.]*$/, "").normalize("NFC");
+  const kept = [...base.replace(/[^\p{L}\p{M}\p{N}_\- .()&']/gu, "_")].slice(0, 100).join("");
+  const bytes = new TextEncoder().encode(kept).slice(0, MOST_BYTES_OF_A_NAME);
+  return new TextDecoder().decode(bytes, { stream: true }).replace(/^[ .]+|[ .]+$/g, "") || "song";
 }

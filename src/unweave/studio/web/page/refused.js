@@ -4,10 +4,10 @@ const NO_MEMORY = /out of memory|allocate memory|bad_alloc|allocation failed|arr
 
 export const refused = (code, values = {}) => Object.assign(new Error(code), { code, values });
 
-// Any error as one of these; errors of the browser itself have numbers for codes.
+// Any error as one of these; errors of the browser itself have numbers for codes, and the runtime throws bare numbers, too.
 export function asRefused(error) {
-  if (typeof error.code === "string") return error;
-  if (error.name === "QuotaExceededError") return refused("disk_full");
-  if (NO_MEMORY.test(error.message)) return refused("no_memory");
-  return refused("failed", { reason: error.message });
+  if (typeof error?.code === "string") return error;
+  if (error?.name === "QuotaExceededError") return refused("disk_full");
+  const reason = String(error?.message || error);
+  return NO_MEMORY.test(reason) ? refused("no_memory") : refused("failed", { reason });
 }

@@ -4,10 +4,12 @@
 import * as database from "./database.js";
 import { hasSensitivities, sound } from "./mix.js";
 
+const lockOf = ({ id }) => `unweave-shared-${id}`;
+
 // Calls make(mix, read) with a mix and a reader of stems that give what `mix` and `read` would.
 export function withShared(job, mix, read, make) {
   if (!hasSensitivities(job, mix)) return make(mix, read);
-  return navigator.locks.request(`unweave-shared-${job.id}`, async () => {
+  return navigator.locks.request(lockOf(job), async () => {
     try {
       let start = 0;
       for await (const { count, sides } of sound(job, mix, [...job.stems.keys()], read)) {
@@ -22,3 +24,6 @@ export function withShared(job, mix, read, make) {
     }
   });
 }
+
+// Forgets what is left of files of a song that were being made when their page was closed.
+export const clear = (job) => navigator.locks.request(lockOf(job), { ifAvailable: true }, (lock) => lock && database.forgetShared(job.id));
