@@ -24,7 +24,7 @@ class OpenVinoSession:
     """A network in an ONNX file, computed with ``precision`` on ``n_threads`` cores, one run at a time.
 
     Several runs at once were faster, and once in many waited for each other for ever. Where the processor multiplies
-    matrices in bfloat16, networks run two to five times as fast as in float32; elsewhere nothing is gained
+    matrices in bfloat16, many networks run two to four times as fast as in float32; elsewhere nothing is gained
     (``docs/performance.md``). Raises `ModelError` for a file that OpenVINO does not take and `OptionError` where it is
     not installed.
     """
