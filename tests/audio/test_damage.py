@@ -108,6 +108,7 @@ def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
         with caplog.at_level(logging.WARNING), AudioReader(io.BytesIO(part)) as reader:
             assert sum(block.shape[1] for block in reader) > 48_000
         assert ("the file may be incomplete" in caplog.text) == is_told
+        assert reader.is_incomplete == is_told
         assert len(caplog.records) <= 2  # with what FFmpeg makes of the last packet
 
 

@@ -268,6 +268,17 @@ def test_what_is_no_audio_is_said_in_one_line(page, tmp_path):
     page.problems.clear()  # the refused requests themselves
 
 
+def test_half_a_song_is_separated_and_said_to_be_half(page, tmp_path):
+    whole = write(tmp_path / "whole.flac", tones(44100 * 4))
+    half = tmp_path / "half.flac"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path, is_said in ((half, True), (whole, False)):
+        upload(page, path)
+        until(page, f"document.getElementById('song').textContent.startsWith({path.stem!r})")
+        done(page)
+        assert page.is_visible("#incomplete") == is_said
+
+
 def test_a_server_that_is_gone_is_said_so(page, studio, song):
     studio.stop()
     page.set_input_files("#file", str(song))

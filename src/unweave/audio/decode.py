@@ -83,6 +83,7 @@ class AudioReader:
         self._stated = self._decoder.stated_seconds if len(self._links) == 1 else None
         self.sample_rate: int
         self.n_channels: int
+        self.is_incomplete = False  # whether sound was missing or damaged in what has been read so far
         self._decoded = self._pieces()
         self._peeked: list[Piece | None] = []
         try:
@@ -252,7 +253,7 @@ class AudioReader:
             try:
                 self._decoder = self._open(link, self._stream)
             except AudioReadError as error:
-                log.warning("%s: part of it was left out: %s", self.name, error)
+                self._miss("part of it was left out: %s", error)
                 continue
             yield from self._decoder.pieces()
 
@@ -297,7 +298,7 @@ class AudioReader:
             raise unreadable(self._source, "it contains no audio samples")
         self._warn_of_what_is_missing(n_decoded)
         if damaged:
-            log.warning("%s: %d damaged packets were skipped", self.name, damaged)
+            self._miss("%d damaged packets were skipped", damaged)
         if non_finite:
             log.warning("%s: %d samples that are not finite numbers were replaced by silence", self.name, non_finite)
 
@@ -310,15 +311,19 @@ class AudioReader:
                 "%s: its header gives too small a size; the last %.1f MB were not read", self.name, n_surplus / 1e6
             )
         elif n_surplus < -MISSING_BYTES:
-            log.warning("%s: the last %.1f MB are missing; the file may be incomplete", self.name, -n_surplus / 1e6)
+            self._miss("the last %.1f MB are missing; the file may be incomplete", -n_surplus / 1e6)
         if self._stated is None or self._stated - seconds <= max(MISSING_SECONDS, MISSING_SHARE * self._stated):
             return
-        log.warning(
-            "%s: only %.1f of the %.1f s that its header promises could be read; the file may be incomplete",
-            self.name,
+        self._miss(
+            "only %.1f of the %.1f s that its header promises could be read; the file may be incomplete",
             seconds,
             self._stated,
         )
+
+    def _miss(self, message: str, *values: object) -> None:
+        """Sound is missing: say so, and remember it."""
+        self.is_incomplete = True
+        log.warning(f"%s: {message}", self.name, *values)
 
     def _sound(self, waveform: Waveform) -> tuple[Waveform, int]:
         """Samples that can be sound, and how many could not and are silent now.

@@ -65,6 +65,7 @@ class Job:
     error: str = ""  # one sentence in English
     error_code: str = ""  # the same for the page, a key of `refusals.REFUSALS`
     error_values: dict[str, str | int] = field(default_factory=dict)
+    is_incomplete: bool = False  # sound was missing or damaged in the file; what there was has been separated
     run_seconds: float = 0.0  # that the separation took, without loading the model
     reserved_bytes: int = 0  # that the song and its stems will take
 

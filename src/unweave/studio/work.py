@@ -50,7 +50,14 @@ def run_job(
             if store.get(identifier).state != "queued":
                 return
             job = store.update(
-                identifier, state="running", progress=0.0, n_samples=0, error="", error_code="", error_values={}
+                identifier,
+                state="running",
+                progress=0.0,
+                n_samples=0,
+                error="",
+                error_code="",
+                error_values={},
+                is_incomplete=False,
             )
         try:
             store.forget_stems(identifier)
@@ -115,6 +122,7 @@ def _separate(store: JobStore, job: Job, separator: Separator, stopping: threadi
             progress=1.0,
             seconds_left=0.0,
             run_seconds=time.monotonic() - started,
+            is_incomplete=reader.is_incomplete,
         )
     finally:
         store.disk.release(folder)

@@ -78,6 +78,7 @@ function update(job) {
   $("song").textContent = job.name;
   $("detail").textContent = `${modelName(job.model)}, ${say(job.quality)}`;
   $("job").hidden = job.state === "done";
+  $("incomplete").hidden = !job.is_incomplete;
   $("progress").value = job.progress;
   const left = isActive(job) && job.seconds_left != null ? `, ${say("left", { time: clock(job.seconds_left) })}` : "";
   $("progress-text").textContent = job.error
