@@ -16,7 +16,7 @@ from unweave.separation import project_files
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.projects import PROJECT
-from unweave.separation.remix import project_paths, write_project
+from unweave.separation.remix import project_paths, write_stems
 from unweave.separation.stem_set import StemSet
 from unweave.types import Stems
 
@@ -190,7 +190,7 @@ def test_a_remix_as_a_project_has_the_faders_and_the_sensitivity(toy, tmp_path, 
 def test_another_rate_and_number_of_channels(tmp_path):
     options = OutputOptions("rpp", sample_rate=22050, n_channels=1)
     paths = project_paths(tmp_path / "mix.rpp", NAMES, tmp_path / "song.wav", options)
-    write_project([stems()], Mix(), paths, options, sample_rate=44100, n_channels=2, tags=Tags())
+    write_stems([stems()], Mix(), paths, options, sample_rate=44100, n_channels=2, tags=Tags())
     assert read(paths["vocals"]).shape == (1, N // 2)
     (length,) = reaper.parse(paths[PROJECT].read_text()).all("TRACK")[0].all("ITEM")[0].one("LENGTH")
     assert float(length) == pytest.approx(N / 44100, abs=1e-8)

@@ -91,7 +91,7 @@ def project_paths(target: Path, stems: Sequence[str], source: Path, options: Out
     return {**paths, PROJECT: target}
 
 
-def write_project(
+def write_stems(
     parts: Iterable[Stems],
     mix: Mix,
     paths: Mapping[str, Path],
@@ -101,11 +101,11 @@ def write_project(
     n_channels: int,
     tags: Tags,
 ) -> None:
-    """Write a project of ``parts``, consecutive parts of the stems, to its `project_paths`: all of it or nothing.
+    """Write ``parts``, consecutive parts of the stems, to a path for each, or to `project_paths`: all of it or nothing.
 
     The stems are written as they are, except for their sensitivities; gains, pans, mutes and solos are the project's.
     """
-    names = [name for name in paths if name != PROJECT]
+    names = [name for name in paths if name != PROJECT or not options.format.is_project]
     rate, n_written = options.rate_for(sample_rate), options.n_channels or n_channels
     n_rows = len(names) * n_written
     resampler = Resampler(sample_rate, rate, n_rows)

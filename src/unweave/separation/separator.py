@@ -69,7 +69,8 @@ class Separator:
     each segment by itself, in a single pass.
 
     ``device`` is cpu, cuda, cuda:1 and so on, mps, or auto, which uses a graphics card if PyTorch finds one.
-    ``precision`` is float32, float16, bfloat16, or auto, which means float32 on the CPU and float16 elsewhere.
+    ``precision`` is float32, float16 (graphics cards only), bfloat16, or auto, which means float32 on the CPU and
+    float16 elsewhere.
     ``accept_licence`` accepts a licence that restricts the use of the weights; this is needed once. With ``offline``,
     the network is never used. ``threads`` is the number of segments computed at once, by default the number of
     processors that this process may use, and no more than 8 of one song. ``on_download`` is called while weights are
@@ -257,14 +258,14 @@ class Separator:
 
         With the codec dawproject or rpp, ``target`` becomes a project with the stems in it or in a folder beside it.
         """
-        from unweave.separation.remix import check_target, project_paths, write_mix, write_project
+        from unweave.separation.remix import check_target, project_paths, write_mix, write_stems
 
         mix.check(self.stems)
         source, target = checked_path(source, "an audio file"), checked_path(target, "a file to write")
         check_target(target, source)
         write = partial(write_mix, target=target)
         if options.format.is_project:
-            write = partial(write_project, paths=project_paths(target, self.stem_names(), source, options))
+            write = partial(write_stems, paths=project_paths(target, self.stem_names(), source, options))
         with AudioReader(source) as reader:
             write(
                 self.parts(reader, on_progress=on_progress),

@@ -14,7 +14,7 @@ from unweave.audio.tags import Tags
 from unweave.errors import OptionError
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions, relative_stem_paths
-from unweave.separation.remix import write_mix, write_project
+from unweave.separation.remix import write_mix, write_stems
 from unweave.studio.refusals import Refused
 from unweave.studio.samples import CHANNELS, blocks
 from unweave.studio.store import SOURCE, Job
@@ -45,10 +45,7 @@ def export_bytes(job: Job, options: OutputOptions) -> int:
 
 def export_mix(job: Job, folder: Path, mix: Mix, options: OutputOptions, target: Path) -> Path:
     """Write the mix of a finished job to ``target``. Raises `Refused`, `OptionError`, `AudioWriteError`."""
-    require_done(job)
-    if options.codec not in FORMATS:
-        raise OptionError(f"expected a format of {', '.join(FORMATS)}, got {options.codec!r}")
-    mix.check(job.stems)
+    _check(job, mix, options)
     write_mix(
         _parts(job, folder), mix, target, options,
         sample_rate=job.sample_rate, n_channels=CHANNELS, tags=_tags(folder),
@@ -60,15 +57,14 @@ def export_all(
     job: Job, folder: Path, sensitivities: Mapping[str, float], options: OutputOptions, target: Path
 ) -> Path:
     """Write all stems of a finished job, with these sensitivities, into the archive ``target``."""
-    files = []
-    for number, stem in enumerate(job.stems):
-        path = target.with_name(f"{target.stem}-{number}.{options.codec}")
-        files.append((stem, export_mix(job, folder, Mix(solo=(stem,), sensitivities=sensitivities), options, path)))
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for stem, path in files:
-            archive.write(path, f"{safe_name(job.name)}/{stem}.{options.codec}")
-            path.unlink()
-    return target
+    mix = Mix(sensitivities=sensitivities)
+    _check(job, mix, options)
+    paths = {stem: target.with_name(f"{target.stem}-{number}.{options.codec}") for number, stem in enumerate(job.stems)}
+    write_stems(
+        _parts(job, folder), mix, paths, options,
+        sample_rate=job.sample_rate, n_channels=CHANNELS, tags=_tags(folder),
+    )  # fmt: skip
+    return _packed(target, {path: f"{safe_name(job.name)}/{stem}.{options.codec}" for stem, path in paths.items()})
 
 
 def export_project(job: Job, folder: Path, mix: Mix, options: OutputOptions, target: Path) -> Path:
@@ -83,15 +79,28 @@ def export_project(job: Job, folder: Path, mix: Mix, options: OutputOptions, tar
     name = safe_name(job.name)  # which the project is called by in the program that opens it
     below = relative_stem_paths(name, name, job.stems, options)
     paths = {stem: target.parent / path for stem, path in below.items()}
-    write_project(
+    write_stems(
         _parts(job, folder), mix, paths, options,
         sample_rate=job.sample_rate, n_channels=CHANNELS, tags=_tags(folder),
     )  # fmt: skip
     if options.format.is_one_file:
         return paths[job.stems[0]]
+    return _packed(target, {path: below[stem].as_posix() for stem, path in paths.items()})
+
+
+def _check(job: Job, mix: Mix, options: OutputOptions) -> None:
+    """Raise `Refused` or `OptionError` for what cannot be written as recordings."""
+    require_done(job)
+    if options.codec not in FORMATS:
+        raise OptionError(f"expected a format of {', '.join(FORMATS)}, got {options.codec!r}")
+    mix.check(job.stems)
+
+
+def _packed(target: Path, files: Mapping[Path, str]) -> Path:
+    """Move ``files`` into the archive ``target``, under the names given."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for stem, path in paths.items():
-            archive.write(path, below[stem].as_posix())
+        for path, name in files.items():
+            archive.write(path, name)
             path.unlink()
     return target
 

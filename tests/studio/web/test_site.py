@@ -18,7 +18,7 @@ from unweave.dsp.sensitivity import reshared
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions, relative_stem_paths
 from unweave.separation.projects import PROJECT
-from unweave.separation.remix import write_project
+from unweave.separation.remix import write_stems
 from unweave.studio.export import safe_name
 from unweave.types import Stems
 
@@ -162,7 +162,7 @@ def check_projects(page, folder, stems, mix, anew):
         below = relative_stem_paths("a song", "a song", list(stems), options)
         paths = {stem: folder / "python" / path for stem, path in below.items()}
         given = [Stems(stems, 44100)]
-        write_project(given, mix, paths, options, sample_rate=44100, n_channels=2, tags=Tags({}))
+        write_stems(given, mix, paths, options, sample_rate=44100, n_channels=2, tags=Tags({}))
         texts[codec] = paths
     path = saved(page, "dawproject", folder / "song.dawproject")
     tracks, tempo, _ = dawproject.read(path, folder / "web")

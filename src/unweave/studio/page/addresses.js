@@ -8,10 +8,10 @@ export const mixAddress = (id, mix, format) => `/api/jobs/${id}/mix?${mixQuery(m
 export const projectAddress = (id, mix, format, tempo) => `/api/jobs/${id}/project?${mixQuery(mix, tempo ? { format, tempo } : { format })}`;
 
 // One stem, and all stems in one archive: of the mixer's settings only the sensitivities count, which change what is in the stems.
-export const stemAddress = (id, stem, mix, format) => mixAddress(id, { ...asStems(mix), [stem]: { ...asStems(mix)[stem], solo: true } }, format);
+export const stemAddress = (id, stem, mix, format) => mixAddress(id, asStems(mix, stem), format);
 export const zipAddress = (id, mix, format) => `/api/jobs/${id}/stems.zip?${mixQuery(asStems(mix), { format })}`;
 
-const asStems = (mix) => Object.fromEntries(Object.entries(mix).map(([stem, { sensitivity }]) => [stem, { sensitivity }]));
+const asStems = (mix, only) => Object.fromEntries(Object.entries(mix).map(([stem, { sensitivity }]) => [stem, { sensitivity, solo: stem === only }]));
 
 function mixQuery(mix, more) {
   const query = new URLSearchParams(more);
