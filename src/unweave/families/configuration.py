@@ -6,7 +6,8 @@ RoFormers, SCNet and MDX23C come with such a file. Whatever is wrong in it is a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from unweave.errors import CheckpointError
@@ -14,6 +15,17 @@ from unweave.families.complements import complement_of
 
 LARGEST = 1 << 31
 STEM = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f][^/\\:*?\"<>|\x00-\x1f]{0,60}")
+
+
+@contextmanager
+def taken_for(family: str, name: str) -> Iterator[None]:
+    """Raise `CheckpointError` where what was taken for ``family`` lacks an array, or has one with too few axes."""
+    try:
+        yield
+    except KeyError as error:
+        raise CheckpointError(f"{name} looks like {family}, but has no usable {error.args[0]}") from None
+    except IndexError:
+        raise CheckpointError(f"{name} looks like {family}, but the shapes of its weights do not fit") from None
 
 
 class Settings:

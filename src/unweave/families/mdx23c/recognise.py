@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings
+from unweave.families.configuration import Settings, taken_for
 from unweave.families.mdx23c.spec import N_CHANNELS, PARTS, Mdx23cSpec
 from unweave.models.checkpoints import Tensors
 
@@ -28,12 +28,8 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         raise CheckpointError(
             f"{name} is an MDX23C, whose weights do not say its transform, segments and stems: its YAML file is needed"
         )
-    try:
+    with taken_for("an MDX23C", name):
         spec = _spec(tensors, Settings(configuration, name), name)
-    except KeyError as error:
-        raise CheckpointError(f"{name} looks like an MDX23C, but has no usable {error.args[0]}") from None
-    except IndexError:
-        raise CheckpointError(f"{name} looks like an MDX23C, but the shapes of its weights do not fit") from None
     _check(spec, tensors)
     return spec
 

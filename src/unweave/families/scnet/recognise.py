@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings
+from unweave.families.configuration import Settings, taken_for
 from unweave.families.scnet.spec import N_BANDS, N_CHANNELS, PARTS, ScnetSpec
 from unweave.models.checkpoints import Tensors
 
@@ -39,12 +39,8 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
             f"{name} is an SCNet, whose weights do not say its bands, segments and stems: its YAML file is needed"
         )
     settings = Settings(configuration, name)
-    try:
+    with taken_for("an SCNet", name):
         spec = _spec(tensors, settings, name)
-    except KeyError as error:
-        raise CheckpointError(f"{name} looks like an SCNet, but has no usable {error.args[0]}") from None
-    except IndexError:
-        raise CheckpointError(f"{name} looks like an SCNet, but the shapes of its weights do not fit") from None
     settings.require("model", _stated(spec))
     _check(spec, tensors)
     return spec
