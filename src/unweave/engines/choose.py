@@ -21,8 +21,8 @@ class Runtime:
     """Where and how networks run.
 
     ``device`` is cpu, cuda (or one particular card, such as cuda:1), mps, or auto, which uses a graphics card if
-    PyTorch can use one. ``precision`` is float32, float16, bfloat16, or auto, which means float32 on the CPU and
-    float16 elsewhere. Raises `OptionError` for anything else.
+    PyTorch can use one. ``precision`` is float32, float16 (graphics cards only), bfloat16, or auto, which means float32
+    on the CPU and float16 elsewhere. Raises `OptionError` for anything else.
     """
 
     device: str = "auto"
@@ -54,7 +54,12 @@ def require_runtime(runtime: Runtime) -> None:
     elif runtime.precision == "float16":
         raise OptionError("precision float16 is for graphics cards; on the CPU take bfloat16")
     elif runtime.precision not in PLAIN and importlib.util.find_spec("openvino") is None:
-        raise OptionError(f"precision {runtime.precision} on the CPU needs: pip install 'unweave[openvino]'")
+        raise needs_openvino(runtime.precision)
+
+
+def needs_openvino(precision: str) -> OptionError:
+    """What to say where OpenVINO is not installed, or not all of it."""
+    return OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'")
 
 
 def cpu_session(path: Path, runtime: Runtime, n_at_once: int = 1) -> Session:

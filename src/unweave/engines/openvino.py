@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unweave.engines.choose import needs_openvino
 from unweave.engines.denormals import without_denormals
 from unweave.errors import ModelError, OptionError
 from unweave.forks import after_fork
@@ -34,7 +35,7 @@ class OpenVinoSession:
             self._openvino = _openvino()
             from unweave.engines.openvino_operators import extensions
         except ImportError as error:  # also what an installation leaves behind that was removed or broken off
-            raise OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'") from error
+            raise needs_openvino(precision) from error
         self._path, self._extensions = path, extensions
         self._settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
