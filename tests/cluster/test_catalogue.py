@@ -150,6 +150,18 @@ def test_a_store_that_is_not_this_machine(toy_json, tmp_path):
     assert counts(chosen) == (0, 2, 1)
 
 
+@pytest.mark.parametrize("name", ["../x/song.wav", "/x/song.wav", "a//song.wav", "a/./song.wav", "a/../song.wav"])
+def test_a_key_that_is_no_path_fails_and_nothing_leaves_the_target(tmp_path, monkeypatch, name):
+    """In a bucket such names are keys as good as any; as paths they lead elsewhere, or to the stems of another song."""
+    names = [(name, (1, 1)), ("z/song.wav", (1, 1))]
+    monkeypatch.setattr(Place, "files", lambda self, **span: iter(() if span else names))
+    for target in (Place("memory://out"), Place(str(tmp_path / "out"))):
+        bad, good = find_songs(Place("memory://in"), target, ("vocals",), OutputOptions())
+        assert (bad.name, bad.stems) == (name, {})
+        assert bad.error.startswith(f"{name} was not separated: ")
+        assert good.stems == {"vocals": "z/song/vocals.wav"}
+
+
 def test_stems_in_the_store_of_the_songs(toy_json, tmp_path):
     store = memory_store()
     song = write(tmp_path / "song.wav", tones(9000))

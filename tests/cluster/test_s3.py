@@ -5,7 +5,6 @@ import itertools
 import re
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.audio.test_files import write
 from tests.helpers.catalogues import run_here, songs_of, work
@@ -154,6 +153,28 @@ def test_what_is_there_with_the_same_bytes_stays_as_it_is(s3, tmp_path):
     assert place.read("x/vocals.wav") == b"made"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Refused("412 Precondition Failed", "PreconditionFailed", "no"),  # without the name of the condition
+        Refused("409 Conflict", "ConditionalRequestConflict", "another is writing it"),
+        Refused("501 Not Implemented", "NotImplemented", "a header you provided"),
+    ],
+    ids=lambda answer: answer.code,
+)
+@pytest.mark.parametrize("there", [None, b"stem", b"old!"])
+def test_what_stores_answer_to_a_condition_fails_no_song(s3, tmp_path, answer, there):
+    (tmp_path / "a").write_bytes(b"stem")
+    if there is not None:
+        s3.system.pipe_file("stems/a.wav", there)
+    puts = itertools.count(1)
+    # Parts of another test's object may still be on their way.
+    s3.fault = lambda number, method, path: answer if method == "PUT" and "a.wav" in path and next(puts) == 1 else None
+    Place("s3://stems").put({tmp_path / "a": "a.wav"})
+    assert s3.system.cat_file("stems/a.wav") == b"stem"
+    assert next(puts) == (2 if there == b"stem" else 3)
+
+
 def test_a_worker_that_cannot_go_on_takes_nothing_back(s3, tmp_path):
     """Another, which does the song because the first was cut off, may have found its stems and counted on them."""
     (tmp_path / "a").write_bytes(b"a")
@@ -192,14 +213,6 @@ def test_what_a_network_does(s3, tmp_path, fault):
     Place("s3://stems").put({tmp_path / "song.wav": "back.wav"})
     assert s3.system.cat_file("stems/back.wav") == raw
     assert hits
-
-
-def one_line(*arguments):
-    """What ``unweave batch`` without workers says of ``arguments``: status and message."""
-    from unweave.cli.main import app
-
-    result = CliRunner().invoke(app, ["batch", *(str(argument) for argument in arguments)])
-    return result.exit_code, result.stderr.strip().splitlines()[-1]
 
 
 def test_what_is_wrong_with_a_bucket_is_one_line(s3, monkeypatch):

@@ -36,7 +36,7 @@ def store_failures(raised: type[UnweaveError], what: str) -> Iterator[None]:
 
 def why(error: BaseException) -> str:
     """The reason of a store's error in a few words."""
-    name, code = type(error).__name__, _code(error)
+    name, code = type(error).__name__, store_code(error)
     if name in NO_CREDENTIALS:
         return (
             "no credentials were found; give them to the driver and to every worker, as environment variables "
@@ -55,8 +55,8 @@ def why(error: BaseException) -> str:
     return " ".join(reason(error).split())
 
 
-def _code(error: BaseException) -> str:
-    """The store's own code for ``error``, which s3fs keeps as the cause."""
+def store_code(error: BaseException) -> str:
+    """The store's own code for ``error``, which s3fs keeps as the cause; empty where it has none."""
     for each in (error, error.__cause__):
         response = getattr(each, "response", None)
         if isinstance(response, dict):

@@ -41,7 +41,12 @@ class Song:
 def stem_targets(
     name: str, source: Place, target: Place, stems: Sequence[str], options: OutputOptions
 ) -> dict[str, str]:
-    """Where the stems of ``name`` go below the target. Raises `OptionError`."""
+    """Where the stems of ``name`` go below the target.
+
+    Raises `OptionError`, also for a key that is no path: ``..`` would lead out of the target, ``//`` to other stems.
+    """
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise OptionError(f"{name} was not separated: its name has '//', '.' or '..', which is no folder; rename it")
     path = PurePosixPath(name)
     flavour = HERE if target.is_local else PurePosixPath
     below = relative_stem_paths(file_label(path), path.parent.name or source.label, stems, options, flavour)

@@ -10,9 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from unweave.cluster.failures import store_code
+
 # In these an object appears when its last byte has been received, and there is no renaming, only copying.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 CONDITIONAL = {"s3", "s3a"}  # fsspec can write to these on condition that nothing is there
+# The condition is not met, which s3fs only takes for FileExistsError where the store names the condition, as Amazon's
+# does; another is writing the object; the store knows no conditions.
+NOT_CREATED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NotImplemented", "501"}
 
 
 def upload(system: Any, protocols: tuple[str, ...], files: Mapping[Path, str]) -> None:
@@ -45,8 +50,11 @@ def _is_created(system: Any, path: Path, target: str, *, conditional: bool) -> b
         return True
     try:
         system.put_file(str(path), target, mode="create")
-    except FileExistsError:  # or it is our own: its answer was lost, and it was sent again
-        return False
+    except OSError as error:
+        # What is there may be our own: its answer was lost, and it was sent again.
+        if isinstance(error, FileExistsError) or store_code(error) in NOT_CREATED:
+            return False
+        raise
     return True
 
 
