@@ -1,6 +1,7 @@
 """A catalogue on two nodes of a Ray, from a bucket to a bucket: complete, whole, and once, whatever dies."""
 
 import dataclasses
+import itertools
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from tests.audio.test_files import write
 from tests.helpers.catalogues import catalogue, work
 from tests.helpers.signals import tones
 from unweave import Separator
-from unweave.errors import UnweaveError
+from unweave.errors import OptionError, UnweaveError
 
 pytest.importorskip("ray")
 pytest.importorskip("moto")
@@ -25,8 +26,10 @@ import ray
 
 from tests.helpers.nodes import kill_worker, two_nodes
 from tests.helpers.s3 import Slow, every, serving_s3
-from unweave.cluster.pool import _one_line
+from unweave.cluster.pool import RayPool, _one_line
 from unweave.cluster.run import run_on_ray
+from unweave.cluster.songs import Song
+from unweave.cluster.worker import Result
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # Ray's own
@@ -150,6 +153,56 @@ def test_what_no_worker_can_do_is_one_line(toy_json, tmp_path, place, change):
         run_on_ray(chosen, address=place[0].address, workers=1)
     assert "Traceback" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("unable", [{0}, {1}, {1, 2}])
+def test_a_worker_that_cannot_start_does_not_end_the_run(place, toy_json, tmp_path, monkeypatch, caplog, unable):
+    """The first, or one of a node that came late: one warning, and the others do the songs."""
+    deadline = time.monotonic() + 30
+
+    def songs():
+        while not caplog.records and time.monotonic() < deadline:
+            yield Song("song")
+        yield from map(Song, "abc")
+
+    with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable) as pool:
+        results = [result.name for result in pool.results(songs())]
+    assert sorted(set(results) - {"song"}) == ["a", "b", "c"]
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ["OSError: no disk for this worker"]
+
+
+def test_where_no_worker_can_start_the_run_ends(place, toy_json, tmp_path, monkeypatch, caplog):
+    with (
+        pytest.raises(OptionError, match="Ray cannot start the workers: OSError: no disk for this worker"),
+        pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, set(range(10))),
+    ):
+        pytest.fail("there is no worker")
+    assert not caplog.records
+
+
+def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable):
+    """A pool of three, whose workers do nothing; those of these numbers, in the order of their start, cannot start."""
+
+    class Lame:
+        def __init__(self, work):
+            for number in itertools.count():
+                with suppress(FileExistsError):
+                    (tmp_path / str(number)).touch(exist_ok=False)
+                    break
+            if number in unable:
+                raise OSError("no disk for this worker")
+
+        def process_number(self):
+            return 0
+
+        def chosen_stems(self):
+            return ("vocals",)
+
+        def separate(self, song):
+            return Result(song.name, {})
+
+    monkeypatch.setattr("unweave.cluster.pool.Worker", Lame)
+    return RayPool(work(tmp_path, tmp_path, toy_json), place[0].address, n_workers=3, cpus_per_worker=0.25)
 
 
 def test_errors_of_ray_are_one_line_without_colours():

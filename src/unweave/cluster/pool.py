@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -34,6 +35,7 @@ RETRIES = 3  # of a file whose worker dies; one that kills four workers is at fa
 DEATHS = (RayActorError, ObjectLostError, WorkerCrashedError, NodeDiedError)
 SECONDS_BETWEEN_COUNTS = 5.0  # of the cluster's processors: nodes come and go
 SECONDS_WITHOUT_WORKERS = 60.0  # until a warning
+SECONDS_AFTER_FAILED_START = 60.0  # until others are tried: what is wrong with a machine may pass
 
 
 @dataclasses.dataclass
@@ -48,7 +50,8 @@ class _Given:
 class RayPool:
     """A Ray, and `Worker` actors in it; a context manager, after which all of them are gone.
 
-    Raises `OptionError` where Ray cannot be had, and what a worker raises when it is made: `UnweaveError`.
+    Raises `OptionError` where Ray cannot be had. A worker that cannot start is a warning as long as another can; where
+    none can, what the last of them raised is raised, as `UnweaveError`.
     """
 
     def __init__(
@@ -66,12 +69,18 @@ class RayPool:
         self._remote: Any = ray.remote(num_cpus=cpus_per_worker, num_gpus=gpus_per_worker)(Worker)
         self._starting: dict[Any, Any] = {}  # a reference that is ready when its actor is → the actor
         self.actors: list[Any] = []  # those that can be given files
+        self._failure = ""  # why the last worker that could not start could not
+        self._told = {""}  # the failures that there was a warning about
+        self._not_before = float("-inf")  # the time when workers may be started again
 
     def __enter__(self) -> RayPool:
         _connect(self._address)
         try:
-            self._start()
-            self.chosen_stems: tuple[str, ...] = ray.get(next(iter(self._starting.values())).chosen_stems.remote())
+            with suppress(RayActorError):  # it may be only that machine
+                self._start_some(1)
+            if not self.actors:
+                self._start_some(min(self._n_workers or sys.maxsize, self._room()))
+            self.chosen_stems: tuple[str, ...] = ray.get(self.actors[0].chosen_stems.remote())
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -112,7 +121,11 @@ class RayPool:
             elif time.monotonic() - idle_since > SECONDS_WITHOUT_WORKERS:
                 log.warning("waiting for a free processor on the cluster")
                 idle_since = time.monotonic()
-            finished, _ = ray.wait([*pending, *self._starting], timeout=1.0)
+            under_way = [*pending, *self._starting]
+            if not under_way:
+                time.sleep(1.0)
+                continue
+            finished, _ = ray.wait(under_way, timeout=1.0)
             for reference in finished:
                 if reference in self._starting:
                     self._greet(reference)
@@ -144,26 +157,43 @@ class RayPool:
                 chosen.actor = actor
                 pending[actor.separate.remote(chosen.song)] = chosen
                 load[actor] += 1
-        while len(self.actors) + len(self._starting) < wanted:
+        while len(self.actors) + len(self._starting) < wanted and time.monotonic() > self._not_before:
             if len(again) + drawn.waiting(len(self._starting) + 1) <= len(self._starting):
                 return
             self._start()
+
+    def _start_some(self, n_workers: int) -> None:
+        """Start so many workers, and wait for the first of them."""
+        for _ in range(n_workers):
+            self._start()
+        while not self.actors:
+            if not self._starting:  # their machines died
+                self._start()
+            self._greet(ray.wait([*self._starting])[0][0])
 
     def _start(self) -> None:
         actor = self._remote.remote(self._work)
         self._starting[actor.process_number.remote()] = actor
 
     def _greet(self, reference: Any) -> None:
-        """Take in an actor that has started. Where a node died meanwhile, another is started by and by."""
+        """Take in an actor that has started, or that could not; raises its error if there is no other.
+
+        Where a node died meanwhile, another actor is started by and by.
+        """
         actor = self._starting.pop(reference)
         try:
             ray.get(reference)
         except RayActorError as error:
+            self._failure = _one_line(error)
             if getattr(error, "actor_init_failed", False) or isinstance(getattr(error, "cause", None), UnweaveError):
-                raise
-            log.warning("a worker died while it started: %s", _one_line(error))
+                if not (self.actors or self._starting):
+                    raise
+                self._not_before = time.monotonic() + SECONDS_AFTER_FAILED_START
         else:
             self.actors.append(actor)
+        if self.actors and self._failure not in self._told:
+            self._told.add(self._failure)
+            log.warning("a worker could not start, and the others go on without it: %s", self._failure)
 
     def _bury(self, actor: Any) -> None:
         """Forget ``actor``, and end it, should it only be cut off."""
