@@ -106,7 +106,7 @@ def measure(n_songs, again):
         summary = separate_catalogue(
             find_songs(songs, target, STEMS, OutputOptions()),
             journal,
-            lambda songs, should_stop: (Result(song.name, {}) for song in songs),
+            lambda songs, should_stop: (Result(song.name, {}) for song in songs if song),
         )
     seconds = time.perf_counter() - started
     assert (summary.skipped if again else summary.done) == n_songs, summary

@@ -105,9 +105,52 @@ def test_no_more_songs_are_held_than_are_looked_up_together(monkeypatch):
     source, target = Endless(600), Place("memory://out")
     songs = find_songs(source, target, STEMS, OutputOptions())
     journal = open_journal(source, target, "settings")
-    summary = separate_catalogue(songs, journal, lambda songs, stop: (Result(song.name, {}) for song in songs))
+    summary = separate_catalogue(songs, journal, lambda songs, stop: (Result(song.name, {}) for song in songs if song))
     assert (summary.done, summary.found, summary.is_listed) == (600, 600, True)
     assert 20 <= most <= 2 * 20 + 5
+
+
+class Finished:
+    """A journal by which all songs are done but these; it keeps what it is told."""
+
+    def __init__(self, *undone):
+        self.undone = set(undone)
+        self.recorded = []
+
+    def finished(self, songs):
+        return {song.name for song in songs} - self.undone
+
+    def record(self, name, state, stems):
+        self.recorded.append(name)
+
+
+def test_results_can_be_taken_while_finished_songs_go_by():
+    """Before each lot of songs that are all done, whoever draws them is asked to look after those under way."""
+    songs = (Song(str(number)) for number in range(5 * SONGS_AT_ONCE))
+    drawn = []
+
+    def pool(songs, should_stop):
+        drawn.extend(songs)
+        yield Result("1", {})
+
+    summary = separate_catalogue(songs, Finished("1", str(4 * SONGS_AT_ONCE)), pool)
+    assert [song and song.name for song in drawn] == ["1", None, None, None, None, str(4 * SONGS_AT_ONCE), None]
+    assert (summary.skipped, summary.is_listed) == (5 * SONGS_AT_ONCE - 2, True)
+
+
+def test_songs_under_way_are_noted_before_a_page_that_cannot_be_listed_ends_the_run():
+    def songs():
+        yield from (Song(str(number)) for number in range(SONGS_AT_ONCE))
+        raise AudioReadError("cannot list s3://songs")
+
+    def pool(songs, should_stop):
+        under_way = list(songs)
+        yield from (Result(song.name, {}, source={"file": song.name}) for song in under_way if song)
+
+    journal = Finished("0", "7")
+    with pytest.raises(AudioReadError, match="cannot list s3://songs"):
+        separate_catalogue(songs(), journal, pool)
+    assert journal.recorded == ["0", "7"]
 
 
 def test_a_journal_is_read_along_with_the_songs():

@@ -180,7 +180,24 @@ def test_where_no_worker_can_start_the_run_ends(place, toy_json, tmp_path, monke
     assert not caplog.records
 
 
-def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable):
+def test_results_come_while_songs_are_looked_for(place, toy_json, tmp_path, monkeypatch):
+    """None that have been found for a long time: what is under way is not left waiting."""
+    results, deadline = [], time.monotonic() + 30
+
+    def songs():
+        yield Song("first")
+        while not results and time.monotonic() < deadline:
+            yield None
+        yield Song("last")
+
+    with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch) as pool:
+        for result in pool.results(songs()):
+            assert time.monotonic() < deadline
+            results.append(result.name)
+    assert results == ["first", "last"]
+
+
+def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable=()):
     """A pool of three, whose workers do nothing; those of these numbers, in the order of their start, cannot start."""
 
     class Lame:

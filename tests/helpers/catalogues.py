@@ -45,7 +45,7 @@ def run_here(work, **options):
     worker, results = Worker(work), {}
 
     def pool(songs, should_stop):
-        return (worker.separate(song) for song in songs)
+        return (worker.separate(song) for song in songs if song)
 
     def note(result, summary):
         assert result.name not in results

@@ -11,9 +11,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -96,8 +95,10 @@ class RayPool:
                 raise cause from error
             raise OptionError(f"Ray cannot start the workers: {_one_line(error)}") from error
 
-    def results(self, songs: Iterator[Song], should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
-        """What became of each of ``songs``, as it comes.
+    def results(
+        self, songs: Iterator[Song | None], should_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Result]:
+        """What became of each of ``songs``, as it comes; None among them: no song yet, but there may be more.
 
         Songs are drawn as workers have room for them, and never are more than `IN_FLIGHT_PER_WORKER` with one. Workers
         are started while there are songs for them, and where nodes die or come, others take their place. Once
@@ -113,20 +114,16 @@ class RayPool:
             if should_stop():
                 again.clear()
                 drawn.stop()
+            drawn.is_looking = False
             self._give(again, drawn, pending, wanted)
-            if not (pending or again or drawn.waiting(1)):
+            if not (pending or again or drawn.waiting(1)) and drawn.is_over:
                 return
             if self.actors:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > SECONDS_WITHOUT_WORKERS:
                 log.warning("waiting for a free processor on the cluster")
                 idle_since = time.monotonic()
-            under_way = [*pending, *self._starting]
-            if not under_way:
-                time.sleep(1.0)
-                continue
-            finished, _ = ray.wait(under_way, timeout=1.0)
-            for reference in finished:
+            for reference in self._finished(pending, drawn):
                 if reference in self._starting:
                     self._greet(reference)
                     continue
@@ -161,6 +158,16 @@ class RayPool:
             if len(again) + drawn.waiting(len(self._starting) + 1) <= len(self._starting):
                 return
             self._start()
+
+    def _finished(self, pending: Mapping[Any, _Given], drawn: _Drawn) -> list[Any]:
+        """What is ready of all that is under way; waits a second for it, but not while songs are looked for."""
+        under_way = [*pending, *self._starting]
+        seconds, n_most = (0.0, len(under_way)) if drawn.is_looking else (1.0, 1)
+        if under_way:
+            finished: list[Any] = ray.wait(under_way, num_returns=n_most, timeout=seconds)[0]
+            return finished
+        time.sleep(seconds)
+        return []
 
     def _start_some(self, n_workers: int) -> None:
         """Start so many workers, and wait for the first of them."""
@@ -211,22 +218,33 @@ class RayPool:
 class _Drawn:
     """``songs``, of which some are drawn ahead to know how many workers they are enough for."""
 
-    def __init__(self, songs: Iterator[Song]) -> None:
+    def __init__(self, songs: Iterator[Song | None]) -> None:
         self._songs = songs
         self._ahead: deque[Song] = deque()
+        self.is_over = False  # nothing more comes
+        self.is_looking = False  # too few came when they were last asked for, and more may come
 
     def next(self) -> _Given | None:
-        """The next song; None at the end."""
+        """The next song; None where there is none yet, or no more."""
         return _Given(self._ahead.popleft(), 0, None) if self.waiting(1) else None
 
     def waiting(self, enough: int) -> int:
-        """How many songs are left, as far as it matters whether there are ``enough``."""
-        self._ahead.extend(islice(self._songs, max(0, enough - len(self._ahead))))
+        """How many songs are left, as far as it matters whether there are ``enough``, and as far as is known."""
+        while not self.is_over and len(self._ahead) < enough:
+            try:
+                song = next(self._songs)
+            except StopIteration:
+                self.is_over = True
+                break
+            if song is None:
+                break
+            self._ahead.append(song)
+        self.is_looking = len(self._ahead) < enough and not self.is_over
         return len(self._ahead)
 
     def stop(self) -> None:
         """Let go of all that are left."""
-        self._songs = iter(())
+        self.is_over = True
         self._ahead.clear()
 
 

@@ -15,14 +15,15 @@ from unweave.cluster.metrics import Metrics
 from unweave.cluster.pool import RayPool
 from unweave.cluster.songs import Song, find_songs
 from unweave.cluster.worker import Result, Work
-from unweave.errors import AudioWriteError
+from unweave.errors import AudioWriteError, UnweaveError
 
 log = logging.getLogger(__name__)
 
 SONGS_AT_ONCE = 1000  # looked up in the journal together
 
 # From songs, drawn as there are workers for them, to what became of them; the rest is left once the second says stop.
-Pool = Callable[[Iterator[Song], Callable[[], bool]], Iterable[Result]]
+# None among the songs: none was found in a while, and there is time to take results.
+Pool = Callable[[Iterator[Song | None], Callable[[], bool]], Iterable[Result]]
 
 
 @dataclass
@@ -105,10 +106,12 @@ def separate_catalogue(
 ) -> Summary:
     """Give those ``songs`` to ``pool`` that ``journal`` does not call finished, and note in it what is done.
 
-    ``songs`` is only drawn from as the pool asks for more, `SONGS_AT_ONCE` at a time.
+    ``songs`` is only drawn from as the pool asks for more, `SONGS_AT_ONCE` at a time. Where they or the journal cannot be
+    read any further, the songs under way are finished and noted; then the error is raised.
     """
     counts = summary or Summary()
     started = time.monotonic()
+    failure: UnweaveError | None = None
 
     def stops() -> bool:
         return should_stop() or (max_failures is not None and counts.failed > max_failures)
@@ -121,24 +124,31 @@ def separate_catalogue(
             _record(journal, result)
         on_result(result, counts)
 
-    def todo() -> Iterator[Song]:
-        for lot in _lots(songs):
-            finished = journal.finished(lot) if skip_existing else set()
-            for song in lot:
-                if stops():
-                    return
-                if song.name in finished:
-                    counts.skipped += 1
-                    continue
-                counts.found += 1
-                if song.error:
-                    finish(Result(song.name, {}, song.error))
-                else:
-                    yield song
-        counts.is_listed = True
+    def todo() -> Iterator[Song | None]:
+        nonlocal failure
+        try:
+            for lot in _lots(songs):
+                finished = journal.finished(lot) if skip_existing else set()
+                for song in lot:
+                    if stops():
+                        return
+                    if song.name in finished:
+                        counts.skipped += 1
+                        continue
+                    counts.found += 1
+                    if song.error:
+                        finish(Result(song.name, {}, song.error))
+                    else:
+                        yield song
+                yield None
+            counts.is_listed = True
+        except UnweaveError as error:
+            failure = error
 
     for result in pool(todo(), stops):
         finish(result)
+    if failure is not None:
+        raise failure
     counts.seconds = time.monotonic() - started
     return counts
 
