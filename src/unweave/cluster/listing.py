@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Stamp = tuple[int, int]  # bytes, and the time of writing in nanoseconds
+Stamp = tuple[int, int]  # bytes, and the time of writing in nanoseconds; in S3 a number that stands for the ETag
 
 LAST = "\U0010ffff"  # after every other character
 
@@ -56,7 +57,7 @@ def _pages(system: Any, root: str, span: Span) -> Iterator[tuple[str, Stamp]]:
             if name > span.until:
                 return
             if name and not name.endswith("/"):  # such are the folders that consoles make
-                yield name, stamp_of({"size": each["Size"], "LastModified": each["LastModified"]})
+                yield name, stamp_of({"size": each["Size"], **each})
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]
@@ -85,7 +86,13 @@ def _walk(system: Any, root: str, folder: str, span: Span) -> Iterator[tuple[str
 
 
 def stamp_of(info: Mapping[str, Any]) -> Stamp:
-    """Bytes and time in nanoseconds (0: the store does not say) from what a store says of a file."""
+    """Bytes and time in nanoseconds (0: the store does not say) from what a store says of a file.
+
+    S3 keeps times in whole seconds, in which two runs can write the same name; its ETag tells their objects apart.
+    """
+    if etag := info.get("ETag"):
+        digest = hashlib.blake2b(str(etag).strip('"').encode(), digest_size=7).digest()
+        return int(info.get("size") or 0), int.from_bytes(digest, "big")
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         time = info.get(key)
         if isinstance(time, str):

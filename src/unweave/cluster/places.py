@@ -143,15 +143,19 @@ class Place:
         with store_failures(AudioReadError, f"cannot fetch {self._full(name)}"):
             system.get_file(posixpath.join(root, name), str(target))
 
-    def put(self, files: Mapping[Path, str]) -> None:
+    def put(self, files: Mapping[Path, str]) -> dict[str, Stamp]:
         """Copy files of this machine to their names here, where each appears whole. Raises `AudioWriteError`.
+
+        Returns the stamps of those of which the store has told them, by name.
 
         In object stores they appear one after the other, and if one cannot be written, those before it stay. Elsewhere
         they appear all together or not at all, and a file that was there before comes back.
         """
         system, root = self._filesystem
         with store_failures(AudioWriteError, f"cannot write to {self.address}"):
-            upload(system, self._protocols, {path: posixpath.join(root, name) for path, name in files.items()})
+            paths = {path: posixpath.join(root, name) for path, name in files.items()}
+            stamps = upload(system, self._protocols, paths)
+        return {name: stamps[paths[path]] for path, name in files.items() if paths[path] in stamps}
 
     def _full(self, name: str) -> str:
         return posixpath.join(self.address, name)

@@ -106,8 +106,8 @@ def separate_catalogue(
 ) -> Summary:
     """Give those ``songs`` to ``pool`` that ``journal`` does not call finished, and note in it what is done.
 
-    ``songs`` is only drawn from as the pool asks for more, `SONGS_AT_ONCE` at a time. Where they or the journal cannot be
-    read any further, the songs under way are finished and noted; then the error is raised.
+    ``songs`` is only drawn from as the pool asks for more, `SONGS_AT_ONCE` at a time. Where they or the journal cannot
+    be read any further, the songs under way are finished and noted; then the error is raised.
     """
     counts = summary or Summary()
     started = time.monotonic()

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 import posixpath
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unweave.cluster.failures import store_code
+from unweave.cluster.listing import Stamp, stamp_of
 
 # In these an object appears when its last byte has been received, and there is no renaming, only copying.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
-CONDITIONAL = {"s3", "s3a"}  # fsspec can write to these on condition that nothing is there
+S3 = {"s3", "s3a"}  # can be written to on condition that nothing is there
+BYTES_IN_PARTS = 100 * 2**20  # from this size on s3fs sends a file in parts
 # The condition is not met, which s3fs only takes for FileExistsError where the store names the condition, as Amazon's
 # does; another is writing the object; the store knows no conditions.
 NOT_CREATED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NotImplemented", "501"}
 
 
-def upload(system: Any, protocols: tuple[str, ...], files: Mapping[Path, str]) -> None:
+def upload(system: Any, protocols: tuple[str, ...], files: Mapping[Path, str]) -> dict[str, Stamp]:
     """Copy ``files`` to their paths in the store, where each appears whole. Raises OSError.
+
+    Returns the stamps of those whose stamp the store has told in its answer: S3, where whoever asks for it later may be
+    told of another's object.
 
     Where files can be renamed, none of the new ones stays if one cannot be written. In object stores those before it
     stay, and a file that is there with the same bytes is left as it is: a worker that is cut off is taken for dead, so
@@ -29,33 +35,42 @@ def upload(system: Any, protocols: tuple[str, ...], files: Mapping[Path, str]) -
     """
     if OBJECT_STORES.isdisjoint(protocols):
         _rename_into_place(system, files)
-    else:
-        _send_objects(system, files, conditional=not CONDITIONAL.isdisjoint(protocols))
+        return {}
+    is_s3 = not S3.isdisjoint(protocols)
+    stamps = {target: _send_object(system, path, target, is_s3=is_s3) for path, target in files.items()}
+    return {target: stamp for target, stamp in stamps.items() if stamp is not None}
 
 
-def _send_objects(system: Any, files: Mapping[Path, str], *, conditional: bool) -> None:
-    for path, target in files.items():
-        if not _is_created(system, path, target, conditional=conditional):
-            there = _info(system, target)
-            if there is None or not _is_same(path, there):
-                system.put_file(str(path), target)
-
-
-def _is_created(system: Any, path: Path, target: str, *, conditional: bool) -> bool:
-    """Send ``path`` if nothing is at ``target``, and say whether that was so."""
-    if not conditional:
-        if _info(system, target) is not None:
-            return False
-        system.put_file(str(path), target)
-        return True
+def _send_object(system: Any, path: Path, target: str, *, is_s3: bool) -> Stamp | None:
     try:
-        system.put_file(str(path), target, mode="create")
+        if is_s3:
+            return _put_s3(system, path, target, mode="create")
+        there = _info(system, target)
     except OSError as error:
         # What is there may be our own: its answer was lost, and it was sent again.
-        if isinstance(error, FileExistsError) or store_code(error) in NOT_CREATED:
-            return False
-        raise
-    return True
+        if not isinstance(error, FileExistsError) and store_code(error) not in NOT_CREATED:
+            raise
+        there = _info(system, target)
+    if there is not None and _is_same(path, there):
+        return stamp_of(there) if is_s3 else None
+    if is_s3:
+        return _put_s3(system, path, target, mode="overwrite")
+    system.put_file(str(path), target)
+    return None
+
+
+def _put_s3(system: Any, path: Path, target: str, *, mode: Literal["create", "overwrite"]) -> Stamp | None:
+    """What ``put_file`` of s3fs does, which keeps the answer to itself; None for what is sent in parts."""
+    n_bytes = path.stat().st_size
+    if n_bytes >= BYTES_IN_PARTS:
+        system.put_file(str(path), target, mode=mode)
+        return None
+    bucket, key, _ = system.split_path(target)
+    headers = {"IfNoneMatch": "*"} if mode == "create" else {}
+    if content_type := mimetypes.guess_type(path)[0]:
+        headers["ContentType"] = content_type
+    answer = system.call_s3("put_object", Bucket=bucket, Key=key, Body=path.read_bytes(), **headers)
+    return stamp_of({"size": n_bytes, "ETag": answer["ETag"]})
 
 
 def _info(system: Any, target: str) -> Mapping[str, Any] | None:

@@ -99,30 +99,31 @@ class Worker:
         # From before the bytes are read: if they change meanwhile, the next run finds another, and does them again.
         state = work.source.state(song.name, song.stamp)
         is_here = work.source.is_local and work.target.is_local
-        audio_seconds = self._separate_here(song) if is_here else self._separate_elsewhere(song)
+        audio_seconds, stamps = self._separate_here(song) if is_here else self._separate_elsewhere(song)
         done = Result(song.name, dict(song.stems), audio_seconds=audio_seconds)
         try:
-            stamps = {stem: stamp for stem in song.stems.values() if (stamp := work.target.stamp(stem)) is not None}
+            for stem in song.stems.values():
+                if stem not in stamps and (stamp := work.target.stamp(stem)) is not None:
+                    stamps[stem] = stamp
         except UnweaveError as error:
             log.warning("%s is done, but the next run will separate it again: %s", song.name, error)
             return done
         return replace(done, source=state, stamps=stamps) if state else done
 
-    def _separate_here(self, song: Song) -> float:
+    def _separate_here(self, song: Song) -> tuple[float, dict[str, Stamp]]:
         """Straight from folder to folder; stems appear together, as everywhere."""
         target = self._work.target.local_folder
         with suppress(OSError):
             remove_orphans({(target / stem).parent for stem in song.stems.values()})
-        return self._run(self._work.source.local_folder / song.name, target / Path(song.name).parent)[0]
+        return self._run(self._work.source.local_folder / song.name, target / Path(song.name).parent)[0], {}
 
-    def _separate_elsewhere(self, song: Song) -> float:
+    def _separate_elsewhere(self, song: Song) -> tuple[float, dict[str, Stamp]]:
         with tempfile.TemporaryDirectory(prefix="unweave-worker-") as temporary:
             source = Path(temporary) / "in" / Path(song.name).name
             source.parent.mkdir()
             self._work.source.fetch(song.name, source)
             audio_seconds, paths = self._run(source, Path(temporary) / "out")
-            self._work.target.put({path: song.stems[stem] for stem, path in paths.items()})
-            return audio_seconds
+            return audio_seconds, self._work.target.put({path: song.stems[stem] for stem, path in paths.items()})
 
     def _run(self, source: Path, folder: Path) -> tuple[float, dict[str, Path]]:
         """Separate a file of this machine; how many seconds of audio it has, and its stems."""
