@@ -27,6 +27,7 @@ def test_the_rayjob_has_what_kuberay_requires_and_its_command_exists(manifests):
     assert set(job["spec"]) <= {
         "backoffLimit", "entrypoint", "rayClusterSpec", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"
     }  # fmt: skip
+    assert job["spec"]["backoffLimit"] == 0  # a failed song is an exit status of 1, as `test_the_command` has it
     cluster = job["spec"]["rayClusterSpec"]
     assert set(cluster) <= {"enableInTreeAutoscaling", "headGroupSpec", "workerGroupSpecs", "rayVersion"}
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
@@ -56,3 +57,11 @@ def test_the_cluster_of_ray_up_has_its_node_types(manifests):
     assert cluster["head_node_type"] in types
     assert cluster["max_workers"] >= max(each.get("max_workers", 0) for each in types.values())
     assert all({"node_config", "resources"} <= set(each) for each in types.values())
+    # Ubuntu 24.04 lets nobody install into its own Python, and Ray's shells find programs by ~/.bashrc.
+    [install] = [each for each in cluster["setup_commands"] if re.search(r"pip3? install", each)]
+    environment = re.match(r"python3 -m venv (~/\w+) && \1/bin/pip install ", install)[1]
+    home = environment.replace("~", "$HOME")
+    assert any(f'PATH="{home}/bin:$PATH"' in each and "~/.bashrc" in each for each in cluster["setup_commands"])
+    # The default image of Ray's is Ubuntu 18.04, whose Python is 3.6.
+    assert all(each["node_config"]["ImageId"] == "UBUNTU" for each in types.values())
+    assert 'sed -i "s/UBUNTU/$image/" cluster.yaml' in PAGE.read_text(encoding="utf-8")
