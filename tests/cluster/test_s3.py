@@ -18,7 +18,9 @@ from s3fs.core import calculate_chunksize
 
 from tests.helpers.s3 import ENVIRONMENT, Refused, Reset, Slow, every, serving_s3
 from unweave.cluster import upload as upload_module
+from unweave.cluster.journal import StoreJournal
 from unweave.cluster.places import Place
+from unweave.cluster.songs import Song
 from unweave.cluster.upload import upload
 from unweave.errors import AudioReadError, AudioWriteError
 
@@ -113,6 +115,44 @@ def test_pages(s3):
         assert next(place.files(after="3/0017", until="5"))[0] == "3/0024"
         assert len(n_pages) == 1
         assert [name for name, _ in place.files(prefix="2/", after="2/0009")] == ["2/0016", "2/0023"]
+
+
+@pytest.mark.parametrize("pattern", ["{0}/{1}.wav", "{1}/{0}.wav"])
+def test_twice_the_songs_take_twice_the_list_requests(s3, monkeypatch, pattern):
+    """A bucket whose stems lie side by side, or all of a kind in a folder, and pages of four names."""
+    call, pages = type(s3.system).call_s3, []
+
+    def small_pages(system, method, **request):
+        if method == "list_objects_v2":
+            pages.append(request)
+            request["MaxKeys"] = 4
+        return call(system, method, **request)
+
+    source, target = Place("s3://songs"), Place("s3://stems")
+    monkeypatch.setattr("unweave.cluster.journal.NAMES_BETWEEN", 4)
+    counts = []
+    for n_songs in (16, 32):
+        songs = [
+            Song(f"{number:02}.mp3", {stem: pattern.format(stem, f"{number:02}") for stem in "av"}, stamp=(1, 1))
+            for number in range(n_songs)
+        ]
+        for song in songs:
+            for stem in song.stems.values():
+                s3.system.pipe_file(f"stems/{stem}", stem.encode())
+        stamps = dict(target.files())
+        journal = StoreJournal(source, target, "settings")
+        for song in songs:
+            journal.record(song.name, source.state(song.name, song.stamp), {s: stamps[s] for s in song.stems.values()})
+        journal.close()
+        s3.system.rm_file("stems/" + songs[5].stems["v"])
+        journal = StoreJournal(source, target, "settings")
+        with monkeypatch.context() as patch:
+            patch.setattr(type(s3.system), "call_s3", small_pages)
+            pages.clear()
+            finished = [journal.finished(songs[first : first + 4]) for first in range(0, n_songs, 4)]
+            counts.append(len(pages))
+        assert set().union(*finished) == {song.name for song in songs} - {"05.mp3"}
+    assert counts[1] <= 2 * counts[0]
 
 
 def test_large_stems_are_sent_in_parts_and_appear_whole(s3, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_PARTS = 60.0  # in a store: what a run that is killed may have to do again
 SONGS_PER_PART = 1000
+NAMES_BETWEEN = 1000  # a page of a listing: from here on it is cheaper to begin another further on
 
 
 class CatalogueJournal(Protocol):
@@ -92,12 +94,29 @@ class StoreJournal:
         return state is not None and is_done(latest, state, self._settings, here)
 
     def _stamps(self, stems: set[str]) -> dict[str, Stamp]:
-        """Bytes and time of ``stems``: of songs that follow one another, so that they lie close together."""
-        if not stems:
-            return {}
-        first, last = min(stems), max(stems)
-        found = {first: stamp} if (stamp := self._target.stamp(first)) else {}
-        return found | {name: stamp for name, stamp in self._target.files(after=first, until=last) if name in stems}
+        """Stamps of those ``stems`` that are there: of songs that follow one another, they lie in a few places.
+
+        Between these (``{stem}/{filename}``) may lie all other stems of a catalogue, which are not gone through.
+        """
+        found: dict[str, Stamp] = {}
+        left = deque(sorted(stems))
+        while left:
+            first, n_between = left.popleft(), 0
+            if stamp := self._target.stamp(first):
+                found[first] = stamp
+            for name, stamp in self._target.files(after=first, until=left[-1]) if left else ():
+                while left[0] < name:  # is not there
+                    left.popleft()
+                if left[0] == name:
+                    found[left.popleft()] = stamp
+                    n_between = 0
+                else:
+                    n_between += 1
+                if n_between == NAMES_BETWEEN:
+                    break
+            else:
+                break
+        return found
 
     def record(self, name: str, state: Mapping[str, Any], stems: Mapping[str, Stamp]) -> None:
         self._waiting[name] = Entry(state, self._settings, stems)
