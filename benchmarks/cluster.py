@@ -4,8 +4,9 @@ python -m benchmarks.cluster [--files 1000] [--limit 180]
 
 The same files, of 0.2 s, go through `unweave separate` first; then through the cluster from folder to folder, from
 bucket to bucket, and once more from bucket to bucket with a worker killed, a node killed and replaced, and one request
-in twenty refused (503). All stems are compared with those of the first run. The model is a toy, so that what is
-measured is everything around it.
+in twenty refused (503). All stems are compared with those of the first run, and the bucket keeps every version of every
+object: there must be one of each stem, and nothing else. The model is a toy, so that what is measured is everything
+around it.
 
 Each run is a process of its own. One that takes longer than ``--limit`` seconds is stopped with all it has started, and
 the others still run; then the table is printed and not put into docs/.
@@ -118,6 +119,7 @@ def run_cluster(kind, folder, limit):
             os.environ |= {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}
             source, target = Place("s3://songs/in"), Place("s3://stems/out")
             system, root = source._filesystem
+            system.call_s3("put_bucket_versioning", Bucket="stems", VersioningConfiguration={"Status": "Enabled"})
             for path in sorted((folder / "in").rglob("*.wav")):
                 system.put_file(str(path), f"{root}/{path.relative_to(folder / 'in').as_posix()}")
         nodes = stack.enter_context(two_nodes(n_processors=2))
@@ -155,9 +157,9 @@ def run_cluster(kind, folder, limit):
         assert summary.done == n_files, f"{summary.done} of {n_files} songs in {limit} s"
         assert set(seen.values()) == {1}, "a song has two results"
         if server:
-            infos = target._filesystem[0].find("stems/out", detail=True)
-            names = {name.partition("stems/out/")[2]: info["ETag"].strip('"') for name, info in infos.items()}
-            found = {name: checksum for name, checksum in names.items() if not name.startswith("!")}
+            versions = [each for each in versions_in(system, "stems") if not each[0].startswith("out/!")]
+            assert len(versions) == len(expected), f"{len(versions)} versions of {len(expected)} stems"
+            found = {name.removeprefix("out/"): checksum for name, checksum in versions}
         else:
             found = md5_of(folder / "cluster")
         assert found == expected, f"{len(found)} stems of {len(expected)}, or others"
@@ -170,6 +172,18 @@ def run_cluster(kind, folder, limit):
         "cpu": {role: (cpu_now[role] - cpu_then[role]) / n_second for role in ROLES},
         "requests": {method: count / n_files for method, count in requests.items()},
     }
+
+
+def versions_in(system, bucket):
+    """Name and checksum of every version of every object; a mark that says that one was deleted has no checksum."""
+    request = {"Bucket": bucket}
+    while True:
+        page = system.call_s3("list_object_versions", **request)
+        for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            yield each["Key"], each.get("ETag", "").strip('"')
+        if not page["IsTruncated"]:
+            return
+        request |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
 
 def md5_of(folder):
