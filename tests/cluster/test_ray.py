@@ -163,11 +163,14 @@ def test_a_worker_that_cannot_start_does_not_end_the_run(place, toy_json, tmp_pa
     def songs():
         while not caplog.records and time.monotonic() < deadline:
             yield Song("song")
-        yield from map(Song, "abc")
+        yield from map(Song, ["song"] * 50 + ["a", "b", "c"])
 
+    start, started = RayPool._start, []
+    monkeypatch.setattr(RayPool, "_start", lambda pool: started.append(pool) or start(pool))
     with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable) as pool:
         results = [result.name for result in pool.results(songs())]
     assert sorted(set(results) - {"song"}) == ["a", "b", "c"]
+    assert len(started) == 3 + (0 in unable)  # no others are tried at once
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ["OSError: no disk for this worker"]
 
 
