@@ -117,12 +117,22 @@ def test_a_roformer_without_its_yaml(tmp_path, cache):
     assert "YAML" in result.output
 
 
+@pytest.mark.parametrize("state", [{"encoder.0.conv.weight": torch.ones(3)}, {"extra.weight": torch.ones(3)}])
+def test_what_is_refused_is_named(tmp_path, cache, state):
+    path = htdemucs(tmp_path)
+    package = torch.load(path, weights_only=True)
+    torch.save({**package, "state": {**package["state"], **state}}, path)
+    result = CliRunner().invoke(app, ["models", "add", "mine", str(path)])
+    assert refused(result)
+    assert result.output.startswith(f"unweave: error: {path.name}: the weights are of an HTDemucs")
+
+
 def test_weights_that_are_no_numbers(tmp_path, cache):
     path = htdemucs(tmp_path)
     package = torch.load(path, weights_only=True)
     package["state"]["encoder.0.conv.bias"][3] = torch.nan
     torch.save(package, path)
-    with pytest.raises(CheckpointError, match=r"encoder\.0\.conv\.bias"):
+    with pytest.raises(CheckpointError, match=r"955717e8-8726e21a\.th: .*encoder\.0\.conv\.bias"):
         foreign.add_checkpoint("mine", path)
     assert added_names() == []
 

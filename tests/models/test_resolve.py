@@ -127,6 +127,15 @@ def test_an_unknown_name_is_unknown_to_every_command(run, command):
         resolve("3stems")
 
 
+def test_a_checkpoint_must_be_added_first(cache, tmp_path):
+    path = tmp_path / "voice.ckpt"
+    with pytest.raises(UnknownModelError):
+        resolve(str(path))
+    path.write_bytes(b"weights")
+    with pytest.raises(ModelError, match=f"'unweave models add NAME {path}'"):
+        resolve(str(path))
+
+
 @pytest.mark.parametrize(
     "origin", ["song.wav", "missing.tar.gz", "http://127.0.0.1:9/x.tar.gz", "~nobody-here/x", "http://["]
 )

@@ -11,7 +11,8 @@ from pathlib import Path
 from unweave.errors import CheckpointError
 from unweave.families.bag import read_members
 from unweave.families.bag.members import published_bag
-from unweave.families.bag.shares import Bag, read_bag
+from unweave.families.bag.shares import read_bag
+from unweave.families.configuration import naming
 from unweave.families.openunmix.targets import join_targets, target_of
 from unweave.models.added import GRAPH, MAX_BYTES
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
@@ -67,9 +68,12 @@ def opened(
 
 
 def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str, object], name: str) -> Checkpoint:
-    bag = _bag(weights, configurations, settings)
-    if bag is not None:
-        return read_members(bag, weights)
+    if len(weights) > 1:
+        told = [*map(read_configuration, configurations), settings]
+        with naming(name):
+            bag = next(filter(None, map(read_bag, told)), None) or published_bag(weights)
+            if bag is not None:
+                return read_members(bag, weights)
     if len(weights) == 1:
         beside = configuration_beside(weights[0])
         chosen = configurations[0] if len(configurations) == 1 else beside
@@ -84,17 +88,6 @@ def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str
         f"{name} holds {len(weights)} networks ({found}), and nothing says how they go together: expected those of "
         "Open-Unmix, called after their stems, or a bag of Demucs' with its YAML file; add any other by itself"
     )
-
-
-def _bag(weights: list[Path], configurations: list[Path], settings: Mapping[str, object]) -> Bag | None:
-    """The bag that a configuration describes, or that the files are known to be; None for anything else."""
-    if len(weights) == 1:
-        return None
-    for told in [*map(read_configuration, configurations), settings]:
-        bag = read_bag(told)
-        if bag is not None:
-            return bag
-    return published_bag(weights)
 
 
 def _files(path: Path, unpacked: Path) -> list[Path]:

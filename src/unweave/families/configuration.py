@@ -28,6 +28,17 @@ def taken_for(family: str, name: str) -> Iterator[None]:
         raise CheckpointError(f"{name} looks like {family}, but the shapes of its weights do not fit") from None
 
 
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put the name of the file before what a `CheckpointError` says, unless it is in there."""
+    try:
+        yield
+    except CheckpointError as error:
+        if name in str(error):
+            raise
+        raise CheckpointError(f"{name}: {error}") from error
+
+
 class Settings:
     """Typed access to the sections of a configuration."""
 

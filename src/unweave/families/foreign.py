@@ -20,6 +20,7 @@ from unweave.engines.choose import Runtime, require_runtime
 from unweave.errors import CheckpointError, ModelError
 from unweave.families import brought
 from unweave.families.base import Loaded, LoadOptions
+from unweave.families.configuration import naming
 from unweave.families.descriptions import from_json, to_json
 from unweave.families.segment_options import with_overlap, with_segment
 from unweave.models.added import added_model_folder, check_name
@@ -114,7 +115,7 @@ def add(
     check_name(name)
     entry = published().get(name)
     settings = settings or (entry.downloads[0].settings if entry else {})
-    with brought.opened(paths, configuration, settings) as found:
+    with brought.opened(paths, configuration, settings) as found, naming(found.name):
         if entry is not None:
             _check_listed(entry, found)
         family, description = _recognised(found.checkpoint.tensors, found.checkpoint.configuration, found.name)

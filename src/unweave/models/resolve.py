@@ -91,6 +91,14 @@ class ResolvedModel:
         return [*before, self.locate(offline, progress)]
 
 
+def _refuse_checkpoint(model: str) -> None:
+    """Say what to do with a checkpoint that others made, where it is taken for a model."""
+    from unweave.models.checkpoints import is_checkpoint_name
+
+    if "\0" not in model and is_checkpoint_name(Path(model)) and os.path.isfile(model):
+        raise ModelError(f"{model} is not a model yet: 'unweave models add NAME {model}' makes it one, called NAME")
+
+
 def resolve(model: str) -> ResolvedModel:
     """The model that ``model`` names. Raises `UnknownModelError`, or `ModelError` for an unusable configuration.
 
@@ -109,6 +117,7 @@ def resolve(model: str) -> ResolvedModel:
     if entry is not None and not (is_path and os.path.isfile(path)):
         return resolve(entry.name) if model != entry.name else _published(entry)
     if not is_path:
+        _refuse_checkpoint(model)
         known = ", ".join([*SHORT_NAMES, *specs(), *added_names()])
         raise UnknownModelError(
             f"there is no model called {model!r}; name one of {known}, one of 'unweave models list --all', "

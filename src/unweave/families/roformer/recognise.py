@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings
+from unweave.families.configuration import Settings, taken_for
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
 from unweave.models.checkpoints import Tensors
 
@@ -44,20 +44,19 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         raise CheckpointError(
             f"{name} is a RoFormer, whose weights do not say its hop, segments and stems: its YAML file is needed"
         )
-    spec = _spec(tensors, Settings(configuration, name), name)
-    _check_settings(spec, Settings(configuration, name))
+    settings = Settings(configuration, name)
+    with taken_for("a RoFormer", name):
+        spec = _spec(tensors, settings, name)
+    _check_settings(spec, settings)
     _check(spec, tensors, names, name)
     return spec
 
 
 def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
-    try:
-        dim = tensors.shape(FIRST_BAND)[0]
-        n_heads = tensors.shape("layers.0.0.layers.0.0.to_gates.weight")[0]
-        inner = tensors.shape("layers.0.0.layers.0.0.to_qkv.weight")[0] // 3
-        ff_width = tensors.shape("layers.0.0.layers.0.1.net.1.weight")[0]
-    except (KeyError, IndexError) as error:
-        raise CheckpointError(f"{name} looks like a RoFormer, but has no {error.args[0]}") from None
+    dim = tensors.shape(FIRST_BAND)[0]
+    n_heads = tensors.shape("layers.0.0.layers.0.0.to_gates.weight")[0]
+    inner = tensors.shape("layers.0.0.layers.0.0.to_qkv.weight")[0] // 3
+    ff_width = tensors.shape("layers.0.0.layers.0.1.net.1.weight")[0]
     n_estimators = _count(tensors, "mask_estimators.")
     stems, complement = settings.network_stems(n_estimators, "mask estimators")
     sizes = tuple(
