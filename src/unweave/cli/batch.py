@@ -48,6 +48,7 @@ def batch(
         Optional[str],  # noqa: UP045
         typer.Option(
             "--address",
+            metavar="ADDRESS",
             help="Address of a Ray cluster, or 'auto' for the one on this machine.",
             show_default="start Ray here",
         ),
@@ -55,7 +56,11 @@ def batch(
     workers: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            "--workers", min=1, help="Number of processes. Each loads the model once.", show_default="one per processor"
+            "--workers",
+            metavar="NUMBER",
+            min=1,
+            help="Number of processes. Each loads the model once.",
+            show_default="one per processor",
         ),
     ] = None,
     codec: Codec = "wav",
@@ -70,18 +75,25 @@ def batch(
     ] = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--report", help="Append one JSON line per file to this file.", show_default=False),
+        typer.Option(
+            "--report", metavar="FILE", help="Append one JSON line per file to this file.", show_default=False
+        ),
     ] = None,
     max_failures: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            "--max_failures", min=0, help="Stop after more failed files than this.", show_default="never stop"
+            "--max_failures",
+            metavar="NUMBER",
+            min=0,
+            help="Stop after more failed files than this.",
+            show_default="never stop",
         ),
     ] = None,
     price_per_hour: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
             "--price_per_hour",
+            metavar="PRICE",
             min=0,
             help="What all machines together cost in an hour; what 1,000 songs cost is shown at the end.",
             show_default=False,

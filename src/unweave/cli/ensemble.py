@@ -12,15 +12,23 @@ from unweave.cli.options import BitDepth, Bitrate, Clip, SampleRate, Verbose
 
 
 def ensemble(
-    files: Annotated[list[Path], typer.Argument(help="Versions of one stem, equally long.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Versions of one stem, equally long.", show_default=False)
+    ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="File to write, such as vocals.flac; its extension decides the format."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write, such as vocals.flac; its extension decides the format.",
+        ),
     ],
     rule: Annotated[
         str,
         typer.Option(
             "--rule",
+            metavar="RULE",
             help="avg_wave, median_wave, min_wave, max_wave, avg_fft, median_fft, min_fft, max_fft, uvr_min_spec, "
             "uvr_max_spec; phase_fix takes the loudness from the first and the phases from the second file.",
         ),
@@ -28,7 +36,10 @@ def ensemble(
     weights: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            "--weights", help="How much each file counts in a mean, such as 2,1.", show_default="all the same"
+            "--weights",
+            metavar="NUMBERS",
+            help="How much each file counts in a mean, such as 2,1.",
+            show_default="all the same",
         ),
     ] = None,
     bit_depth: BitDepth = "16",

@@ -20,25 +20,39 @@ DEFAULT_FOLDER = Path("evaluation")
 
 def evaluate(
     mus_dir: Annotated[
-        Path, typer.Argument(help="MUSDB18, MUSDB18-HQ, or a folder that contains a folder of stems for each track.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="MUSDB18, MUSDB18-HQ, or a folder that contains a folder of stems for each track."
+        ),
     ],
     model: Annotated[
-        str, typer.Option("-p", "--params_filename", "--model", help="Model to use; 'unweave models list' shows them.")
+        str,
+        typer.Option(
+            "-p", "--params_filename", "--model", metavar="NAME", help="Model to use; 'unweave models list' shows them."
+        ),
     ] = "spleeter:2stems",
     output_path: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it at run time on Python 3.10
         typer.Option(
             "-o",
             "--output_path",
+            metavar="FOLDER",
             help="Folder for the scores. By default, a folder in ./evaluation for this model and these settings.",
             show_default=False,
         ),
     ] = None,
-    quality: Annotated[str, typer.Option("-q", "--quality", help="exact, fast, balanced or best.")] = "balanced",
+    quality: Annotated[
+        str, typer.Option("-q", "--quality", metavar="NAME", help="exact, fast, balanced or best.")
+    ] = "balanced",
     mwf: Annotated[bool, typer.Option("--mwf", help="Use the multichannel Wiener filter.")] = False,
     shifts: Annotated[
         int,
-        typer.Option("--shifts", min=1, help="Separate this many times with shifted segments and take the average."),
+        typer.Option(
+            "--shifts",
+            metavar="NUMBER",
+            min=1,
+            help="Separate this many times with shifted segments and take the average.",
+        ),
     ] = 1,
     rule: Rule = None,
     tta: Tta = False,
@@ -50,6 +64,7 @@ def evaluate(
         Optional[str],  # noqa: UP045
         typer.Option(
             "--metrics",
+            metavar="NAMES",
             help="Figures to show, separated by commas: SDR, ISR, SIR, SAR, uSDR, SI-SDR, bleedless, fullness, "
             "L1-freq, LSD. All of them are always computed and saved.",
             show_default="all",
@@ -58,7 +73,9 @@ def evaluate(
     accept_licence: Annotated[
         bool, typer.Option("--accept_licence", help="Accept a licence that restricts how the weights may be used.")
     ] = False,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Number of processes that compute scores.")] = 2,
+    jobs: Annotated[
+        int, typer.Option("-j", "--jobs", metavar="NUMBER", min=1, help="Number of processes that compute scores.")
+    ] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
     """Score a model on tracks whose true stems are known.

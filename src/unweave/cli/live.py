@@ -24,19 +24,33 @@ SECONDS_BETWEEN_CHECKS = 0.1
 
 def live(
     source: Annotated[
-        str, typer.Option("-i", "--input", help="A sound card (name or number), a file, or - for WAV from stdin.")
+        str,
+        typer.Option(
+            "-i", "--input", metavar="NAME", help="A sound card (name or number), a file, or - for WAV from stdin."
+        ),
     ] = "default",
     target: Annotated[
-        str, typer.Option("-o", "--output", help="A sound card (name or number), a .wav file, or - for WAV to stdout.")
+        str,
+        typer.Option(
+            "-o", "--output", metavar="NAME", help="A sound card (name or number), a .wav file, or - for WAV to stdout."
+        ),
     ] = "default",
     model: Model = DEFAULT_MODEL,
-    stems: Annotated[str, typer.Option("--stems", help="Stems to play, separated by commas.")] = "accompaniment",
+    stems: Annotated[
+        str, typer.Option("--stems", metavar="STEMS", help="Stems to play, separated by commas.")
+    ] = "accompaniment",
     latency: Annotated[
-        float, typer.Option("--latency", help="Delay in milliseconds; a longer one sounds better.")
+        float, typer.Option("--latency", metavar="MS", help="Delay in milliseconds; a longer one sounds better.")
     ] = 300.0,
     step: Annotated[
         int,
-        typer.Option("--step", min=1, max=32, help="Frames of 23 ms to compute at once. More need less CPU time."),
+        typer.Option(
+            "--step",
+            metavar="NUMBER",
+            min=1,
+            max=32,
+            help="Frames of 23 ms to compute at once. More need less CPU time.",
+        ),
     ] = 2,
     precision: Precision = "auto",
     verbose: Verbose = False,

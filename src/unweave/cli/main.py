@@ -8,6 +8,7 @@ import typer
 
 from unweave import __version__
 from unweave.cli import models
+from unweave.cli.application import Application
 from unweave.cli.batch import batch
 from unweave.cli.ensemble import ensemble
 from unweave.cli.evaluate import evaluate
@@ -18,7 +19,7 @@ from unweave.cli.studio import studio
 from unweave.cli.train import train
 from unweave.cli.web import web
 
-app = typer.Typer(
+app = Application(
     name="unweave",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

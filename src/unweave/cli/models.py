@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from unweave.cli.application import Application
 from unweave.cli.failures import failures_shown
 from unweave.cli.model_list import ListFormat, ListOrder, print_json, print_table
 from unweave.cli.options import AcceptLicence
@@ -16,9 +17,9 @@ from unweave.cli.options import AcceptLicence
 if TYPE_CHECKING:
     from unweave.models.catalogue import Entry
 
-app = typer.Typer(no_args_is_help=True, help="List, download, add and export models.")
+app = Application(no_args_is_help=True, help="List, download, add and export models.")
 
-Name = Annotated[str, typer.Argument(help="A model's name, as 'unweave models list' shows it.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as 'unweave models list' shows it.")]
 
 
 @app.command("list", short_help="List models and named ensembles.")
@@ -26,12 +27,19 @@ def list_models(
     everything: Annotated[
         bool, typer.Option("--all", help="All models, not only those that are here or recommended.")
     ] = False,
-    stem: Annotated[str, typer.Option("--stem", help="Only models that give this stem, such as vocals.")] = "",
-    licence: Annotated[str, typer.Option("--licence", help="Only models under this licence, such as mit.")] = "",
+    stem: Annotated[
+        str, typer.Option("--stem", metavar="STEM", help="Only models that give this stem, such as vocals.")
+    ] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="LICENCE", help="Only models under this licence, such as mit.")
+    ] = "",
     free: Annotated[bool, typer.Option("--free", help="Only models that may be used for any purpose.")] = False,
-    sort: Annotated[Optional[ListOrder], typer.Option("--sort", help="What to sort by.", show_default=False)] = None,  # noqa: UP045
+    sort: Annotated[
+        Optional[ListOrder],  # noqa: UP045
+        typer.Option("--sort", metavar="name|size|score", help="What to sort by.", show_default=False),
+    ] = None,
     form: Annotated[
-        ListFormat, typer.Option("--format", help="A table, or JSON for other programs.")
+        ListFormat, typer.Option("--format", metavar="table|json", help="A table, or JSON for other programs.")
     ] = ListFormat.table,
 ) -> None:
     """List models and named ensembles: their stems, sizes, licences and scores, and whether they are on this machine.
@@ -122,7 +130,10 @@ def fetch(
     origin: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            "--from", help="Take the weights from this folder, archive or URL and nowhere else.", show_default=False
+            "--from",
+            metavar="PLACE",
+            help="Take the weights from this folder, archive or URL and nowhere else.",
+            show_default=False,
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
@@ -175,18 +186,20 @@ def path(name: Name) -> None:
 
 @app.command(short_help="Add a model of your own, or one from elsewhere.")
 def add(
-    name: Annotated[str, typer.Argument(help="What to call the model.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the model.")],
     origin: Annotated[
         list[Path],
         typer.Argument(
+            metavar="FILE...",
             help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), several that belong together, or a folder, "
-            ".tar.gz or .zip with them, with a trained model, or with a checkpoint of Spleeter's."
+            ".tar.gz or .zip with them, with a trained model, or with a checkpoint of Spleeter's.",
         ),
     ],
     config: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
             "--config",
+            metavar="FILE",
             help="The YAML or JSON file that belongs to it, if it is not inside or beside it under the same name.",
             show_default=False,
         ),
@@ -239,8 +252,10 @@ class ExportFormat(str, Enum):
 @app.command()
 def export(
     name: Name,
-    path: Annotated[Path, typer.Argument(help="The file to write.")],
-    to: Annotated[ExportFormat, typer.Option("--to", help="The format.")] = ExportFormat.onnx,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    to: Annotated[
+        ExportFormat, typer.Option("--to", metavar="onnx|safetensors", help="The format.")
+    ] = ExportFormat.onnx,
 ) -> None:
     """Save a model as a single file that 'separate -p FILE' can load."""
     with failures_shown():

@@ -23,36 +23,44 @@ from unweave.cli.options import (
 
 
 def remix(
-    file: Annotated[Path, typer.Argument(help="The song to remix.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The song to remix.")],
     output: Annotated[
         Path,
         typer.Option(
             "-o",
             "--output",
+            metavar="FILE",
             help="File to write, such as mix.flac; its extension decides the format. mix.dawproject and mix.rpp are "
             "projects with the stems and these settings.",
         ),
     ],
     gain: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--gain", help="STEM=DB: change a stem's level in dB, such as vocals=-6. Can be repeated."),
+        typer.Option(
+            "--gain",
+            metavar="STEM=DB",
+            help="STEM=DB: change a stem's level in dB, such as vocals=-6. Can be repeated.",
+        ),
     ] = None,
     pan: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--pan", help="STEM=PAN: move a stem between left (-1) and right (1). Can be repeated."),
+        typer.Option(
+            "--pan", metavar="STEM=PAN", help="STEM=PAN: move a stem between left (-1) and right (1). Can be repeated."
+        ),
     ] = None,
     mute: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--mute", help="Leave this stem out. Can be repeated."),
+        typer.Option("--mute", metavar="STEM", help="Leave this stem out. Can be repeated."),
     ] = None,
     solo: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--solo", help="Keep only this stem. Can be repeated to keep several."),
+        typer.Option("--solo", metavar="STEM", help="Keep only this stem. Can be repeated to keep several."),
     ] = None,
     sensitivity: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
             "--sensitivity",
+            metavar="STEM=0..1",
             help="STEM=0..1: how much of what stems share goes to this one, such as vocals=0.7; 0.5 is as it was "
             "separated. Can be repeated.",
         ),

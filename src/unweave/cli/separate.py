@@ -39,23 +39,31 @@ from unweave.cli.options import (
 
 
 def separate(
-    files: Annotated[list[Path], typer.Argument(help="Audio files, or folders of audio files.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Audio files, or folders of audio files.", show_default=False),
+    ],
     model: Model = DEFAULT_MODEL,
-    output_path: Annotated[Path, typer.Option("-o", "--output_path", help="Folder to write the stems to.")] = Path(
-        "stems"
-    ),
+    output_path: Annotated[
+        Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write the stems to.")
+    ] = Path("stems"),
     filename_format: FilenameFormat = DEFAULT_TEMPLATE,
     codec: Codec = "wav",
     bitrate: Bitrate = "128k",
-    offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
+    offset: Annotated[
+        float, typer.Option("-s", "--offset", metavar="SECONDS", help="Start this many seconds into each file.")
+    ] = 0.0,
     duration: Annotated[
         Optional[float],  # noqa: UP045 - typer reads it at run time on Python 3.10
-        typer.Option("-d", "--duration", help="Separate only this many seconds.", show_default="to the end"),
+        typer.Option(
+            "-d", "--duration", metavar="SECONDS", help="Separate only this many seconds.", show_default="to the end"
+        ),
     ] = None,
     track: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
             "--track",
+            metavar="NUMBER",
             min=1,
             help="Which audio track to separate, if a file has several.",
             show_default="the file's default",
@@ -81,14 +89,21 @@ def separate(
         bool,
         typer.Option("--skip_existing", help="Skip files that were already separated with the same settings."),
     ] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of files to separate at a time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="NUMBER", min=1, help="Number of files to separate at a time.")
+    ] = 1,
     device: Device = "auto",
     precision: Precision = "auto",
     accept_licence: AcceptLicence = False,
     offline: Offline = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--report", help="Write a report on every file to this .json or .csv file.", show_default=False),
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write a report on every file to this .json or .csv file.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     verbose: Verbose = False,

@@ -11,11 +11,14 @@ from typing import Annotated, Optional
 import typer
 
 from unweave import __version__
+from unweave.cli.application import Application
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
 
 OUTPUT_PATH = Path(tempfile.gettempdir(), "separated_audio")
 
-app = typer.Typer(name="spleeter", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = Application(
+    name="spleeter", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -26,37 +29,56 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Spleeter's commands, run by unweave."""
 
 
 @app.command()
 def separate(
-    files: Annotated[Optional[list[Path]], typer.Argument(help="Audio files.")] = None,  # noqa: UP045
+    files: Annotated[Optional[list[Path]], typer.Argument(metavar="FILE...", help="Audio files.")] = None,  # noqa: UP045
     inputs: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option("-i", "--inputs", help="Deprecated; just name the files."),
+        typer.Option("-i", "--inputs", metavar="FILE", help="Deprecated; just name the files."),
     ] = None,
     adapter: Annotated[
-        str, typer.Option("-a", "--adapter", help="Class that loads and saves audio.")
+        str, typer.Option("-a", "--adapter", metavar="NAME", help="Class that loads and saves audio.")
     ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate", help="Bitrate of lossy formats.")] = "128k",
-    codec: Annotated[str, typer.Option("-c", "--codec", help="File format of the stems.")] = "wav",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate", metavar="RATE", help="Bitrate of lossy formats.")] = "128k",
+    codec: Annotated[str, typer.Option("-c", "--codec", metavar="FORMAT", help="File format of the stems.")] = "wav",
     duration: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option("-d", "--duration", help="Seconds to separate. By default, to the end (in the original: 600)."),
+        typer.Option(
+            "-d",
+            "--duration",
+            metavar="SECONDS",
+            help="Seconds to separate. By default, to the end (in the original: 600).",
+        ),
     ] = None,
-    offset: Annotated[float, typer.Option("-s", "--offset", help="Start this many seconds into each file.")] = 0.0,
-    output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
+    offset: Annotated[
+        float, typer.Option("-s", "--offset", metavar="SECONDS", help="Start this many seconds into each file.")
+    ] = 0.0,
+    output_path: Annotated[
+        Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write to.")
+    ] = OUTPUT_PATH,
     stft_backend: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("-B", "--stft-backend", help="Deprecated; has no effect."),
+        typer.Option("-B", "--stft-backend", metavar="NAME", help="Deprecated; has no effect."),
     ] = None,
-    filename_format: Annotated[str, typer.Option("-f", "--filename_format")] = "{filename}/{instrument}.{codec}",
-    params_filename: Annotated[str, typer.Option("-p", "--params_filename")] = "spleeter:2stems",
-    mwf: Annotated[bool, typer.Option("--mwf", "-m")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+    filename_format: Annotated[
+        str,
+        typer.Option("-f", "--filename_format", metavar="PATTERN", help="Path of each stem within the output folder."),
+    ] = "{filename}/{instrument}.{codec}",
+    params_filename: Annotated[
+        str,
+        typer.Option(
+            "-p", "--params_filename", metavar="NAME", help="Model to use, or the path of a JSON configuration."
+        ),
+    ] = "spleeter:2stems",
+    mwf: Annotated[bool, typer.Option("--mwf", "-m", help="Use a multichannel Wiener filter.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
     """Separate audio files, as the original does."""
     with failures_shown(verbose):
@@ -104,12 +126,19 @@ def _show_failure(source: Path, error: Exception) -> None:
 
 @app.command()
 def evaluate(
-    mus_dir: Annotated[Path, typer.Option("--mus_dir", help="Folder with MUSDB18.")],
-    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, but has no effect.")] = "",
-    output_path: Annotated[Path, typer.Option("-o", "--output_path")] = OUTPUT_PATH,
-    params_filename: Annotated[str, typer.Option("-p", "--params_filename")] = "spleeter:2stems",
-    mwf: Annotated[bool, typer.Option("--mwf", "-m")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+    mus_dir: Annotated[Path, typer.Option("--mus_dir", metavar="FOLDER", help="Folder with MUSDB18.")],
+    adapter: Annotated[str, typer.Option("-a", "--adapter", metavar="NAME", help="Accepted, but has no effect.")] = "",
+    output_path: Annotated[
+        Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write to.")
+    ] = OUTPUT_PATH,
+    params_filename: Annotated[
+        str,
+        typer.Option(
+            "-p", "--params_filename", metavar="NAME", help="Model to use, or the path of a JSON configuration."
+        ),
+    ] = "spleeter:2stems",
+    mwf: Annotated[bool, typer.Option("--mwf", "-m", help="Use a multichannel Wiener filter.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
     """Evaluate a model on MUSDB18, as the original does."""
     with failures_shown(verbose):
@@ -124,12 +153,14 @@ def evaluate(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option("-d", "--data", help="Folder that the paths in the lists are relative to.")],
-    adapter: Annotated[str, typer.Option("-a", "--adapter", help="Accepted, but has no effect.")] = "",
-    params_filename: Annotated[Path, typer.Option("-p", "--params_filename", help="JSON configuration.")] = Path(
-        "configuration.json"
-    ),
-    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+    data: Annotated[
+        Path, typer.Option("-d", "--data", metavar="FOLDER", help="Folder that the paths in the lists are relative to.")
+    ],
+    adapter: Annotated[str, typer.Option("-a", "--adapter", metavar="NAME", help="Accepted, but has no effect.")] = "",
+    params_filename: Annotated[
+        Path, typer.Option("-p", "--params_filename", metavar="NAME", help="JSON configuration.")
+    ] = Path("configuration.json"),
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
 ) -> None:
     """Train a model, as the original does; the result is in the configuration's model_dir."""
     with failures_shown(verbose):

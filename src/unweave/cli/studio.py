@@ -13,27 +13,45 @@ from unweave.cli.failures import failures_shown
 
 def studio(
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks any free port.")
+        int,
+        typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="Port to listen on; 0 picks any free port."),
     ] = 8377,
     host: Annotated[
         str,
-        typer.Option("--host", help="Address to listen on. Other machines than this one will need an access token."),
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Address to listen on. Other machines than this one will need an access token.",
+        ),
     ] = "127.0.0.1",
     token: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--token", envvar="UNWEAVE_TOKEN", help="Access token for remote users; generated if omitted."),
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            envvar="UNWEAVE_TOKEN",
+            help="Access token for remote users; generated if omitted.",
+        ),
     ] = None,
     folder: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--folder", help="Where songs and stems are kept."),
+        typer.Option("--folder", metavar="FOLDER", help="Where songs and stems are kept."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Number of songs to separate at once.")] = 1,
-    max_upload: Annotated[int, typer.Option("--max_upload", min=1, help="Largest upload in MiB.")] = 1024,
-    max_minutes: Annotated[float, typer.Option("--max_minutes", help="Longest song in minutes.")] = 180.0,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="NUMBER", min=1, help="Number of songs to separate at once.")
+    ] = 1,
+    max_upload: Annotated[
+        int, typer.Option("--max_upload", metavar="MIB", min=1, help="Largest upload in MiB.")
+    ] = 1024,
+    max_minutes: Annotated[
+        float, typer.Option("--max_minutes", metavar="MINUTES", help="Longest song in minutes.")
+    ] = 180.0,
     max_disk: Annotated[
-        int, typer.Option("--max_disk", min=1, help="Disk space in GiB for all songs and their stems.")
+        int, typer.Option("--max_disk", metavar="GIB", min=1, help="Disk space in GiB for all songs and their stems.")
     ] = 20,
-    keep_days: Annotated[float, typer.Option("--keep_days", help="Delete finished songs after this many days.")] = 30.0,
+    keep_days: Annotated[
+        float, typer.Option("--keep_days", metavar="DAYS", help="Delete finished songs after this many days.")
+    ] = 30.0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every request.")] = False,
 ) -> None:

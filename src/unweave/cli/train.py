@@ -17,24 +17,29 @@ if TYPE_CHECKING:
 
 def train(
     configuration: Annotated[
-        Path, typer.Argument(help="The training plan: a TOML file, or a JSON configuration for Spleeter.")
+        Path,
+        typer.Argument(metavar="PLAN", help="The training plan: a TOML file, or a JSON configuration for Spleeter."),
     ],
     data: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
             "-d",
             "--data",
+            metavar="FOLDER",
             help="With a Spleeter configuration: the folder that the paths in its lists are relative to.",
         ),
     ] = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", help="Folder for the checkpoint, journal and model; overrides the plan."),
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder for the checkpoint, journal and model; overrides the plan."
+        ),
     ] = None,
     minutes: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
             "--minutes",
+            metavar="MINUTES",
             min=0.01,
             help="Save a checkpoint and stop after this many minutes; run the command again to continue.",
         ),

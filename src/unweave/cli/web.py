@@ -12,7 +12,8 @@ from unweave.cli.failures import failures_shown
 
 def web(
     export: Annotated[
-        Path, typer.Option("--export", help="Folder to write the site to; an older one there is replaced.")
+        Path,
+        typer.Option("--export", metavar="FOLDER", help="Folder to write the site to; an older one there is replaced."),
     ],
     verbose: Annotated[bool, typer.Option("--verbose", help="Show more about what goes wrong.")] = False,
 ) -> None:

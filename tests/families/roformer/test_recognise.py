@@ -96,7 +96,12 @@ def test_an_array_of_another_shape_is_named(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["band_split.to_features.0.1.weight", "layers.0.0.layers.0.0.to_qkv.weight", "mask_estimators.0.to_freqs.0.0.0.weight"]
+    "name",
+    [
+        "band_split.to_features.0.1.weight",
+        "layers.0.0.layers.0.0.to_qkv.weight",
+        "mask_estimators.0.to_freqs.0.0.0.weight",
+    ],
 )
 def test_an_array_without_axes(tmp_path, name):
     with pytest.raises(CheckpointError, match="x looks like a RoFormer, but the shapes of its weights do not fit"):

@@ -78,7 +78,9 @@ def recognise(tensors: Mapping[str, Any], configuration: Mapping[str, object] | 
     try:
         derived = _derived(shapes, arguments)
     except KeyError as error:
-        raise CheckpointError(f"the weights are of an HTDemucs of an unknown kind: they lack {error.args[0]}") from error
+        raise CheckpointError(
+            f"the weights are of an HTDemucs of an unknown kind: they lack {error.args[0]}"
+        ) from error
     except (ValueError, ArithmeticError, IndexError) as error:
         raise CheckpointError("the weights are of an HTDemucs of an unknown kind: their shapes do not fit") from error
     for name in DERIVED:
