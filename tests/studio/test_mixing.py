@@ -115,3 +115,62 @@ def test_waveforms_are_drawn_on_one_scale(desk):
     assert max(drawn) == pytest.approx(60, abs=1)
     assert drawn[0] / drawn[1] == pytest.approx(highest[0] / highest[1], rel=0.05)
     assert highest[0] != pytest.approx(highest[1], rel=0.05)
+
+
+MIXER = "['gain', 'pan', 'sensitivity', 'mute', 'solo'].map((what) => player.mix.vocals[what])"
+
+
+def reloaded(page):
+    page.reload()
+    until(page, "Boolean(window.unweave)")
+    page.wait_for_selector("#strips .strip")
+
+
+def test_the_mixer_is_as_it_was_left(desk):
+    desk.fill("[data-stem=vocals] input[data-what=gain]", "-6.5")
+    desk.fill("[data-stem=vocals] input[data-what=sensitivity]", "0.7")
+    desk.fill("[data-stem=vocals] input[data-what=pan]", "-0.25")
+    press(desk, "vocals", "mute")
+    reloaded(desk)
+    assert state(desk, MIXER) == [-6.5, -0.25, 0.7, True, False]
+    assert desk.input_value("[data-stem=vocals] input[data-what=gain]") == "-6.5"
+    assert desk.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-pressed") == "true"
+    desk.click("[data-preset=all]")
+    assert desk.evaluate("localStorage.mixes") == "[]"  # what is untouched takes no room
+
+
+@pytest.mark.parametrize("what", ["{", "7", '[null, 3, ["SONG"], ["SONG", 5]]', '[["SONG", {"vocals": null}]]'])
+def test_a_damaged_mixer_is_untouched(desk, what):
+    desk.evaluate("(what) => { localStorage.mixes = what.replaceAll('SONG', unweave.player.job.id); }", what)
+    reloaded(desk)
+    assert state(desk, MIXER) == [0, 0, 0.5, False, False]
+
+
+def test_what_is_kept_of_a_mixer_has_bounds(desk):
+    kept = '[["SONG", {"vocals": {"gain": 900, "pan": -7, "sensitivity": "x", "mute": 1, "solo": true}}]]'
+    desk.evaluate("(kept) => { localStorage.mixes = kept.replaceAll('SONG', unweave.player.job.id); }", kept)
+    reloaded(desk)
+    assert state(desk, MIXER) == [12, -1, 0.5, False, True]
+    n_kept = desk.evaluate("""async () => {
+        const { keepMix } = await import("/kept.js");
+        for (let song = 0; song < 150; song++) keepMix(String(song), { vocals: { gain: -1 } });
+        const kept = JSON.parse(localStorage.mixes);
+        return [kept.length, kept[0][0]];
+    }""")
+    assert n_kept == [100, "149"]
+    desk.evaluate("localStorage.removeItem('mixes')")
+
+
+def test_a_damaged_list_of_markers_is_empty(desk):
+    desk.evaluate('localStorage.setItem(`song ${unweave.player.job.id}`, \'{"markers": 5, "bpm": "x"}\')')
+    reloaded(desk)
+    assert desk.locator("#markers li").count() == 0
+    assert state(desk, "player.metronome.bpm") == 0
+    desk.evaluate("localStorage.removeItem(`song ${unweave.player.job.id}`)")
+
+
+def test_labels_in_french_have_a_space_before_the_colon(desk):
+    desk.select_option("#language", "fr")
+    assert desk.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-label") == "Muet\u202f: voix"
+    desk.select_option("#language", "en")
+    assert desk.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-label") == "Mute: vocals"

@@ -129,7 +129,7 @@ def add_results(app: FastAPI, store: JobStore) -> None:
         """The mix as heard: ``gain=vocals:-6``, ``pan=drums:0.5``, ``mute=…`` and so on may be repeated."""
         options = OutputOptions(format, bitrate, bit_depth)
         job, folder = store.get(identifier), store.folder(identifier)
-        heard = " + ".join(stem for stem in job.stems if chosen.is_heard(stem))
+        heard = " + ".join(stem for stem in job.stems if chosen.is_heard(stem)) or "silence"
         name = f"{safe_name(job.name)} ({heard}).{options.format.extension}"
         return exported(job, options, name, tasks, lambda path: export_mix(job, folder, chosen, options, path))
 

@@ -3,19 +3,20 @@
 import * as api from "./api.js";
 import { listModels, loadChoices, modelName, showLicence } from "./choices.js";
 import { Controls } from "./controls.js";
+import { keepMix } from "./kept.js";
 import { Player } from "./player.js";
 import { forget, Practice } from "./practice.js";
 import { showProjects } from "./projects.js";
 import { make, Strips } from "./strips.js";
 import { isActive, Waiting } from "./waiting.js";
-import { clock, currentLanguage, say, sayRefusal, sayShare, setLanguage } from "./words.js";
+import { clock, currentLanguage, say, sayOf, sayRefusal, sayShare, setLanguage } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M7 4l14 8-14 8z";
 const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
 
 const player = new Player();
-const strips = new Strips(player, { strips: $("strips"), presets: $("presets"), layers: $("layers") }, showLinks);
+const strips = new Strips(player, { strips: $("strips"), presets: $("presets"), layers: $("layers") }, showMix);
 const controls = new Controls(player, strips, { length, onMix: showLinks });
 const practice = new Practice(player, showMarkers, showLinks);
 const waiting = new Waiting({ section: $("queue"), list: $("waiting") }, list, complain);
@@ -102,6 +103,11 @@ function update(job) {
   showLinks();
 }
 
+function showMix() {
+  keepMix(player.job.id, player.mix);
+  showLinks();
+}
+
 function showLinks() {
   if (!open) return;
   const format = $("format").value;
@@ -145,9 +151,9 @@ function showHistory(jobs) {
     button.setAttribute("aria-current", job.id === open?.id);
     button.onclick = () => { show(job); list(); window.scrollTo({ top: 0, behavior: "smooth" }); };
     const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
-    remove.setAttribute("aria-label", `${say("remove")}: ${job.name}`);
+    remove.setAttribute("aria-label", sayOf("remove", job.name));
     remove.onclick = async () => {
-      await api.remove(job.id).then(() => forget(job.id), complain);
+      await api.remove(job.id).then(() => { forget(job.id); keepMix(job.id, {}); }, complain);
       if (open?.id === job.id) { player.pause(); stopWatching?.(); open = null; $("player").hidden = true; history.replaceState(null, "", "#"); }
       list();
     };

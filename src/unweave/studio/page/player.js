@@ -1,11 +1,11 @@
 // All stems of a job through Web Audio, sample-locked: pieces of one second of all stems, one after the other.
 
 import { samples } from "./api.js";
+import { keptStrip } from "./kept.js";
 import { Master } from "./master.js";
 import { click, Metronome } from "./metronome.js";
 import { Plain, Stretched } from "./outlets.js";
 import { Resharing } from "./resharing.js";
-import { NEUTRAL } from "./sensitivity.js";
 
 const AHEAD = 2.5; // seconds that are scheduled before they are heard
 const LOWEST_DB = -60;
@@ -40,7 +40,7 @@ export class Player {
     }
     if (this.job?.id === job.id && job.n_samples < this.job.n_samples) this.pieces.clear(); // begun anew
     this.job = job;
-    for (const stem of job.stems) this.mix[stem] ??= { gain: 0, pan: 0, sensitivity: NEUTRAL, mute: false, solo: false };
+    for (const stem of job.stems) this.mix[stem] ??= keptStrip(job.id, stem);
   }
 
   get length() {

@@ -1,5 +1,6 @@
 // What one needs to practise with a song: markers, its tempo, clicks. Kept in the browser, for each song.
 
+import { read, write } from "./kept.js";
 import { FASTEST, SLOWEST } from "./metronome.js";
 import { make } from "./strips.js";
 import { announce, clock, say, sayNumber } from "./words.js";
@@ -31,16 +32,16 @@ export class Practice {
   open(id) {
     if (this.id !== id) {
       this.id = id;
-      const { markers, ...tempo } = JSON.parse(localStorage.getItem(keyOf(id)) ?? "{}");
-      this.markers = markers ?? [];
-      Object.assign(this.player.metronome, tempo);
+      const { markers, ...tempo } = read(keyOf(id)) ?? {};
+      this.markers = Array.isArray(markers) ? markers.filter((marker) => Number.isFinite(marker?.seconds) && typeof marker.name === "string") : [];
+      for (const name of KEPT) if (typeof tempo[name] === typeof this.player.metronome[name]) this.player.metronome[name] = tempo[name];
     }
     this.show();
   }
 
   keep() {
     const tempo = Object.fromEntries(KEPT.map((name) => [name, this.player.metronome[name]]));
-    localStorage.setItem(keyOf(this.id), JSON.stringify({ markers: this.markers, ...tempo }));
+    write(keyOf(this.id), { markers: this.markers, ...tempo });
     this.show();
     this.onKept();
   }

@@ -3,7 +3,7 @@
 import { peaks, picture, stemAddress } from "./api.js";
 import { NEUTRAL } from "./sensitivity.js";
 import { canvasFor, drawWave, heightsFor, listen, View } from "./waves.js";
-import { say, sayLevel, sayShare } from "./words.js";
+import { say, sayLevel, sayOf, sayShare } from "./words.js";
 
 const COLOURS = {
   vocals: "#56b4e9", drums: "#00a67a", bass: "#e5702a", piano: "#e6a11a", other: "#d184ad", accompaniment: "#9385e0",
@@ -63,7 +63,7 @@ export class Strips {
     const toggle = (what) => {
       const button = make("button", { type: "button", textContent: say(what) });
       button.dataset.what = what;
-      button.setAttribute("aria-label", `${say(what)}: ${say(stem)}`);
+      button.setAttribute("aria-label", sayOf(what, say(stem)));
       button.onclick = () => { mix[what] = !mix[what]; this.show(); };
       return button;
     };
@@ -71,7 +71,7 @@ export class Strips {
       const value = make("output", { textContent: show(mix[what]), ariaLive: "off" });
       const input = make("input", { type: "range", min: low, max: high, step, value: mix[what] });
       input.dataset.what = what;
-      input.setAttribute("aria-label", `${say(what)}: ${say(stem)}`);
+      input.setAttribute("aria-label", sayOf(what, say(stem)));
       input.oninput = () => { mix[what] = Number(input.value); this.show(); };
       input.ondblclick = () => { mix[what] = middle; this.show(); };
       return { what, input, value, show };
@@ -92,7 +92,7 @@ export class Strips {
     const bar = make("i");
     const save = make("a", { className: "button quiet", textContent: say("save"), download: "" });
     save.dataset.what = "save";
-    save.setAttribute("aria-label", `${say("save")}: ${say(stem)}`);
+    save.setAttribute("aria-label", sayOf("save", say(stem)));
     const name = make("div", { className: "name" }, make("span", { className: "dot" }), make("span", { textContent: say(stem) }));
     const row = make("div", { className: "strip", role: "group", style: { "--colour": colour } },
       make("div", { className: "head" }, name, make("div", { className: "toggles" }, mute, solo, save)),

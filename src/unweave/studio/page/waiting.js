@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { make } from "./strips.js";
-import { announce, say, sayShare } from "./words.js";
+import { announce, say, sayOf, sayShare } from "./words.js";
 
 export const isActive = ({ state }) => state === "queued" || state === "running";
 
@@ -28,7 +28,7 @@ export class Waiting {
     const button = (what, isPossible, act) => {
       const made = make("button", { type: "button", textContent: say(what), disabled: !isPossible, onclick: () => act().then(this.onChange, this.onError) });
       made.dataset.key = `${job.id} ${what}`;
-      made.setAttribute("aria-label", `${say(what)}: ${job.name}`);
+      made.setAttribute("aria-label", sayOf(what, job.name));
       return made;
     };
     const move = (to) => async () => {

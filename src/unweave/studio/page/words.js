@@ -37,7 +37,7 @@ export const WORDS = {
     download: "{size} will be downloaded before the first song.", measured: "On this machine, {times} times faster than playing the song.",
     measured_slow: "On this machine, {times} times as long as the song.",
     consent: "I will only use it privately or for research.", unusable: "cannot be used (“{problem}”)", to_download: "download: {size}",
-    megabytes: "{number} MB", licences: "Licences",
+    of: "{what}: {name}", megabytes: "{number} MB", licences: "Licences",
   },
   fr: {
     language: "Langue", theme: "Clair / sombre", drop_title: "Séparer les pistes d’un morceau",
@@ -75,7 +75,7 @@ export const WORDS = {
     download: "{size} seront téléchargés avant le premier morceau.", measured: "Sur cet ordinateur, {times} fois plus rapide que la lecture du morceau.",
     measured_slow: "Sur cet ordinateur, {times} fois la durée du morceau.",
     consent: "Je l’utiliserai uniquement à titre personnel ou pour la recherche.", unusable: "inutilisable (« {problem} »)", to_download: "téléchargement : {size}",
-    megabytes: "{number} Mo", licences: "Licences",
+    of: "{what}\u202f: {name}", megabytes: "{number} Mo", licences: "Licences",
   },
 };
 
@@ -136,6 +136,8 @@ const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => val
 export const currentLanguage = () => language;
 export const knows = (key) => key in WORDS[language];
 export const say = (key, values = {}) => filled(WORDS[language][key] ?? key, values);
+// What a button does to something, for those who hear it.
+export const sayOf = (what, name) => say("of", { what: say(what), name });
 export const sayRefusal = (code, values, otherwise) => (REFUSALS[language][code] ? filled(REFUSALS[language][code], values ?? {}) : otherwise);
 export const sayNumber = (number, digits = 0) => number.toLocaleString(language, { maximumFractionDigits: digits });
 export const sayShare = (share) => share.toLocaleString(language, { style: "percent", maximumFractionDigits: 0 });

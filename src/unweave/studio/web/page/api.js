@@ -3,7 +3,8 @@
 import * as daw from "./daw.js";
 import * as database from "./database.js";
 import { ENCODERS } from "./encode.js";
-import { isHeard, mixed, readMix, safeName, zip } from "./mix.js";
+import { isHeard, mixed, safeName, zip } from "./mix.js";
+import { readFormat, readMix, readTempo } from "./queries.js";
 import { enqueue, inOrder, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
 import { clear, withShared } from "./shared.js";
@@ -126,11 +127,11 @@ export async function save(address) {
   if (found.state !== "done") throw refused("not_done");
   const read = (number, start, count) => database.samples(id, number, start, count);
   const name = safeName(found.name);
-  const format = searchParams.get("format");
+  const format = readFormat(searchParams, what === "project" ? daw.PROJECTS : ENCODERS);
   const encode = ENCODERS[format];
-  const mix = readMix(searchParams);
+  const mix = readMix(searchParams, found.stems);
   if (what === "project") {
-    const tempo = Number(searchParams.get("tempo"));
+    const tempo = readTempo(searchParams);
     return kept(withShared(found, mix, read, async (...shared) => {
       const { file, parts } = await daw.PROJECTS[format](found, ...shared, name, tempo, await card);
       await give(parts, file, "application/zip");
@@ -139,7 +140,7 @@ export async function save(address) {
   if (what === "stems.zip") {
     return kept(withShared(found, mix, read, (...shared) => give(zip(found, ...shared, name, format, encode), `${name} (stems).zip`, "application/zip")));
   }
-  const heard = found.stems.filter((stem) => isHeard(mix, stem)).join(" + ");
+  const heard = found.stems.filter((stem) => isHeard(mix, stem)).join(" + ") || "silence";
   return give(encode(found, mixed(found, mix, read)), `${name} (${heard}).${format}`, `audio/${format}`);
 }
 

@@ -1,7 +1,8 @@
 // Projects for DAWs, the stems in 24 bits: what unweave/audio/dawproject.py and reaper.py write of a song without tags.
 
 import { wav } from "./encode.js";
-import { alone, archived, mixed, SILENCE_DB } from "./mix.js";
+import { alone, archived, mixed } from "./mix.js";
+import { SILENCE_DB } from "./queries.js";
 import { decimal, filled } from "./templates.js";
 
 const BITS = 24;

@@ -1,24 +1,13 @@
 // A mix of stems, and all stems in one archive: made from the pieces on disk, a few seconds at a time, so that memory stays
 // small. `encode` is one of encode.js; read(stem's number, start, count) gives [left, right].
 
+import { SILENCE_DB } from "./queries.js";
 import { areEqual, N_FFT, NEUTRAL, Resharer } from "./sensitivity.js";
 import FFT from "./vendor/fft.js";
 import { Zip, ZipPassThrough } from "./vendor/zip.js";
 
 const AT_ONCE = 1 << 17; // samples
 const MOST_BYTES_OF_A_NAME = 200; // of 255 that file systems take, with an extension
-export const SILENCE_DB = -60; // what a fader at its lowest means
-
-// What the query of an address says of a mix (addresses.js): as unweave/separation/mix.py has it.
-export function readMix(query) {
-  const numbers = (name) => Object.fromEntries(query.getAll(name).map((text) => {
-    const at = text.lastIndexOf(":");
-    return [text.slice(0, at), Number(text.slice(at + 1))];
-  }));
-  return {
-    gains: numbers("gain"), pans: numbers("pan"), sensitivities: numbers("sensitivity"), mute: query.getAll("mute"), solo: query.getAll("solo"),
-  };
-}
 
 // A mix of one stem, which holds what its sensitivity in `mix`, and those of the others, let it have.
 export const alone = ({ sensitivities }, stem) => ({ gains: {}, pans: {}, sensitivities, mute: [], solo: [stem] });
