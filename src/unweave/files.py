@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import time
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
@@ -25,12 +26,18 @@ class PartFile:
 
     Its permissions are those of any new file: the system applies the umask, or the folder's rules, itself. While it is
     being written it is locked, so that `remove_orphans` can tell it from one whose process was killed. Without
-    `commit`, `discard` removes it. Raises OSError, also where ``path`` cannot be replaced.
+    `commit`, `discard` removes it, or whatever ends the life of this object: an interrupt may come before anybody holds
+    it. Raises OSError, also where ``path`` cannot be replaced.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary, self.file = _create(path.parent)
+        file = None
+        while file is None:
+            self.temporary = path.parent / f"{PREFIX}{_kernel()}-{secrets.token_hex(6)}{SUFFIX}"
+            self._removal = weakref.finalize(self, _remove, self.temporary, os.getpid())
+            file = _create(self.temporary)
+        self.file = file
 
     def sync(self) -> None:
         """Have the system put the file's bytes on the disk."""
@@ -41,14 +48,15 @@ class PartFile:
         if os.name == "nt":  # where an open file cannot be renamed
             self.file.close()
         os.replace(self.temporary, self.path)
+        self._removal.detach()
         self.file.close()  # not before: nobody may take it for an orphan
 
     def discard(self) -> None:
         """Close and remove the file."""
         with suppress(OSError):
             self.file.close()
-        with suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
+        _remove(self.temporary, os.getpid())
+        self._removal.detach()  # not before: an interrupt may come between
 
 
 def replace_file(path: Path, raw: bytes) -> None:
@@ -94,19 +102,26 @@ def _remove_if_orphan(path: Path) -> None:
         os.close(handle)
 
 
-def _create(folder: Path) -> tuple[Path, FileIO]:
-    while True:
-        path = folder / f"{PREFIX}{_kernel()}-{secrets.token_hex(6)}{SUFFIX}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        handle = os.open(path, flags, 0o666)
-        _lock(handle, wait=True)  # `remove_orphans` may have it for a moment
-        try:
-            # Between its making and its locking it looked like an orphan, and may have been removed.
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                return path, FileIO(handle, "r+b")
-        except FileNotFoundError:
-            pass
-        os.close(handle)
+def _create(path: Path) -> FileIO | None:
+    """The new, locked file ``path``; None if it was removed meanwhile."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o666)
+    _lock(handle, wait=True)  # `remove_orphans` may have it for a moment
+    try:
+        # Between its making and its locking it looked like an orphan, and may have been removed.
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return FileIO(handle, "r+b")
+    except FileNotFoundError:
+        pass
+    os.close(handle)
+    return None
+
+
+def _remove(path: Path, process: int) -> None:
+    """Remove a part file of this process; a child that was forked has copies of its parent's objects."""
+    if process == os.getpid():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _lock(handle: int, *, wait: bool = False) -> bool:
