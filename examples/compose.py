@@ -4,6 +4,7 @@
 
 A sung melody on vowels (pulses through formant filters, after D. H. Klatt, "Software for a cascade/parallel formant
 synthesizer", JASA 67(3), 1980), drums, bass and an electric piano. ``--stems FOLDER`` writes the true stems too.
+The filters are SciPy's, which unweave does not need: ``pip install scipy``.
 """
 
 import argparse

@@ -1,3 +1,4 @@
+import io
 import os
 import threading
 from pathlib import Path
@@ -301,6 +302,16 @@ def test_clamped_samples_are_told_wherever_a_file_is_written(tmp_path, caplog):
     AudioAdapter.default().save(tmp_path / "saved.wav", loud.T, 44100)
     for name in ("live", "saved"):
         assert f"{name}.wav: 200 samples beyond full scale were clamped (peak +3.5 dB)\n" in caplog.text
+
+
+def test_what_is_no_number_is_silence_where_it_plays():
+    from unweave.audio.encode import wav_pipe
+
+    pipe = io.BytesIO()
+    with wav_pipe(pipe, 44100) as write:
+        write(np.array([[0.5, np.nan, np.inf, 2], [-0.5, 0.25, -np.inf, -2]], np.float32))
+    samples = np.frombuffer(pipe.getvalue()[44:], "<i2").reshape(-1, 2).T
+    assert samples.tolist() == [[16384, 0, 0, 32767], [-16384, 8192, 0, -32768]]
 
 
 def encoding(tmp_path, codec):

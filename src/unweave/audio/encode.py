@@ -187,14 +187,18 @@ def wav_file(path: Path, sample_rate: int) -> Iterator[Callable[[Waveform], None
 
 @contextmanager
 def wav_pipe(stream: BinaryIO, sample_rate: int) -> Iterator[Callable[[Waveform], None]]:
-    """A function that writes stereo samples (2, n) to ``stream`` immediately, after a header without a length."""
+    """A function that writes stereo samples (2, n) to ``stream`` immediately, after a header without a length.
+
+    What is not a finite number is silence: whoever listens is not to be stopped by it, nor hurt.
+    """
     header = struct.pack(
         "<4sI4s4sIHHIIHH", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 2, sample_rate, 4 * sample_rate, 4, 16
     )
     stream.write(header + struct.pack("<4sI", b"data", 2**32 - 1))
 
     def write(waveform: Waveform) -> None:
-        stream.write(encode_pcm(np.clip(waveform, -1, 1), "16"))
+        finite = np.nan_to_num(waveform, nan=0.0, posinf=0.0, neginf=0.0)
+        stream.write(encode_pcm(np.clip(finite, -1, 1), "16"))
         stream.flush()
 
     yield write
