@@ -2,6 +2,7 @@
 
 import math
 import re
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -174,3 +175,9 @@ def test_labels_in_french_have_a_space_before_the_colon(desk):
     assert desk.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-label") == "Muet\u202f: voix"
     desk.select_option("#language", "en")
     assert desk.get_attribute("[data-stem=vocals] [data-what=mute]", "aria-label") == "Mute: vocals"
+
+
+def test_a_mix_of_nothing_is_called_silence(desk, running_studio):
+    job = state(desk, "player.job.id")
+    answer = running_studio.get(f"/api/jobs/{job}/mix", params={"mute": ["vocals", "accompaniment"]})
+    assert "tones (silence).wav" in unquote(answer.headers["content-disposition"])
