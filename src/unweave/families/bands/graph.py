@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,13 +87,18 @@ def _folded(graph: _Graph, masks: str, spec: MaskModelSpec) -> str:
 def _apply(graph: _Graph, masks: str, band: Band, spec: MaskModelSpec) -> str:
     """Masks (1, stems, channels · frames per cell · masks per cell, cells in time, cells) → the band's estimates."""
     n_stems, n_channels, n_masks = len(spec.stems), spec.n_channels, band.bins_per_cell // band.bins_per_mask
-    split = graph.reshape(masks, [n_stems, n_channels, FRAMES_PER_CELL, n_masks, -1, band.n_cells])
-    ordered = graph.add("Transpose", [split], perm=[0, 1, 4, 2, 5, 3])  # …, cells in time, frames, cells, masks
-    wide = graph.reshape(ordered, [n_stems, 1, n_channels, -1, band.n_cells * n_masks, 1])
-    seen = graph.slice(INPUT, band.start, band.stop)
-    bins = graph.reshape(seen, [1, 1, n_channels, -1, band.n_cells * n_masks, band.bins_per_mask])
-    masked = graph.add("Mul", [wide, bins])
-    return graph.reshape(masked, [n_stems, 1, n_channels, -1, band.stop - band.start])
+    apart = graph.reshape(masks, [n_stems * n_channels * FRAMES_PER_CELL, n_masks, -1])
+    joined = graph.add("Transpose", [apart], perm=[0, 2, 1])  # each cell's masks side by side
+    rows = graph.reshape(joined, [n_stems * n_channels, FRAMES_PER_CELL, -1, band.n_cells * n_masks])
+    wide = graph.add("Transpose", [rows], perm=[0, 2, 1, 3])  # …, cells in time, frames, masks
+    if band.bins_per_mask > 1:
+        # Each mask once for every bin: a product with ones and zeros, which is exact, since broadcasting along a short
+        # last axis takes four times as long.
+        together = n_masks * math.gcd(band.n_cells, 4)
+        spread = np.repeat(np.eye(together, dtype=np.float32), band.bins_per_mask, axis=1)
+        wide = graph.add("MatMul", [graph.reshape(wide, [-1, together]), graph.constant(spread)])
+    wide = graph.reshape(wide, [n_stems, 1, n_channels, -1, band.stop - band.start])
+    return graph.add("Mul", [wide, graph.slice(INPUT, band.start, band.stop)])
 
 
 @dataclass(frozen=True)
@@ -130,8 +136,10 @@ class _Network:
         if self._spec.time_attention:
             x = self._attention(x)
         for level in reversed(range(last)):
-            raised = graph.convolution(x, weights[f"up.{level}.weight"], weights[f"up.{level}.bias"])
-            x = graph.add("Add", [graph.add("DepthToSpace", [raised], blocksize=2, mode="CRD"), skips.pop()])
+            raised = graph.convolution(
+                x, *(_phases_first(weights[f"up.{level}.{part}"]) for part in ("weight", "bias"))
+            )
+            x = graph.add("Add", [self._interleave(raised, level), skips.pop()])
             x = self._block(x, f"decoder.{level}", level)
         return list(self._joined(x))
 
@@ -178,6 +186,16 @@ class _Network:
         many = graph.add("Relu", [graph.add("Add", [many, graph.constant(outer_shift)])])
         return graph.add("Add", [x, many])
 
+    def _interleave(self, phases: str, level: int) -> str:
+        """(1, 2 · 2 · features, height, width) → (1, features, 2 · height, 2 · width): first the columns, then the rows.
+
+        In two simple steps, which take half as long as ONNX Runtime's own `DepthToSpace`.
+        """
+        graph, n_features, width = self._graph, self._spec.n_filters[level], self._cells[level]
+        columns = graph.add("Transpose", [graph.reshape(phases, [2, 2, -1])], perm=[0, 2, 1])
+        rows = graph.add("Transpose", [graph.reshape(columns, [2, n_features, -1, width])], perm=[1, 2, 0, 3])
+        return graph.reshape(rows, [1, n_features, -1, width])
+
     def _attention(self, x: str) -> str:
         """Attention over time: each frame with all its frequencies is one token."""
         graph, weights, n_cells = self._graph, self._weights, self._cells[-1]
@@ -213,13 +231,18 @@ class _Network:
             logits = graph.convolution(part, weights[f"join.{number}.weight"], weights[f"join.{number}.bias"])
             n_masks = band.bins_per_cell // band.bins_per_mask
             split = graph.reshape(logits, [1, n_stems, spec.n_channels * FRAMES_PER_CELL * n_masks, -1, band.n_cells])
-            # In simple steps: ONNX Runtime's own softmax is slow on all axes but the last.
-            highest = graph.add("ReduceMax", [split], axes=[1], keepdims=1)
+            # In simple steps: ONNX Runtime's own softmax and reductions are slow on all axes but the last.
+            highest = graph.add("Max", graph.split(split, n_stems))
             powers = graph.add("Exp", [graph.add("Sub", [split, highest])])
-            total = graph.add("ReduceSum", [powers, graph.integers([1])], keepdims=1)
+            total = graph.add("Sum", graph.split(powers, n_stems))
             parts.append(graph.add("Div", [powers, total]))
             start += band.n_cells
         return parts
+
+
+def _phases_first(array: Array) -> Array:
+    """The raised features and their phases, of which PyTorch's pixel shuffle has the phases last, the other way round."""
+    return array.reshape(-1, 4, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
 
 
 class _Graph(GraphBuilder):
@@ -244,6 +267,12 @@ class _Graph(GraphBuilder):
             bounds = [self.integers([value]) for value in (start, stop, -1)]
             self._slices[x, start, stop] = self.add("Slice", [x, *bounds])
         return self._slices[x, start, stop]
+
+    def split(self, x: str, n_parts: int) -> list[str]:
+        """Equal parts of the second axis."""
+        names = [f"Split_{len(self.nodes)}_{part}" for part in range(n_parts)]
+        self.nodes.append(helper.make_node("Split", [x], names, name=names[0], axis=1))
+        return names
 
     def convolution(self, x: str, weight: Array, bias: Array, *, stride: int | Sequence[int] = 1, pad: int = 0) -> str:
         """Weight (outputs, inputs, height, width), as PyTorch has it."""

@@ -9,7 +9,7 @@ from unweave.families.kept import kept_network
 from unweave.families.unet.path import network_path
 from unweave.models.spec import MaskModelSpec
 
-GRAPH_VERSION = 1  # raise it when `graph` builds another graph from the same weights
+GRAPH_VERSION = 2  # raise it when `graph` builds another graph from the same weights
 # What the graph depends on; frames and masks are applied outside of it.
 GRAPH_FIELDS = ("stems", "network_stems", "folds", "n_filters", "time_attention", "ensemble", "n_channels", "n_bins")
 

@@ -6,9 +6,9 @@ Three rewrites, each measured in ``docs/performance.md``:
   each phase is an ordinary convolution of the taps that reach it: 2×2, 2×3, 3×2 and 3×3. With Keras' "same" padding
   output ``j`` takes input ``o`` through tap ``k = j + 1 − 2o``; hence even outputs see taps (3, 1) of inputs
   (m − 1, m), odd ones taps (4, 2, 0) of inputs (m − 1, m, m + 1). `DepthToSpace` interleaves the phases. Where there
-  are few filters, one 3×3 convolution with zeros in the missing taps beats four small ones.
-* The last convolution, 4×4 with dilation 2, only ever combines points of one phase; it runs before the phases of the
-  sixth layer are interleaved, as a plain 5×5 convolution at a quarter of the resolution.
+  are few filters, two convolutions with zeros in the missing taps beat four small ones.
+* Kernels compute 16 outputs at a time. The sixth decoder has one: 4 × 4 of its outputs are computed as channels, by a
+  convolution of stride 2; and the last convolution, 4×4 with dilation 2, is a plain 3×3 one on these blocks.
 * Batch norms are depthwise 1×1 convolutions, which ONNX Runtime keeps in its blocked layout with the activation fused.
 """
 
@@ -32,8 +32,8 @@ IR_VERSION = 9
 
 # Taps of the 5-tap transposed kernel that reach even and odd outputs, in the order of the inputs they meet.
 PHASE_TAPS = ((3, 1), (4, 2, 0))
-# Below this many filters four small convolutions cost more than one with zeros.
-MIN_FILTERS_FOR_PHASES = 32
+MIN_FILTERS = 32  # convolutions with fewer are slower than their arithmetic
+BLOCK = 4  # the sixth decoder's one output and the last convolution's are computed in blocks of 4 × 4, as channels
 
 
 def build_graph(unets: Sequence[UNetWeights], spec: MaskModelSpec) -> onnx.ModelProto:
@@ -70,53 +70,74 @@ def _unet(graph: GraphBuilder, unet: UNetWeights, spec: MaskModelSpec) -> str:
         if layer < N_LAYERS - 1:
             x = _activation(graph, _norm(graph, convolved, unet.encoder_norms[layer]), spec.encoder_activation)
     x = skips.pop()
-    for layer in range(N_LAYERS):
-        phases = _activation(graph, _transposed_phases(graph, x, unet.decoder[layer]), spec.decoder_activation)
-        if layer < N_LAYERS - 1:
-            upsampled = _norm(graph, _interleave(graph, phases), unet.decoder_norms[layer])
-            x = graph.add("Concat", [skips.pop(), upsampled], axis=1)
+    for layer in range(N_LAYERS - 1):
+        phases = _transposed(graph, x, unet.decoder[layer], spec.decoder_activation)
+        upsampled = _norm(
+            graph, graph.add("DepthToSpace", [phases], blocksize=2, mode="DCR"), unet.decoder_norms[layer]
+        )
+        x = graph.add("Concat", [skips.pop(), upsampled], axis=1)
+    phases = _activation(graph, _transposed_in_blocks(graph, x, unet.decoder[-1]), spec.decoder_activation)
     scale, shift = unet.decoder_norms[-1].affine()  # of one feature: the same for all its phases
-    x = graph.add("Add", [graph.add("Mul", [phases, graph.constant(scale)]), graph.constant(shift)])
-    return _interleave(graph, _dilated_in_phases(graph, x, unet.last))
+    normed = _scaled(graph, phases, np.repeat(scale, BLOCK * BLOCK), np.repeat(shift, BLOCK * BLOCK))
+    logits = _dilated_in_blocks(graph, normed, unet.last)
+    return graph.add("DepthToSpace", [logits], blocksize=BLOCK, mode="CRD")
 
 
 def _strided(graph: GraphBuilder, x: str, conv: Convolution) -> str:
     return _convolution(graph, x, conv.kernel, conv.bias, pads=[1, 1, 2, 2], strides=[2, 2])
 
 
-def _transposed_phases(graph: GraphBuilder, x: str, conv: Convolution) -> str:
-    """The transposed convolution with its four output phases as channels: (n, 4 · outputs, height, width)."""
-    if conv.kernel.shape[2] >= MIN_FILTERS_FOR_PHASES:
-        phases = []
-        for row, row_taps in enumerate(PHASE_TAPS):
-            for column, column_taps in enumerate(PHASE_TAPS):
-                kernel = conv.kernel[np.ix_(row_taps, column_taps)]
-                phases.append(_convolution(graph, x, kernel, conv.bias, pads=[1, 1, row, column]))
-        return graph.add("Concat", phases, axis=1)
-    _, _, n_outputs, n_inputs = conv.kernel.shape
-    kernel = np.zeros((3, 3, 2, 2, n_outputs, n_inputs), np.float32)
+def _transposed(graph: GraphBuilder, x: str, conv: Convolution, activation: str) -> str:
+    """The transposed convolution, activated, with its four output phases as channels: (n, 4 · outputs, height, width).
+
+    As one convolution for each phase, or, where their outputs are too few to fill the kernels' blocks, one for each
+    phase of the rows, with zeros for the taps that do not reach even columns.
+    """
+    n_outputs = conv.kernel.shape[2]
+    together = len(PHASE_TAPS) if n_outputs < MIN_FILTERS else 1  # phases of the columns
+    convolved = []
     for row, row_taps in enumerate(PHASE_TAPS):
-        for column, column_taps in enumerate(PHASE_TAPS):
-            kernel[: len(row_taps), : len(column_taps), row, column] = conv.kernel[np.ix_(row_taps, column_taps)]
-    return _convolution(
-        graph, x, kernel.reshape(3, 3, 4 * n_outputs, n_inputs), np.tile(conv.bias, 4), pads=[1, 1, 1, 1]
-    )
+        for first in range(0, len(PHASE_TAPS), together):
+            columns = PHASE_TAPS[first : first + together]
+            kernel = np.zeros((len(row_taps), len(columns[-1]), together, *conv.kernel.shape[2:]), np.float32)
+            for column, column_taps in enumerate(columns):
+                kernel[:, : len(column_taps), column] = conv.kernel[np.ix_(row_taps, column_taps)]
+            kernel = kernel.reshape(*kernel.shape[:2], together * n_outputs, -1)
+            pads = [1, 1, row, len(columns[-1]) - 2]
+            phase = _convolution(graph, x, kernel, np.tile(conv.bias, together), pads)
+            convolved.append(_activation(graph, phase, activation))
+    return graph.add("Concat", convolved, axis=1)
 
 
-def _dilated_in_phases(graph: GraphBuilder, phases: str, conv: Convolution) -> str:
-    """The last convolution on interleaved phases: (n, 4, height, width) → (n, 4 · channels, height, width).
+def _transposed_in_blocks(graph: GraphBuilder, x: str, conv: Convolution) -> str:
+    """The transposed convolution with one output, as a strided one: (n, `BLOCK`², height / 2, width / 2).
 
-    Output ``2m + p`` takes inputs ``2m + p − 3 + 2k``, k = 0 … 3, all of the phase ``1 − p``, at ``m − 2 + p + k``.
+    Two inputs and their neighbours, ``o`` = −1 … 2, give a block of four outputs ``j`` through taps ``j + 1 − 2o``.
+    """
+    n_inputs = conv.kernel.shape[3]
+    kernel = np.zeros((4, 4, BLOCK, BLOCK, n_inputs), np.float32)
+    for row_input, row, column_input, column in np.ndindex(4, BLOCK, 4, BLOCK):
+        row_tap, column_tap = row + 3 - 2 * row_input, column + 3 - 2 * column_input
+        if 0 <= row_tap < 5 and 0 <= column_tap < 5:
+            kernel[row_input, column_input, row, column] = conv.kernel[row_tap, column_tap, 0]
+    kernel = kernel.reshape(4, 4, BLOCK * BLOCK, n_inputs)
+    return _convolution(graph, x, kernel, np.repeat(conv.bias, BLOCK * BLOCK), [1, 1, 1, 1], strides=[2, 2])
+
+
+def _dilated_in_blocks(graph: GraphBuilder, blocks: str, conv: Convolution) -> str:
+    """The last convolution on blocks of outputs: (n, `BLOCK`², height, width) → (n, channels · `BLOCK`², height, width).
+
+    Output ``j`` of a block takes inputs ``j − 3 + 2k``, k = 0 … 3, of the same block and its neighbours.
     """
     n_channels = conv.kernel.shape[2]
-    kernel = np.zeros((5, 5, 2, 2, n_channels, 2, 2), np.float32)
-    for row in range(2):
-        for column in range(2):
-            taps = conv.kernel[:, :, :, 0]
-            kernel[row : row + 4, column : column + 4, row, column, :, 1 - row, 1 - column] = taps
-    return _convolution(
-        graph, phases, kernel.reshape(5, 5, 4 * n_channels, 4), np.tile(conv.bias, 4), pads=[2, 2, 2, 2]
-    )
+    kernel = np.zeros((3, 3, n_channels, BLOCK, BLOCK, BLOCK, BLOCK), np.float32)
+    for row, row_tap, column, column_tap in np.ndindex(BLOCK, 4, BLOCK, 4):
+        row_block, row_input = divmod(row - 3 + 2 * row_tap + BLOCK, BLOCK)
+        column_block, column_input = divmod(column - 3 + 2 * column_tap + BLOCK, BLOCK)
+        taps = conv.kernel[row_tap, column_tap, :, 0]
+        kernel[row_block, column_block, :, row, column, row_input, column_input] = taps
+    kernel = kernel.reshape(3, 3, n_channels * BLOCK * BLOCK, BLOCK * BLOCK)
+    return _convolution(graph, blocks, kernel, np.repeat(conv.bias, BLOCK * BLOCK), pads=[1, 1, 1, 1])
 
 
 def _convolution(
@@ -139,7 +160,10 @@ def _convolution(
 
 
 def _norm(graph: GraphBuilder, x: str, norm: Norm) -> str:
-    scale, shift = norm.affine()
+    return _scaled(graph, x, *norm.affine())
+
+
+def _scaled(graph: GraphBuilder, x: str, scale: npt.NDArray[np.float32], shift: npt.NDArray[np.float32]) -> str:
     inputs = [x, graph.constant(scale[:, None, None, None]), graph.constant(shift)]
     return graph.add("Conv", inputs, group=len(scale), kernel_shape=[1, 1])
 
@@ -148,7 +172,3 @@ def _activation(graph: GraphBuilder, x: str, kind: str) -> str:
     if kind == "leaky_relu":
         return graph.add("LeakyRelu", [x], alpha=0.2)
     return graph.add({"relu": "Relu", "elu": "Elu"}[kind], [x])
-
-
-def _interleave(graph: GraphBuilder, phases: str) -> str:
-    return graph.add("DepthToSpace", [phases], blocksize=2, mode="DCR")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unweave.families.unet.weights import UNetWeights
 
 # Part of every cached file's name: raise it when `graph` builds another graph from the same weights.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 # What the graph depends on; the rest of a spec (bins, masks, names) is applied outside of it.
 GRAPH_FIELDS = ("stems", "head", "encoder_activation", "decoder_activation", "n_filters", "n_channels")
 

@@ -1,0 +1,75 @@
+"""Interleaving in the blocked layout: the same numbers, and only where nothing else sees what is in between."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from unweave.engines.interleave import interleave_blocks
+from unweave.models.graph_builder import GraphBuilder
+
+
+def optimised(path, *, channels=128, factor=2, mode="DCR", shows_phases=False):
+    """A convolution, `DepthToSpace` and another convolution, as ONNX Runtime optimises them, at ``path``."""
+    rng = np.random.default_rng(7)
+    graph = GraphBuilder()
+    n_outputs = channels // factor**2
+    first = graph.constant(rng.standard_normal((channels, 32, 1, 1)).astype(np.float32))
+    last = graph.constant(rng.standard_normal((16, n_outputs, 3, 3)).astype(np.float32))
+    phases = graph.add("Conv", ["x", first], output="phases", kernel_shape=[1, 1])
+    x = graph.add("DepthToSpace", [phases], blocksize=factor, mode=mode)
+    graph.add("Conv", [x, last], output="y", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    outputs = ["y", "phases"] if shows_phases else ["y"]
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "phases",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["songs", 32, "frames", "bins"])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    model.ir_version = 9
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return path
+
+
+def kinds(path):
+    return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
+
+
+def outputs(path):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(1).standard_normal((2, 32, 5, 7)).astype(np.float32)
+    return session.run(None, {"x": x})
+
+
+@pytest.mark.parametrize(("channels", "factor"), [(128, 2), (512, 4)])
+def test_blocks_are_interleaved_to_the_same_numbers(tmp_path, channels, factor):
+    path = optimised(tmp_path / "optimised.onnx", channels=channels, factor=factor)
+    if "ReorderOutput" not in kinds(path):
+        pytest.skip("ONNX Runtime has no blocked layout on this processor")
+    before, reorders = outputs(path), kinds(path)["ReorderOutput"]
+    interleave_blocks(path)
+    assert kinds(path)["DepthToSpace"] == 0
+    assert kinds(path)["ReorderOutput"] == reorders - 1  # the result's own is left
+    np.testing.assert_array_equal(outputs(path)[0], before[0])
+
+
+@pytest.mark.parametrize(
+    "case", [{"channels": 32}, {"mode": "CRD"}, {"shows_phases": True}], ids=["parts of blocks", "other order", "seen"]
+)
+def test_other_places_stay_as_they_are(tmp_path, case):
+    path = optimised(tmp_path / "optimised.onnx", **case)
+    before = path.read_bytes()
+    interleave_blocks(path)
+    assert path.read_bytes() == before
