@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -71,10 +72,8 @@ def _chains(graph: onnx.GraphProto) -> Iterable[tuple[onnx.NodeProto, onnx.NodeP
             yield before, node, after[0]
 
 
-def _attribute(node: onnx.NodeProto, name: str) -> int | bytes:
-    found = next((entry for entry in node.attribute if entry.name == name), None)
-    value: int | bytes = 0 if found is None else helper.get_attribute_value(found)
-    return value
+def _attribute(node: onnx.NodeProto, name: str) -> Any:
+    return next((helper.get_attribute_value(entry) for entry in node.attribute if entry.name == name), 0)
 
 
 def _in_blocks(
@@ -82,13 +81,14 @@ def _in_blocks(
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """Blocked (n, factor · factor · outputs, height, width) ``x`` → blocked (n, outputs, …), in which blocks move."""
     n_outputs = channels // factor**2
-    constants, nodes = [], []
+    constants: list[onnx.TensorProto] = []
+    nodes: list[onnx.NodeProto] = []
 
     def integers(*values: int) -> str:
         constants.append(helper.make_tensor(f"{output}_{len(constants)}", TensorProto.INT64, [len(values)], values))
         return constants[-1].name
 
-    def add(kind: str, inputs: list[str], made: str, **attributes: object) -> str:
+    def add(kind: str, inputs: list[str], made: str, **attributes: Any) -> str:
         nodes.append(helper.make_node(kind, inputs, [made], name=f"{made}_{kind}", **attributes))
         return made
 

@@ -187,7 +187,7 @@ class _Network:
         return graph.add("Add", [x, many])
 
     def _interleave(self, phases: str, level: int) -> str:
-        """(1, 2 · 2 · features, height, width) → (1, features, 2 · height, 2 · width): first the columns, then the rows.
+        """(1, 2 · 2 · features, height, width) → (1, features, 2 · height, 2 · width), columns first.
 
         In two simple steps, which take half as long as ONNX Runtime's own `DepthToSpace`.
         """
@@ -241,7 +241,7 @@ class _Network:
 
 
 def _phases_first(array: Array) -> Array:
-    """The raised features and their phases, of which PyTorch's pixel shuffle has the phases last, the other way round."""
+    """Features and their four phases, of which PyTorch's pixel shuffle takes the phases last, the other way round."""
     return array.reshape(-1, 4, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
 
 

@@ -120,12 +120,12 @@ def _transposed_in_blocks(graph: GraphBuilder, x: str, conv: Convolution) -> str
         row_tap, column_tap = row + 3 - 2 * row_input, column + 3 - 2 * column_input
         if 0 <= row_tap < 5 and 0 <= column_tap < 5:
             kernel[row_input, column_input, row, column] = conv.kernel[row_tap, column_tap, 0]
-    kernel = kernel.reshape(4, 4, BLOCK * BLOCK, n_inputs)
-    return _convolution(graph, x, kernel, np.repeat(conv.bias, BLOCK * BLOCK), [1, 1, 1, 1], strides=[2, 2])
+    blocks = kernel.reshape(4, 4, BLOCK * BLOCK, n_inputs)
+    return _convolution(graph, x, blocks, np.repeat(conv.bias, BLOCK * BLOCK), [1, 1, 1, 1], strides=[2, 2])
 
 
 def _dilated_in_blocks(graph: GraphBuilder, blocks: str, conv: Convolution) -> str:
-    """The last convolution on blocks of outputs: (n, `BLOCK`², height, width) → (n, channels · `BLOCK`², height, width).
+    """The last convolution on blocks of outputs: (n, `BLOCK`², height, width) → (n, channels · `BLOCK`², …).
 
     Output ``j`` of a block takes inputs ``j − 3 + 2k``, k = 0 … 3, of the same block and its neighbours.
     """
@@ -136,8 +136,8 @@ def _dilated_in_blocks(graph: GraphBuilder, blocks: str, conv: Convolution) -> s
         column_block, column_input = divmod(column - 3 + 2 * column_tap + BLOCK, BLOCK)
         taps = conv.kernel[row_tap, column_tap, :, 0]
         kernel[row_block, column_block, :, row, column, row_input, column_input] = taps
-    kernel = kernel.reshape(3, 3, n_channels * BLOCK * BLOCK, BLOCK * BLOCK)
-    return _convolution(graph, blocks, kernel, np.repeat(conv.bias, BLOCK * BLOCK), pads=[1, 1, 1, 1])
+    plain = kernel.reshape(3, 3, n_channels * BLOCK * BLOCK, BLOCK * BLOCK)
+    return _convolution(graph, blocks, plain, np.repeat(conv.bias, BLOCK * BLOCK), pads=[1, 1, 1, 1])
 
 
 def _convolution(
