@@ -39,7 +39,7 @@ class NothingToTake:
 def behind_perfect_vocals(model):
     """A separator of true accompaniments."""
     separator = Separator(model, device="cpu")
-    network = CascadeNetwork(NothingToTake(), separator.loaded[0].masking.network, 1.0)
+    network = CascadeNetwork(NothingToTake(), separator.loaded[0].masking.network, 1.0, separator.spec.n_bins)
     separator._pipeline = separator._pipeline.with_separator(MaskingSeparator(separator.spec, network))
     return lambda references, rate: separator.separate(sum(list(references.values())[1:]), rate)
 

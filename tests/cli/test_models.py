@@ -155,7 +155,7 @@ def test_our_own_network_is_exported_as_it_runs(run, tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "file", "message"),
     [
-        ("unweave:4stems-cascade", "x.onnx", "runs spleeter:2stems-16kHz first"),
+        ("unweave:4stems-cascade", "x.onnx", "runs spleeter:2stems first"),
         ("unweave:5stems", "x.safetensors", "open5.safetensors already"),
     ],
 )

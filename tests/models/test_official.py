@@ -35,7 +35,7 @@ def test_our_models():
     assert (five.network, five.is_classic) == ("bands", False)
     for spec in (four, five):
         cascade = find_spec(f"{spec.name}-cascade")
-        assert cascade.before == "spleeter:2stems-16kHz"
+        assert cascade.before == "spleeter:2stems"
         assert dataclasses.replace(cascade, name=spec.name, before="", summary=spec.summary) == spec
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from unweave.dsp.masks import EPSILON, ratio_masks
+from unweave.dsp.masks import EPSILON, extend_masks, ratio_masks
 from unweave.dsp.stft import FRAMES_AT_ONCE
 from unweave.engines.base import Network
 from unweave.types import Magnitude
@@ -17,11 +18,13 @@ class CascadeNetwork:
     """``first`` estimates a stem and its rest; ``second`` takes the rest apart into the same stem and others.
 
     What ``second`` still finds of that stem is shared among the others, as it was trained (``taken`` in a training
-    plan), so that all estimates sum to the mixture. ``exponent`` is that of the first one's ratio masks.
+    plan), so that all estimates sum to the mixture. ``exponent`` is that of the first one's ratio masks, and
+    ``n_bins`` is how many bins it sees: above, its stem has the mean of each frame's mask.
     """
 
-    def __init__(self, first: Network, second: Network, exponent: float) -> None:
-        self._first, self._second, self._exponent = first, second, exponent
+    def __init__(self, first: Network, second: Network, exponent: float, n_bins: int) -> None:
+        self._first, self._second, self._exponent, self._n_bins = first, second, exponent, n_bins
+        self._buffers = threading.local()
 
     @property
     def n_frames(self) -> int | None:
@@ -30,16 +33,24 @@ class CascadeNetwork:
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
-        removed = self._first.estimate(mixture)  # of the stem that is taken away, and of the rest; overwritten here
+        of_stem_and_rest = self._first.estimate(mixture[..., : self._n_bins])
+        rest = self._buffer(mixture.shape)
         for part in _parts(mixture):
-            np.multiply(ratio_masks(removed[:, :, part], self._exponent), mixture[:, part], out=removed[:, :, part])
-        taken, rest = removed
+            masks = ratio_masks(of_stem_and_rest[:, :, part], self._exponent)
+            np.multiply(extend_masks(masks, mixture.shape[-1], "average")[1], mixture[:, part], out=rest[:, part])
         estimates = self._second.estimate(rest)
         for part in _parts(mixture):
             others = estimates[1:, :, part]
             others *= rest[:, part] / (others.sum(0) + np.float32(EPSILON))
-            estimates[0, :, part] = taken[:, part]
+            np.subtract(mixture[:, part], rest[:, part], out=estimates[0, :, part])
         return estimates
+
+    def _buffer(self, shape: tuple[int, ...]) -> Magnitude:
+        """This thread's own array, used again and again: large arrays that come and go leave holes in memory."""
+        buffer: Magnitude | None = getattr(self._buffers, "rest", None)
+        if buffer is None or buffer.shape != shape:
+            buffer = self._buffers.rest = np.empty(shape, np.float32)
+        return buffer
 
 
 def _parts(mixture: Magnitude) -> Iterator[slice]:

@@ -59,7 +59,7 @@ def _network(spec: MaskModelSpec, location: Path, before: Located | None, option
             return network
         first_spec, first_location = before
         first = cpu_network(graph_path(first_spec, first_location), runtime)
-        return CascadeNetwork(first, network, first_spec.mask_exponent)
+        return CascadeNetwork(first, network, first_spec.mask_exponent, first_spec.n_bins)
     from unweave.engines.torch import TorchSeparator
     from unweave.families.torch_network import load_network
 
@@ -67,7 +67,7 @@ def _network(spec: MaskModelSpec, location: Path, before: Located | None, option
     if before is not None:
         from unweave.families.cascade import Cascade
 
-        module = Cascade(load_network(*before), module, before[0].mask_exponent)
+        module = Cascade(load_network(*before), module, before[0].mask_exponent, before[0].n_bins)
     precision = "float16" if runtime.precision == "auto" else runtime.precision
     return TorchSeparator(spec, module, runtime.device, precision)
 
