@@ -59,6 +59,31 @@ def test_pytorch_equals_onnx_runtime(tmp_path, cache, n_bins):
     assert error_db(in_torch, expected) < -60
 
 
+class Shares(torch.nn.Module):
+    """A network that gives each stem the same share everywhere."""
+
+    n_frames = None
+
+    def __init__(self, *shares):
+        super().__init__()
+        self.shares = torch.tensor(shares).reshape(-1, 1, 1, 1, 1)
+
+    def forward(self, magnitudes):
+        return self.shares * magnitudes
+
+    def estimate(self, mixture):
+        return self(torch.from_numpy(mixture.copy())[None])[:, 0].numpy()
+
+
+def test_in_pytorch_silent_bins_count_as_much_for_those_above():
+    mixture = np.abs(noise(64 * 256).reshape(2, 64, 256))
+    mixture[..., 16:128] = 0
+    first, second = Shares(0.7, 0.3), Shares(0.2, 0.3, 0.5)
+    expected = CascadeNetwork(first, second, 2.0, 128).estimate(mixture)
+    in_torch = Cascade(first, second, 2.0, 128)(torch.from_numpy(mixture)[None])[:, 0].numpy()
+    assert error_db(in_torch, expected) < -80
+
+
 def test_a_model_names_the_one_before_it(tmp_path, cache, monkeypatch):
     from unweave import Separator
     from unweave.models import resolve as module

@@ -36,8 +36,8 @@ class CascadeNetwork:
         of_stem_and_rest = self._first.estimate(mixture[..., : self._n_bins])
         rest = self._buffer(mixture.shape)
         for part in _parts(mixture):
-            masks = ratio_masks(of_stem_and_rest[:, :, part], self._exponent)
-            np.multiply(extend_masks(masks, mixture.shape[-1], "average")[1], mixture[:, part], out=rest[:, part])
+            mask = ratio_masks(of_stem_and_rest[:, :, part], self._exponent)[1]
+            np.multiply(extend_masks(mask, mixture.shape[-1], "average"), mixture[:, part], out=rest[:, part])
         estimates = self._second.estimate(rest)
         for part in _parts(mixture):
             others = estimates[1:, :, part]

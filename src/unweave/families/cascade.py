@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-EPSILON = 1e-6  # in half precision, too
+from unweave.dsp.masks import EPSILON
+
+HALF_EPSILON = 1e-6  # for numbers that may be in half precision
 
 
 class Cascade(nn.Module):
@@ -18,10 +20,10 @@ class Cascade(nn.Module):
     def forward(self, magnitudes: Tensor) -> Tensor:
         """See the class."""
         powers = self._first(magnitudes[..., : self._n_bins].contiguous()).float() ** self._exponent
-        mask = powers[1] / (powers.sum(0) + EPSILON)
+        mask = (powers[1] + EPSILON / 2) / (powers.sum(0) + EPSILON)  # see `unweave.dsp.masks.ratio_masks`
         n_unseen = magnitudes.shape[-1] - mask.shape[-1]
         mask = torch.cat([mask, mask.mean(-1, keepdim=True).expand(*mask.shape[:-1], n_unseen)], -1)
         rest = magnitudes * mask.to(magnitudes.dtype)
         others = self._second(rest)[1:]
-        others = others * (rest / (others.sum(0) + EPSILON))
+        others = others * (rest / (others.sum(0) + HALF_EPSILON))
         return torch.cat([(magnitudes - rest)[None], others])
