@@ -1,8 +1,8 @@
-"""Interleaving output phases without leaving ONNX Runtime's blocked layout, which it does by itself only for a detour.
+"""Interleaving output phases in ONNX Runtime's blocked layout.
 
-Convolutions keep the channels of one point together in blocks (``NCHWc``); `DepthToSpace` knows only the plain layout,
-so that ONNX Runtime reorders all numbers before it and after it, and moves each by itself in between. In the blocked
-layout whole blocks can be moved: a third of the time, with the same numbers.
+Convolutions keep the channels of one point together in blocks (``NCHWc``). `DepthToSpace` knows only the plain layout,
+so ONNX Runtime reorders all numbers before it and after it, and moves them one by one in between. In the blocked layout
+whole blocks can be moved, which takes a third of the time and gives the same numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPSET = 17  # of the probe, and the lowest whose graphs are rewritten
 def interleave_blocks(path: Path) -> None:
     """Rewrite the optimised graph at ``path`` wherever phases are interleaved between two convolutions.
 
-    That is ``ReorderOutput``, ``DepthToSpace`` (mode ``DCR``) and ``ReorderInput`` in a row, with as many channels as
+    These places are ``ReorderOutput``, ``DepthToSpace`` (mode ``DCR``) and ``ReorderInput`` in a row, with outputs that
     fill whole blocks. The weights beside the graph are not read. A graph without such places stays as it is.
     """
     model = onnx.load(str(path), load_external_data=False)
