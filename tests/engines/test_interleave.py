@@ -73,7 +73,9 @@ def test_blocks_are_interleaved_to_the_same_numbers(tmp_path, channels, factor):
 
 @pytest.mark.parametrize(
     # 20 outputs are no whole number of blocks, which have 8 or 16 channels, but ONNX Runtime takes multiples of 4.
-    "case", [{"channels": 80}, {"mode": "CRD"}, {"shows_phases": True}], ids=["parts of blocks", "other order", "seen"]
+    "case",
+    [{"channels": 80}, {"mode": "CRD"}, {"shows_phases": True}],
+    ids=["parts of blocks", "other order", "seen"],
 )
 def test_other_places_stay_as_they_are(tmp_path, case):
     path = optimised(tmp_path / "optimised.onnx", **case)
