@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import threading
@@ -24,10 +25,12 @@ if os.environ.get("ORT_DISABLE_TELEMETRY") == "1" and hasattr(onnxruntime, "disa
     # `unweave/__init__.py` comes too late for a program that imported ONNX Runtime before: stop what can be stopped.
     onnxruntime.disable_telemetry_events()
 
+log = logging.getLogger(__name__)
+
 OPTIMISED = "optimised.onnx"
 WEIGHTS = "weights.bin"
 SILENT = 3  # only errors are logged
-REWRITES = 1  # part of the name of each folder with optimised graphs: raise it when `_optimise` makes others
+REWRITES = 2  # part of the name of each folder with optimised graphs: raise it when `_optimise` makes others
 
 
 class OnnxNetwork:
@@ -165,9 +168,16 @@ def _optimise(path: Path, folder: Path) -> None:
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     _session(path, options)
     # Imported here: this runs once per network and machine, and `onnx` takes 0.14 s to import.
-    from unweave.engines.interleave import interleave_blocks
+    from unweave.engines.blocked import stay_blocked
 
-    interleave_blocks(folder / OPTIMISED)
+    optimised = folder / OPTIMISED
+    plain = optimised.read_bytes()
+    try:
+        stay_blocked(optimised)
+        _session(optimised, _options())
+    except Exception as error:  # of whatever kind: it costs speed, not the result
+        log.debug("the graph of %s stays as ONNX Runtime optimised it: %s", path, error)
+        optimised.write_bytes(plain)
 
 
 def _fingerprint() -> str:
