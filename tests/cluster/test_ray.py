@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -158,9 +159,9 @@ def test_what_no_worker_can_do_is_one_line(toy_json, tmp_path, place, change):
 @pytest.mark.parametrize("unable", [{0}, {1}, {1, 2}])
 def test_a_worker_that_cannot_start_does_not_end_the_run(place, toy_json, tmp_path, monkeypatch, caplog, unable):
     """The first, or one of a node that came late: one warning, and the others do the songs."""
-    deadline = time.monotonic() + 30
 
     def songs():
+        deadline = time.monotonic() + 30
         while not caplog.records and time.monotonic() < deadline:
             yield Song("song")
         yield from map(Song, ["song"] * 50 + ["a", "b", "c"])
@@ -185,23 +186,51 @@ def test_where_no_worker_can_start_the_run_ends(place, toy_json, tmp_path, monke
 
 def test_results_come_while_songs_are_looked_for(place, toy_json, tmp_path, monkeypatch):
     """None that have been found for a long time: what is under way is not left waiting."""
-    results, deadline = [], time.monotonic() + 30
+    results = []
 
     def songs():
+        deadline = time.monotonic() + 30
         yield Song("first")
-        while not results and time.monotonic() < deadline:
+        while not results:
+            assert time.monotonic() < deadline
             yield None
         yield Song("last")
 
     with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch) as pool:
         for result in pool.results(songs()):
-            assert time.monotonic() < deadline
             results.append(result.name)
     assert results == ["first", "last"]
 
 
-def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable=()):
-    """A pool of three, whose workers do nothing; those of these numbers, in the order of their start, cannot start."""
+@pytest.mark.parametrize("fails_at", ["process_number", "separate"])
+def test_a_worker_that_ray_ends_for_want_of_memory_is_replaced(
+    place, toy_json, tmp_path, monkeypatch, caplog, fails_at
+):
+    """Ray does not call that the death of an actor, but whatever it is asked from then on ends in the same error."""
+    songs = [Song(str(number)) for number in range(20)]
+    with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, {0}, fails_at) as pool:
+        results = sorted((int(result.name), result.error) for result in pool.results(iter(songs)))
+    assert results == [(number, "") for number in range(20)]
+    assert len(caplog.records) == (fails_at == "process_number")
+    assert all("its machine ran out of memory" in record.getMessage() for record in caplog.records)
+
+
+def test_workers_that_are_killed_as_they_start(place, toy_json, tmp_path, monkeypatch, caplog):
+    """By the kernel, say, which tells nobody why: another is started, but where all are killed, the run ends."""
+    monkeypatch.setattr("unweave.cluster.pool.RETRIES", 1)
+    with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, {0}, "crash") as pool:
+        assert [result.name for result in pool.results(iter([Song("a")]))] == ["a"]
+    [warning] = caplog.records
+    assert "its worker process has died" in warning.getMessage()
+    with (
+        pytest.raises(OptionError, match=r"Ray cannot start the workers: .*its worker process has died"),
+        pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, set(range(20)), "crash"),
+    ):
+        pytest.fail("there is no worker")
+
+
+def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable=(), at="start"):
+    """A pool of three, whose workers do nothing; those of these numbers, in the order of their start, fail ``at``."""
 
     class Lame:
         def __init__(self, work):
@@ -209,16 +238,23 @@ def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable=()):
                 with suppress(FileExistsError):
                     (tmp_path / str(number)).touch(exist_ok=False)
                     break
-            if number in unable:
+            self.fails_at = at if number in unable else None
+            if self.fails_at == "start":
                 raise OSError("no disk for this worker")
+            if self.fails_at == "crash":
+                os._exit(1)
 
         def process_number(self):
+            if self.fails_at == "process_number":
+                raise ray.exceptions.OutOfMemoryError("killed")
             return 0
 
         def chosen_stems(self):
             return ("vocals",)
 
         def separate(self, song):
+            if self.fails_at == "separate":
+                raise ray.exceptions.OutOfMemoryError("killed")
             return Result(song.name, {})
 
     monkeypatch.setattr("unweave.cluster.pool.Worker", Lame)

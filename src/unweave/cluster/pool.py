@@ -17,7 +17,14 @@ from types import TracebackType
 from typing import Any
 
 import ray
-from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, WorkerCrashedError
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    WorkerCrashedError,
+)
 
 from unweave.cluster.songs import Song
 from unweave.cluster.worker import Result, Work, Worker
@@ -31,7 +38,8 @@ OWN_ERROR = re.compile(r"^unweave\.errors\.\w+: ")
 
 IN_FLIGHT_PER_WORKER = 2  # one is computed while the next waits: more would only be lost with the worker
 RETRIES = 3  # of a file whose worker dies; one that kills four workers is at fault itself
-DEATHS = (RayActorError, ObjectLostError, WorkerCrashedError, NodeDiedError)
+# Whatever an actor is asked after Ray has ended it for want of memory is an OutOfMemoryError.
+DEATHS = (RayActorError, ObjectLostError, OutOfMemoryError, WorkerCrashedError, NodeDiedError)
 SECONDS_BETWEEN_COUNTS = 5.0  # of the cluster's processors: nodes come and go
 SECONDS_WITHOUT_WORKERS = 60.0  # until a warning
 SECONDS_AFTER_FAILED_START = 60.0  # until others are tried: what is wrong with a machine may pass
@@ -70,12 +78,13 @@ class RayPool:
         self.actors: list[Any] = []  # those that can be given files
         self._failure = ""  # why the last worker that could not start could not
         self._told = {""}  # the failures that there was a warning about
+        self._n_lost = 0  # how often the last worker of all died while it started, since one could
         self._not_before = float("-inf")  # the time when workers may be started again
 
     def __enter__(self) -> RayPool:
         _connect(self._address)
         try:
-            with suppress(RayActorError):  # it may be only that machine
+            with suppress(*DEATHS):  # it may be only that machine
                 self._start_some(1)
             if not self.actors:
                 self._start_some(min(self._n_workers or sys.maxsize, self._room()))
@@ -185,19 +194,22 @@ class RayPool:
     def _greet(self, reference: Any) -> None:
         """Take in an actor that has started, or that could not; raises its error if there is no other.
 
-        Where a node died meanwhile, another actor is started by and by.
+        Where a node or a process died meanwhile, another actor is started by and by; but one after another is not.
         """
         actor = self._starting.pop(reference)
         try:
             ray.get(reference)
-        except RayActorError as error:
+        except DEATHS as error:
             self._failure = _one_line(error)
-            if getattr(error, "actor_init_failed", False) or isinstance(getattr(error, "cause", None), UnweaveError):
-                if not (self.actors or self._starting):
-                    raise
+            is_last = not (self.actors or self._starting)
+            self._n_lost += is_last
+            if _is_unable(error):
                 self._not_before = time.monotonic() + SECONDS_AFTER_FAILED_START
+            if is_last and (_is_unable(error) or self._n_lost > RETRIES):
+                raise
         else:
             self.actors.append(actor)
+            self._n_lost = 0
         if self.actors and self._failure not in self._told:
             self._told.add(self._failure)
             log.warning("a worker could not start, and the others go on without it: %s", self._failure)
@@ -264,7 +276,17 @@ def _connect(address: str | None) -> None:
         signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the run before its files are finished
 
 
+def _is_unable(error: RayError) -> bool:
+    """Whether a worker that died while it started would die again on that machine."""
+    is_own = getattr(error, "actor_init_failed", False) or isinstance(getattr(error, "cause", None), UnweaveError)
+    return is_own or isinstance(error, OutOfMemoryError)
+
+
 def _one_line(error: BaseException) -> str:
     """What an error of Ray's comes down to: the last line of its traceback, without colours."""
+    if isinstance(error, OutOfMemoryError):
+        return "its machine ran out of memory"
     lines = [line.strip() for line in COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[-1].startswith("The actor never ran"):  # before that stands why
+        lines.pop()
     return OWN_ERROR.sub("", lines[-1])[:500] if lines else type(error).__name__
