@@ -138,6 +138,19 @@ def test_results_can_be_taken_while_finished_songs_go_by():
     assert (summary.skipped, summary.is_listed) == (5 * SONGS_AT_ONCE - 2, True)
 
 
+def test_the_last_song_is_known_to_be_the_last_before_its_result():
+    """How much is left can then be shown, however soon the results come."""
+
+    def pool(songs, should_stop):
+        for song in songs:
+            if song is None:
+                return
+            yield Result(song.name, {})
+
+    summary = separate_catalogue(map(Song, "abc"), Finished("a", "b", "c"), pool)
+    assert (summary.done, summary.is_listed) == (3, True)
+
+
 def test_songs_under_way_are_noted_before_a_page_that_cannot_be_listed_ends_the_run():
     def songs():
         yield from (Song(str(number)) for number in range(SONGS_AT_ONCE))

@@ -60,6 +60,8 @@ def test_the_cluster_of_ray_up_has_its_node_types(manifests):
     # Ubuntu 24.04 lets nobody install into its own Python, and Ray's shells find programs by ~/.bashrc.
     [install] = [each for each in cluster["setup_commands"] if re.search(r"pip3? install", each)]
     environment = re.match(r"python3 -m venv (~/\w+) && \1/bin/pip install ", install)[1]
+    # On the head Ray installs boto3 afterwards: if there is none yet, with a botocore that is too new for s3fs.
+    assert "boto3" in install.partition("#")[0].split()
     home = environment.replace("~", "$HOME")
     assert any(f'PATH="{home}/bin:$PATH"' in each and "~/.bashrc" in each for each in cluster["setup_commands"])
     # The default image of Ray's is Ubuntu 18.04, whose Python is 3.6.

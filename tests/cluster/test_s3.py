@@ -14,11 +14,13 @@ pytest.importorskip("moto")
 pytest.importorskip("s3fs")
 
 import fsspec
+from moto.s3.models import s3_backends
 from s3fs.core import calculate_chunksize
 
 from tests.helpers.s3 import ENVIRONMENT, Refused, Reset, Slow, every, serving_s3
 from unweave.cluster import upload as upload_module
 from unweave.cluster.journal import StoreJournal
+from unweave.cluster.listing import stamp_of
 from unweave.cluster.places import Place
 from unweave.cluster.songs import Song
 from unweave.cluster.upload import upload
@@ -234,6 +236,49 @@ def test_a_journal_does_not_note_what_a_run_with_other_settings_has_written(s3, 
         assert run_here(chosen)[0].done == 1
     assert run_here(chosen)[0].done == 1
     assert run_here(chosen)[0].skipped == 1
+
+
+def test_an_upload_whose_answer_was_lost_is_found_and_not_repeated(s3, tmp_path):
+    """Sent again, it meets itself: one version, and its stamp is that of the listing."""
+    (tmp_path / "a").write_bytes(b"stem")
+    s3.system.call_s3("put_bucket_versioning", Bucket="stems", VersioningConfiguration={"Status": "Enabled"})
+    place, puts = Place("s3://stems"), []
+
+    def lose_first(number, method, path):
+        if method != "PUT":
+            return None
+        puts.append(path)
+        if len(puts) > 1:
+            return None
+        s3_backends["123456789012"]["aws"].put_object("stems", "lost.wav", b"stem")
+        return Reset()
+
+    s3.fault = lose_first
+    try:
+        stamps = place.put({tmp_path / "a": "lost.wav"})
+        assert puts == ["/stems/lost.wav"] * 2
+        assert stamps == dict(place.files(prefix="lost"))
+        found = s3.system.call_s3("list_object_versions", Bucket="stems", Prefix="lost")
+        assert len(found["Versions"]) == 1
+    finally:
+        s3.system.call_s3("put_bucket_versioning", Bucket="stems", VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_etags_however_a_store_writes_them(s3, tmp_path, monkeypatch):
+    """A proxy that compresses makes them weak in one answer and not in another; some stores have no quotes, or none."""
+    stamps = {stamp_of({"size": 1, "ETag": etag}) for etag in ('"a1"', "a1", 'W/"a1"')}
+    assert len(stamps) == 1
+    assert stamps != {stamp_of({"size": 1, "ETag": '"a2"'})}
+    (tmp_path / "a").write_bytes(b"stem")
+    call = type(s3.system).call_s3
+
+    def without_etag(system, method, **request):
+        answer = call(system, method, **request)
+        return {key: value for key, value in answer.items() if key != "ETag"}
+
+    monkeypatch.setattr(type(s3.system), "call_s3", without_etag)
+    assert Place("s3://stems").put({tmp_path / "a": "none.wav"}) == {}
+    assert s3.system.cat_file("stems/none.wav") == b"stem"
 
 
 def test_a_worker_that_cannot_go_on_takes_nothing_back(s3, tmp_path):

@@ -90,8 +90,8 @@ def stamp_of(info: Mapping[str, Any]) -> Stamp:
 
     S3 keeps times in whole seconds, in which two runs can write the same name; its ETag tells their objects apart.
     """
-    if etag := info.get("ETag"):
-        digest = hashlib.blake2b(str(etag).strip('"').encode(), digest_size=7).digest()
+    if etag := etag_of(info):
+        digest = hashlib.blake2b(etag.encode(), digest_size=7).digest()
         return int(info.get("size") or 0), int.from_bytes(digest, "big")
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         time = info.get(key)
@@ -103,6 +103,11 @@ def stamp_of(info: Mapping[str, Any]) -> Stamp:
         if isinstance(time, (int, float)):
             return int(info.get("size") or 0), round(time * 1e9)
     return int(info.get("size") or 0), 0
+
+
+def etag_of(info: Mapping[str, Any]) -> str:
+    """The ETag in what S3 says of an object, without quotes; weak where a proxy has compressed the answer."""
+    return str(info.get("ETag") or "").removeprefix("W/").strip('"')
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

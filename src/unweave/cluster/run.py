@@ -140,7 +140,8 @@ def separate_catalogue(
                         finish(Result(song.name, {}, song.error))
                     else:
                         yield song
-                yield None
+                if len(lot) == SONGS_AT_ONCE:  # or it is the last
+                    yield None
             counts.is_listed = True
         except UnweaveError as error:
             failure = error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unweave.cluster.failures import store_code
-from unweave.cluster.listing import Stamp, stamp_of
+from unweave.cluster.listing import Stamp, etag_of, stamp_of
 
 # In these an object appears when its last byte has been received, and there is no renaming, only copying.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
@@ -60,7 +60,7 @@ def _send_object(system: Any, path: Path, target: str, *, is_s3: bool) -> Stamp 
 
 
 def _put_s3(system: Any, path: Path, target: str, *, mode: Literal["create", "overwrite"]) -> Stamp | None:
-    """What ``put_file`` of s3fs does, which keeps the answer to itself; None for what is sent in parts."""
+    """What ``put_file`` of s3fs does, which keeps the answer to itself; None where that tells nothing, and in parts."""
     n_bytes = path.stat().st_size
     if n_bytes >= BYTES_IN_PARTS:
         system.put_file(str(path), target, mode=mode)
@@ -70,7 +70,7 @@ def _put_s3(system: Any, path: Path, target: str, *, mode: Literal["create", "ov
     if content_type := mimetypes.guess_type(path)[0]:
         headers["ContentType"] = content_type
     answer = system.call_s3("put_object", Bucket=bucket, Key=key, Body=path.read_bytes(), **headers)
-    return stamp_of({"size": n_bytes, "ETag": answer["ETag"]})
+    return stamp_of({"size": n_bytes, **answer}) if etag_of(answer) else None
 
 
 def _info(system: Any, target: str) -> Mapping[str, Any] | None:
@@ -87,7 +87,7 @@ def _is_same(path: Path, there: Mapping[str, Any]) -> bool:
         return False
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, _md5) if hasattr(hashlib, "file_digest") else _md5(file.read())
-    return str(there.get("ETag", "")).strip('"') == digest.hexdigest()
+    return etag_of(there) == digest.hexdigest()
 
 
 def _md5(raw: bytes = b"") -> Any:
