@@ -136,10 +136,8 @@ class _Network:
         if self._spec.time_attention:
             x = self._attention(x)
         for level in reversed(range(last)):
-            raised = graph.convolution(
-                x, *(_phases_first(weights[f"up.{level}.{part}"]) for part in ("weight", "bias"))
-            )
-            x = graph.add("Add", [self._interleave(raised, level), skips.pop()])
+            raised = graph.convolution(x, weights[f"up.{level}.weight"], weights[f"up.{level}.bias"])
+            x = graph.add("Add", [graph.add("DepthToSpace", [raised], blocksize=2, mode="CRD"), skips.pop()])
             x = self._block(x, f"decoder.{level}", level)
         return list(self._joined(x))
 
@@ -186,16 +184,6 @@ class _Network:
         many = graph.add("Relu", [graph.add("Add", [many, graph.constant(outer_shift)])])
         return graph.add("Add", [x, many])
 
-    def _interleave(self, phases: str, level: int) -> str:
-        """(1, 2 · 2 · features, height, width) → (1, features, 2 · height, 2 · width), columns first.
-
-        In two simple steps, which take half as long as ONNX Runtime's own `DepthToSpace`.
-        """
-        graph, n_features, width = self._graph, self._spec.n_filters[level], self._cells[level]
-        columns = graph.add("Transpose", [graph.reshape(phases, [2, 2, -1])], perm=[0, 2, 1])
-        rows = graph.add("Transpose", [graph.reshape(columns, [2, n_features, -1, width])], perm=[1, 2, 0, 3])
-        return graph.reshape(rows, [1, n_features, -1, width])
-
     def _attention(self, x: str) -> str:
         """Attention over time: each frame with all its frequencies is one token."""
         graph, weights, n_cells = self._graph, self._weights, self._cells[-1]
@@ -238,11 +226,6 @@ class _Network:
             parts.append(graph.add("Div", [powers, total]))
             start += band.n_cells
         return parts
-
-
-def _phases_first(array: Array) -> Array:
-    """Features and their four phases, of which PyTorch's pixel shuffle takes the phases last, the other way round."""
-    return array.reshape(-1, 4, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
 
 
 class _Graph(GraphBuilder):
