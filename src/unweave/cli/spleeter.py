@@ -13,8 +13,18 @@ import typer
 from unweave import __version__
 from unweave.cli.application import Application
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
+from unweave.cli.options import Verbose
 
 OUTPUT_PATH = Path(tempfile.gettempdir(), "separated_audio")
+
+# Options that several of the commands share.
+OutputPath = Annotated[Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write to.")]
+Params = Annotated[
+    str,
+    typer.Option("-p", "--params_filename", metavar="NAME", help="Model to use, or the path of a JSON configuration."),
+]
+Mwf = Annotated[bool, typer.Option("--mwf", "-m", help="Use a multichannel Wiener filter.")]
+UnusedAdapter = Annotated[str, typer.Option("-a", "--adapter", metavar="NAME", help="Accepted, but has no effect.")]
 
 app = Application(
     name="spleeter", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
@@ -60,9 +70,7 @@ def separate(
     offset: Annotated[
         float, typer.Option("-s", "--offset", metavar="SECONDS", help="Start this many seconds into each file.")
     ] = 0.0,
-    output_path: Annotated[
-        Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write to.")
-    ] = OUTPUT_PATH,
+    output_path: OutputPath = OUTPUT_PATH,
     stft_backend: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("-B", "--stft-backend", metavar="NAME", help="Deprecated; has no effect."),
@@ -71,14 +79,9 @@ def separate(
         str,
         typer.Option("-f", "--filename_format", metavar="PATTERN", help="Path of each stem within the output folder."),
     ] = "{filename}/{instrument}.{codec}",
-    params_filename: Annotated[
-        str,
-        typer.Option(
-            "-p", "--params_filename", metavar="NAME", help="Model to use, or the path of a JSON configuration."
-        ),
-    ] = "spleeter:2stems",
-    mwf: Annotated[bool, typer.Option("--mwf", "-m", help="Use a multichannel Wiener filter.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+    params_filename: Params = "spleeter:2stems",
+    mwf: Mwf = False,
+    verbose: Verbose = False,
 ) -> None:
     """Separate audio files, as the original does."""
     with failures_shown(verbose):
@@ -127,18 +130,11 @@ def _show_failure(source: Path, error: Exception) -> None:
 @app.command()
 def evaluate(
     mus_dir: Annotated[Path, typer.Option("--mus_dir", metavar="FOLDER", help="Folder with MUSDB18.")],
-    adapter: Annotated[str, typer.Option("-a", "--adapter", metavar="NAME", help="Accepted, but has no effect.")] = "",
-    output_path: Annotated[
-        Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write to.")
-    ] = OUTPUT_PATH,
-    params_filename: Annotated[
-        str,
-        typer.Option(
-            "-p", "--params_filename", metavar="NAME", help="Model to use, or the path of a JSON configuration."
-        ),
-    ] = "spleeter:2stems",
-    mwf: Annotated[bool, typer.Option("--mwf", "-m", help="Use a multichannel Wiener filter.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+    adapter: UnusedAdapter = "",
+    output_path: OutputPath = OUTPUT_PATH,
+    params_filename: Params = "spleeter:2stems",
+    mwf: Mwf = False,
+    verbose: Verbose = False,
 ) -> None:
     """Evaluate a model on MUSDB18, as the original does."""
     with failures_shown(verbose):
@@ -156,11 +152,11 @@ def train(
     data: Annotated[
         Path, typer.Option("-d", "--data", metavar="FOLDER", help="Folder that the paths in the lists are relative to.")
     ],
-    adapter: Annotated[str, typer.Option("-a", "--adapter", metavar="NAME", help="Accepted, but has no effect.")] = "",
+    adapter: UnusedAdapter = "",
     params_filename: Annotated[
         Path, typer.Option("-p", "--params_filename", metavar="NAME", help="JSON configuration.")
     ] = Path("configuration.json"),
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train a model, as the original does; the result is in the configuration's model_dir."""
     with failures_shown(verbose):
