@@ -1,11 +1,13 @@
-"""Large arrays that do not outlive their use."""
+"""Large arrays that leave no holes in memory: they do not outlive their use, or are used again and again."""
 
 from __future__ import annotations
 
 import math
 import mmap
+import threading
 
 import numpy as np
+import numpy.typing as npt
 
 from unweave.types import Waveform
 
@@ -20,3 +22,17 @@ def large_zeros(shape: tuple[int, ...]) -> Waveform:
     if n_values == 0:
         return np.zeros(shape, np.float32)
     return np.frombuffer(mmap.mmap(-1, 4 * n_values), np.float32).reshape(shape)
+
+
+class ThreadBuffer:
+    """An array of float32 for each thread, used again and again: large arrays that come and go leave holes."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def of(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """This thread's array, with whatever it holds; another one where it had another shape."""
+        array: npt.NDArray[np.float32] | None = getattr(self._own, "array", None)
+        if array is None or array.shape != shape:
+            array = self._own.array = np.empty(shape, np.float32)
+        return array

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from unweave.dsp.masks import EPSILON, extend_masks, ratio_masks
+from unweave.dsp.memory import ThreadBuffer
 from unweave.dsp.stft import FRAMES_AT_ONCE
 from unweave.engines.base import Network
 from unweave.types import Magnitude
@@ -24,7 +24,7 @@ class CascadeNetwork:
 
     def __init__(self, first: Network, second: Network, exponent: float, n_bins: int) -> None:
         self._first, self._second, self._exponent, self._n_bins = first, second, exponent, n_bins
-        self._buffers = threading.local()
+        self._rest = ThreadBuffer()
 
     @property
     def n_frames(self) -> int | None:
@@ -34,7 +34,7 @@ class CascadeNetwork:
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
         of_stem_and_rest = self._first.estimate(mixture[..., : self._n_bins])
-        rest = self._buffer(mixture.shape)
+        rest = self._rest.of(mixture.shape)
         for part in _parts(mixture):
             mask = ratio_masks(of_stem_and_rest[:, :, part], self._exponent)[1]
             np.multiply(extend_masks(mask, mixture.shape[-1], "average"), mixture[:, part], out=rest[:, part])
@@ -44,13 +44,6 @@ class CascadeNetwork:
             others *= rest[:, part] / (others.sum(0) + np.float32(EPSILON))
             np.subtract(mixture[:, part], rest[:, part], out=estimates[0, :, part])
         return estimates
-
-    def _buffer(self, shape: tuple[int, ...]) -> Magnitude:
-        """This thread's own array, used again and again: large arrays that come and go leave holes in memory."""
-        buffer: Magnitude | None = getattr(self._buffers, "rest", None)
-        if buffer is None or buffer.shape != shape:
-            buffer = self._buffers.rest = np.empty(shape, np.float32)
-        return buffer
 
 
 def _parts(mixture: Magnitude) -> Iterator[slice]:
