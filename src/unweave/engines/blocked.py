@@ -20,22 +20,24 @@ BLOCKED = "com.microsoft.nchwc"
 OPSET = 17  # of the probe, and the lowest whose graphs are rewritten
 
 
-def stay_blocked(path: Path) -> None:
-    """Rewrite the optimised graph at ``path``; one without places to rewrite stays as it is.
+def stay_blocked(path: Path) -> bool:
+    """Rewrite the optimised graph at ``path``, and say whether there was anything to rewrite.
 
     The weights beside the graph are not read.
     """
     model = onnx.load(str(path), load_external_data=False)
     if not any(entry.domain == "" and entry.version >= OPSET for entry in model.opset_import):
-        return
+        return False
     if not any(node.op_type == "ReorderOutput" for node in model.graph.node):
-        return
+        return False
     block = _block_length()
     if block == 0:
-        return
+        return False
     n_removed = remove_reorders(model.graph, block)
-    if n_removed + interleave_blocks(model.graph, block):
+    n_changed = n_removed + interleave_blocks(model.graph, block)
+    if n_changed:
         onnx.save(model, str(path))
+    return n_changed > 0
 
 
 def _block_length() -> int:

@@ -8,12 +8,12 @@ whole blocks can be moved, which takes a third of the time and gives the same nu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
 
 from unweave.engines.reorders import attribute, is_plain, makers_of, users_of
+from unweave.models.graph_builder import GraphBuilder
 
 
 def interleave_blocks(graph: onnx.GraphProto, block: int) -> int:
@@ -58,25 +58,18 @@ def _in_blocks(
     x: str, output: str, factor: int, channels: int, block: int
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """Blocked (n, factor · factor · outputs, height, width) ``x`` → blocked (n, outputs, …), in which blocks move."""
-    n_outputs = channels // factor**2
-    constants: list[onnx.TensorProto] = []
-    nodes: list[onnx.NodeProto] = []
+    graph, n_outputs = GraphBuilder(f"{output}_"), channels // factor**2
 
     def integers(*values: int) -> str:
-        constants.append(helper.make_tensor(f"{output}_{len(constants)}", TensorProto.INT64, [len(values)], values))
-        return constants[-1].name
+        return graph.constant(np.array(values, np.int64))
 
-    def add(kind: str, inputs: list[str], made: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [made], name=f"{made}_{kind}", **attributes))
-        return made
-
-    batch = add("Shape", [x], f"{output}_batch", start=0, end=1)
-    size = add("Shape", [x], f"{output}_size", start=2, end=4)
+    batch = graph.add("Shape", [x], start=0, end=1)
+    size = graph.add("Shape", [x], start=2, end=4)
     phases, one = integers(factor, factor, n_outputs // block), integers(block)
-    apart = add("Concat", [batch, phases, size, one], f"{output}_apart", axis=0)
-    split = add("Reshape", [x, apart], f"{output}_split")
-    moved = add("Transpose", [split], f"{output}_moved", perm=[0, 3, 4, 1, 5, 2, 6])
-    larger = add("Mul", [size, integers(factor, factor)], f"{output}_larger")
-    whole = add("Concat", [batch, integers(n_outputs), larger], f"{output}_whole", axis=0)
-    add("Reshape", [moved, whole], output)
-    return nodes, constants
+    apart = graph.add("Concat", [batch, phases, size, one], axis=0)
+    split = graph.add("Reshape", [x, apart])
+    moved = graph.add("Transpose", [split], perm=[0, 3, 4, 1, 5, 2, 6])
+    larger = graph.add("Mul", [size, integers(factor, factor)])
+    whole = graph.add("Concat", [batch, integers(n_outputs), larger], axis=0)
+    graph.add("Reshape", [moved, whole], output)
+    return graph.nodes, graph.constants

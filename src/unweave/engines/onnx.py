@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from unweave.dsp.memory import ThreadBuffer
 from unweave.engines.denormals import without_denormals
 from unweave.errors import ModelError
 from unweave.forks import after_fork
@@ -50,24 +51,17 @@ class OnnxNetwork:
         (self._output,) = self._session.get_outputs()
         frames = self._input.shape[2]
         self.n_frames = frames if isinstance(frames, int) else None
-        self._buffers = threading.local()
+        self._estimates = ThreadBuffer()
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
-        estimates = self._buffer((self._output.shape[0], 1, *mixture.shape))
+        estimates = self._estimates.of((self._output.shape[0], 1, *mixture.shape))
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._input.name, np.ascontiguousarray(mixture[None]))
         binding.bind_output(self._output.name, "cpu", 0, np.float32, estimates.shape, estimates.ctypes.data)
         with without_denormals():
             self._session.run_with_iobinding(binding)
         return estimates[:, 0]
-
-    def _buffer(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """This thread's own output, used again and again: large arrays that come and go leave holes in memory."""
-        buffer: npt.NDArray[np.float32] | None = getattr(self._buffers, "output", None)
-        if buffer is None or buffer.shape != shape:
-            buffer = self._buffers.output = np.empty(shape, np.float32)
-        return buffer
 
 
 class OnnxSession:
@@ -173,8 +167,8 @@ def _optimise(path: Path, folder: Path) -> None:
     optimised = folder / OPTIMISED
     plain = optimised.read_bytes()
     try:
-        stay_blocked(optimised)
-        _session(optimised, _options())
+        if stay_blocked(optimised):
+            _session(optimised, _options())
     except Exception as error:  # of whatever kind: it costs speed, not the result
         log.debug("the graph of %s stays as ONNX Runtime optimised it: %s", path, error)
         optimised.write_bytes(plain)
