@@ -1,22 +1,23 @@
 """Help that a musician can read: placeholders instead of types, and every sentence to its end."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
-import typer.main
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from unweave.cli import main, spleeter
 
 
 def commands():
-    for app in (main.app, spleeter.app):
-        root = typer.main.get_command(app)
+    for root in (main.app, spleeter.app):
         for name, command in root.commands.items():
             for inner in getattr(command, "commands", {}):
-                yield pytest.param(app, command.commands[inner], [name, inner], id=f"{name} {inner}")
+                yield pytest.param(root, command.commands[inner], [name, inner], id=f"{name} {inner}")
             if not hasattr(command, "commands"):
-                yield pytest.param(app, command, [name], id=f"{root.name} {name}")
+                yield pytest.param(root, command, [name], id=f"{root.name} {name}")
 
 
 @pytest.mark.parametrize(("app", "command", "names"), list(commands()))
@@ -33,3 +34,33 @@ def test_what_is_missing_is_called_as_in_the_help():
     assert result.exit_code == 2
     assert "[OPTIONS] FILE..." in result.output
     assert "Missing argument 'FILE...'" in result.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell):
+    result = CliRunner().invoke(main.app, ["--completion", shell])
+    assert result.exit_code == 0
+    assert f"_UNWEAVE_COMPLETE={shell}_complete" in result.output
+
+
+def test_what_a_shell_then_asks_is_answered():
+    question = {"_UNWEAVE_COMPLETE": "bash_complete", "COMP_WORDS": "unweave sep", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from unweave.cli.main import app; app(prog_name='unweave')"]
+    done = subprocess.run(command, env={**os.environ, **question}, capture_output=True)
+    assert done.stdout.strip() == b"plain,separate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["separate", "x.wav", "--jobs", "0"], "expected a whole number of at least 1, got 0"),
+        (["separate", "x.wav", "--jobs", "1.5"], "expected a whole number of at least 1, got 1.5"),
+        (["live", "--step", "33"], "expected a whole number from 1 to 32, got 33"),
+        (["train", "plan.toml", "--minutes", "nan"], "expected a number of at least 0.01, got nan"),
+        (["studio", "--port", "-1"], "expected a whole number from 0 to 65535, got -1"),
+    ],
+)
+def test_numbers_outside_their_limits_are_refused_in_words(arguments, message):
+    result = CliRunner().invoke(main.app, arguments)
+    assert result.exit_code == 2
+    assert message in result.output

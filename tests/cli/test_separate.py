@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.audio.test_files import read, write
 from tests.helpers import corpus, dawproject

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.audio.test_files import read, write
 from tests.helpers.catalogues import catalogue, memory_store, run_here, songs_of, work

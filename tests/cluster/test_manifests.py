@@ -5,7 +5,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer
 import yaml
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "catalogue.md"
@@ -46,7 +45,7 @@ def test_the_rayjob_has_what_kuberay_requires_and_its_command_exists(manifests):
 
     program, command, *arguments = shlex.split(job["spec"]["entrypoint"])
     assert program == "unweave"
-    context = typer.main.get_command(app).commands[command].make_context(command, arguments)
+    context = app.commands[command].make_context(command, arguments)
     assert context.params["source"].startswith("s3://")
     assert context.params["address"] == "auto"
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.audio.test_files import write
 from tests.helpers.catalogues import catalogue, work

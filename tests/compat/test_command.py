@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.audio.test_files import read, write
 from tests.helpers.signals import tones

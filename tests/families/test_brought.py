@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.families.openunmix.cases import random_weights
 from tests.families.test_foreign import htdemucs, roformer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.families.htdemucs import small
 from tests.families.roformer import cases

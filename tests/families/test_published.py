@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.families.bag.test_bag import SIGNATURES, member
 from tests.helpers.file_server import serving

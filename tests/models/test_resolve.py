@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.helpers.bundles import write_bundle
 from tests.helpers.signals import noise

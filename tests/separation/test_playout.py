@@ -101,7 +101,7 @@ class PortAudioError(Exception):
 
 
 def test_the_command_ends_with_the_error_of_its_worker(toy_json, monkeypatch):
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from unweave.cli.main import app
     from unweave.separation.live import LiveStream
@@ -120,7 +120,7 @@ def test_the_command_ends_with_the_error_of_its_worker(toy_json, monkeypatch):
 
 
 def test_a_card_that_stops_ends_the_command(toy_json, monkeypatch):
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from unweave.cli.main import app
 

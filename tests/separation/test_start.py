@@ -14,6 +14,7 @@ UNUSED = {
     "filelock",
     "onnx",
     "openvino",
+    "pydantic",
     "requests",
     "rich",
     "safetensors",

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.audio.test_files import read
 from tests.helpers.signals import error_db

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 import requests
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tests.studio.conftest import PATIENCE_SECONDS
 from unweave.cli.main import app

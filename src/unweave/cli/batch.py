@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING
 
-import typer
-
+from unweave.cli import options as shared
+from unweave.cli.commands import PATH, argument, command, flag, number, option
 from unweave.cli.failures import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -17,89 +17,68 @@ from unweave.cli.failures import (
     interrupted,
     interrupts_deferred,
 )
-from unweave.cli.options import (
-    DEFAULT_MODEL,
-    DEFAULT_QUALITY,
-    DEFAULT_TEMPLATE,
-    Bitrate,
-    Codec,
-    Device,
-    FilenameFormat,
-    Model,
-    Quality,
-    StemNames,
-    Verbose,
-    names_in,
-)
+from unweave.cli.options import names_in
 
 if TYPE_CHECKING:
     from unweave.cluster.run import Summary
 
 
+@command("batch", short_help="Separate a whole catalogue with Ray.")
+@argument("source", "INPUT", "A folder of songs, or an address such as s3://bucket/songs.")
+@argument("target", "OUTPUT", "Where to write the stems; the subfolders stay the same.")
+@shared.model
+@option(
+    "--address",
+    placeholder="ADDRESS",
+    help="Address of a Ray cluster, or 'auto' for the one on this machine.",
+    show_default="start Ray here",
+)
+@option(
+    "--workers",
+    placeholder="NUMBER",
+    type=number(1),
+    help="Number of processes. Each loads the model once.",
+    show_default="one per processor",
+)
+@shared.codec
+@shared.bitrate("128k")
+@shared.filename_format
+@shared.stems
+@shared.quality
+@shared.device("cpu")
+@flag("--again", help="Separate everything, even what has already been separated with these settings.")
+@option("--report", placeholder="FILE", type=PATH, help="Append one JSON line per file to this file.")
+@option(
+    "--max_failures",
+    placeholder="NUMBER",
+    type=number(0),
+    help="Stop after more failed files than this.",
+    show_default="never stop",
+)
+@option(
+    "--price_per_hour",
+    placeholder="PRICE",
+    type=number(0.0),
+    help="What all machines together cost in an hour; what 1,000 songs cost is shown at the end.",
+)
+@shared.verbose
 def batch(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A folder of songs, or an address such as s3://bucket/songs.")
-    ],
-    target: Annotated[
-        str, typer.Argument(metavar="OUTPUT", help="Where to write the stems; the subfolders stay the same.")
-    ],
-    model: Model = DEFAULT_MODEL,
-    address: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--address",
-            metavar="ADDRESS",
-            help="Address of a Ray cluster, or 'auto' for the one on this machine.",
-            show_default="start Ray here",
-        ),
-    ] = None,
-    workers: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(
-            "--workers",
-            metavar="NUMBER",
-            min=1,
-            help="Number of processes. Each loads the model once.",
-            show_default="one per processor",
-        ),
-    ] = None,
-    codec: Codec = "wav",
-    bitrate: Bitrate = "128k",
-    filename_format: FilenameFormat = DEFAULT_TEMPLATE,
-    stems: StemNames = None,
-    quality: Quality = DEFAULT_QUALITY,
-    device: Device = "cpu",
-    again: Annotated[
-        bool,
-        typer.Option("--again", help="Separate everything, even what has already been separated with these settings."),
-    ] = False,
-    report: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--report", metavar="FILE", help="Append one JSON line per file to this file.", show_default=False
-        ),
-    ] = None,
-    max_failures: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(
-            "--max_failures",
-            metavar="NUMBER",
-            min=0,
-            help="Stop after more failed files than this.",
-            show_default="never stop",
-        ),
-    ] = None,
-    price_per_hour: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(
-            "--price_per_hour",
-            metavar="PRICE",
-            min=0,
-            help="What all machines together cost in an hour; what 1,000 songs cost is shown at the end.",
-            show_default=False,
-        ),
-    ] = None,
-    verbose: Verbose = False,
+    source: str,
+    target: str,
+    model: str,
+    address: str | None,
+    workers: int | None,
+    codec: str,
+    bitrate: str,
+    filename_format: str,
+    stems: str | None,
+    quality: str,
+    device: str,
+    again: bool,
+    report: Path | None,
+    max_failures: int | None,
+    price_per_hour: float | None,
+    verbose: bool,
 ) -> None:
     """Separate a whole catalogue with Ray. Files whose worker dies are tried again; those that are done are skipped."""
     with failures_shown(verbose):
@@ -162,7 +141,7 @@ def batch(
     if max_failures is not None and summary.failed > max_failures:
         fail(f"stopped after {summary.failed} failed files; the limit is {max_failures}")
     if summary.failed:
-        raise typer.Exit(EXIT_FAILED)
+        sys.exit(EXIT_FAILED)
 
 
 def _is_last(summary: Summary) -> bool:

@@ -3,50 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
 
-import typer
-
+from unweave.cli import options as shared
+from unweave.cli.commands import PATH, argument, command, option
 from unweave.cli.failures import failures_shown
-from unweave.cli.options import BitDepth, Bitrate, Clip, SampleRate, Verbose
 
 
+@command("ensemble", short_help="Combine several versions of one stem.")
+@argument("files", "FILE...", "Versions of one stem, equally long.", type=PATH, nargs=-1, required=True)
+@option(
+    "-o",
+    "--output",
+    placeholder="FILE",
+    type=PATH,
+    required=True,
+    help="File to write, such as vocals.flac; its extension decides the format.",
+)
+@option(
+    "--rule",
+    placeholder="RULE",
+    default="avg_wave",
+    help="avg_wave, median_wave, min_wave, max_wave, avg_fft, median_fft, min_fft, max_fft, uvr_min_spec, "
+    "uvr_max_spec; phase_fix takes the loudness from the first and the phases from the second file.",
+)
+@option(
+    "--weights",
+    placeholder="NUMBERS",
+    help="How much each file counts in a mean, such as 2,1.",
+    show_default="all the same",
+)
+@shared.bit_depth
+@shared.bitrate("256k")
+@shared.sample_rate
+@shared.clip
+@shared.verbose
 def ensemble(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Versions of one stem, equally long.", show_default=False)
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="File to write, such as vocals.flac; its extension decides the format.",
-        ),
-    ],
-    rule: Annotated[
-        str,
-        typer.Option(
-            "--rule",
-            metavar="RULE",
-            help="avg_wave, median_wave, min_wave, max_wave, avg_fft, median_fft, min_fft, max_fft, uvr_min_spec, "
-            "uvr_max_spec; phase_fix takes the loudness from the first and the phases from the second file.",
-        ),
-    ] = "avg_wave",
-    weights: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--weights",
-            metavar="NUMBERS",
-            help="How much each file counts in a mean, such as 2,1.",
-            show_default="all the same",
-        ),
-    ] = None,
-    bit_depth: BitDepth = "16",
-    bitrate: Bitrate = "256k",
-    sample_rate: SampleRate = None,
-    clip: Clip = "clamp",
-    verbose: Verbose = False,
+    files: tuple[Path, ...],
+    output: Path,
+    rule: str,
+    weights: str | None,
+    bit_depth: str,
+    bitrate: str,
+    sample_rate: int | None,
+    clip: str,
+    verbose: bool,
 ) -> None:
     """Combine several versions of one stem, by other models or programs, into one file."""
     with failures_shown(verbose):

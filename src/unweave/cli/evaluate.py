@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from unweave.cli import options as shared
+from unweave.cli.commands import PATH, argument, command, number, option
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
-from unweave.cli.options import Device, Overlap, Precision, Rule, Segment, Tta, names_in
+from unweave.cli.options import names_in
 
 if TYPE_CHECKING:
     from unweave.evaluation.evaluate import Failure, Scores
@@ -18,65 +18,59 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("evaluation")
 
 
+@command("evaluate", short_help="Score a model on tracks whose true stems are known.")
+@argument(
+    "mus_dir",
+    "FOLDER",
+    "MUSDB18, MUSDB18-HQ, or a folder that contains a folder of stems for each track.",
+    type=PATH,
+)
+@shared.model
+@option(
+    "-o",
+    "--output_path",
+    placeholder="FOLDER",
+    type=PATH,
+    help="Folder for the scores. By default, a folder in ./evaluation for this model and these settings.",
+)
+@shared.quality
+@shared.mwf
+@shared.shifts
+@shared.rule
+@shared.tta
+@shared.segment
+@shared.overlap
+@shared.device()
+@shared.precision
+@option(
+    "--metrics",
+    placeholder="NAMES",
+    help="Figures to show, separated by commas: SDR, ISR, SIR, SAR, uSDR, SI-SDR, bleedless, fullness, L1-freq, LSD. "
+    "All of them are always computed and saved.",
+    show_default="all",
+)
+@shared.accept_licence
+@option(
+    "-j", "--jobs", placeholder="NUMBER", type=number(1), default=2, help="Number of processes that compute scores."
+)
+@shared.verbose
 def evaluate(
-    mus_dir: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER", help="MUSDB18, MUSDB18-HQ, or a folder that contains a folder of stems for each track."
-        ),
-    ],
-    model: Annotated[
-        str,
-        typer.Option(
-            "-p", "--params_filename", "--model", metavar="NAME", help="Model to use; 'unweave models list' shows them."
-        ),
-    ] = "spleeter:2stems",
-    output_path: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it at run time on Python 3.10
-        typer.Option(
-            "-o",
-            "--output_path",
-            metavar="FOLDER",
-            help="Folder for the scores. By default, a folder in ./evaluation for this model and these settings.",
-            show_default=False,
-        ),
-    ] = None,
-    quality: Annotated[
-        str, typer.Option("-q", "--quality", metavar="NAME", help="exact, fast, balanced or best.")
-    ] = "balanced",
-    mwf: Annotated[bool, typer.Option("--mwf", help="Use the multichannel Wiener filter.")] = False,
-    shifts: Annotated[
-        int,
-        typer.Option(
-            "--shifts",
-            metavar="NUMBER",
-            min=1,
-            help="Separate this many times with shifted segments and take the average.",
-        ),
-    ] = 1,
-    rule: Rule = None,
-    tta: Tta = False,
-    segment: Segment = None,
-    overlap: Overlap = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    metrics: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--metrics",
-            metavar="NAMES",
-            help="Figures to show, separated by commas: SDR, ISR, SIR, SAR, uSDR, SI-SDR, bleedless, fullness, "
-            "L1-freq, LSD. All of them are always computed and saved.",
-            show_default="all",
-        ),
-    ] = None,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept_licence", help="Accept a licence that restricts how the weights may be used.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option("-j", "--jobs", metavar="NUMBER", min=1, help="Number of processes that compute scores.")
-    ] = 2,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+    mus_dir: Path,
+    model: str,
+    output_path: Path | None,
+    quality: str,
+    mwf: bool,
+    shifts: int,
+    rule: str | None,
+    tta: bool,
+    segment: float | None,
+    overlap: float | None,
+    device: str,
+    precision: str,
+    metrics: str | None,
+    accept_licence: bool,
+    jobs: int,
+    verbose: bool,
 ) -> None:
     """Score a model on tracks whose true stems are known.
 
@@ -93,7 +87,7 @@ def evaluate(
             mus_dir, model, output_path, mwf=mwf, jobs=jobs, options=options, metrics=names_in(metrics)
         )
     if n_failed:
-        raise typer.Exit(EXIT_FAILED)
+        sys.exit(EXIT_FAILED)
 
 
 def run_evaluation(

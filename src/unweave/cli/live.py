@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from unweave.cli import options as shared
+from unweave.cli.commands import command, number, option
 from unweave.cli.failures import failures_shown, interrupted, interrupts_deferred
-from unweave.cli.options import DEFAULT_MODEL, Model, Precision, Verbose, names_in
+from unweave.cli.options import names_in
 
 if TYPE_CHECKING:
     from unweave.separation.live import LiveStream
@@ -22,38 +22,43 @@ BLOCK_SAMPLES = 512
 SECONDS_BETWEEN_CHECKS = 0.1
 
 
+@command("live", short_help="Separate music while it plays, with a short, constant delay.")
+@option(
+    "-i",
+    "--input",
+    "source",
+    placeholder="NAME",
+    default="default",
+    help="A sound card (name or number), a file, or - for WAV from stdin.",
+)
+@option(
+    "-o",
+    "--output",
+    "target",
+    placeholder="NAME",
+    default="default",
+    help="A sound card (name or number), a .wav file, or - for WAV to stdout.",
+)
+@shared.model
+@option("--stems", placeholder="STEMS", default="accompaniment", help="Stems to play, separated by commas.")
+@option(
+    "--latency",
+    placeholder="MS",
+    type=float,
+    default=300.0,
+    help="Delay in milliseconds; a longer one sounds better.",
+)
+@option(
+    "--step",
+    placeholder="NUMBER",
+    type=number(1, 32),
+    default=2,
+    help="Frames of 23 ms to compute at once, from 1 to 32. More need less CPU time.",
+)
+@shared.precision
+@shared.verbose
 def live(
-    source: Annotated[
-        str,
-        typer.Option(
-            "-i", "--input", metavar="NAME", help="A sound card (name or number), a file, or - for WAV from stdin."
-        ),
-    ] = "default",
-    target: Annotated[
-        str,
-        typer.Option(
-            "-o", "--output", metavar="NAME", help="A sound card (name or number), a .wav file, or - for WAV to stdout."
-        ),
-    ] = "default",
-    model: Model = DEFAULT_MODEL,
-    stems: Annotated[
-        str, typer.Option("--stems", metavar="STEMS", help="Stems to play, separated by commas.")
-    ] = "accompaniment",
-    latency: Annotated[
-        float, typer.Option("--latency", metavar="MS", help="Delay in milliseconds; a longer one sounds better.")
-    ] = 300.0,
-    step: Annotated[
-        int,
-        typer.Option(
-            "--step",
-            metavar="NUMBER",
-            min=1,
-            max=32,
-            help="Frames of 23 ms to compute at once. More need less CPU time.",
-        ),
-    ] = 2,
-    precision: Precision = "auto",
-    verbose: Verbose = False,
+    source: str, target: str, model: str, stems: str, latency: float, step: int, precision: str, verbose: bool
 ) -> None:
     """Separate music while it plays, with a short, constant delay."""
     with failures_shown(verbose):

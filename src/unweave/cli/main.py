@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from unweave import __version__
-from unweave.cli import models
-from unweave.cli.application import Application
 from unweave.cli.batch import batch
+from unweave.cli.commands import Group
 from unweave.cli.ensemble import ensemble
 from unweave.cli.evaluate import evaluate
 from unweave.cli.live import live
+from unweave.cli.models import models
 from unweave.cli.remix import remix
 from unweave.cli.separate import separate
 from unweave.cli.studio import studio
 from unweave.cli.train import train
 from unweave.cli.web import web
 
-app = Application(
+
+def _show_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
+    if shell is None:
+        return
+    from click.shell_completion import get_completion_class
+
+    complete = get_completion_class(shell)
+    assert complete is not None
+    print(complete(ctx.command, {}, "unweave", "_UNWEAVE_COMPLETE").source())
+    ctx.exit()
+
+
+@click.group(
     name="unweave",
+    cls=Group,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich would take twice as long to import as all the rest
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    help="unweave separates songs into stems: vocals, drums, bass and the rest.",
 )
-app.command(short_help="Separate songs into stems.")(separate)
-app.command()(evaluate)
-app.command()(train)
-app.command()(batch)
-app.command()(live)
-app.command()(remix)
-app.command(short_help="Combine several versions of one stem.")(ensemble)
-app.command(short_help="Open the studio in the browser: separate, listen, remix.")(studio)
-app.command(short_help="Write a website that takes songs apart in the visitor's browser.")(web)
-app.add_typer(models.app, name="models")
+@click.version_option(__version__, message="unweave %(version)s", help="Show the version.")
+@click.option(
+    "--completion",
+    metavar="bash|zsh|fish",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    is_eager=True,
+    expose_value=False,
+    callback=_show_completion,
+    help="Print a script that lets this shell complete commands and options.",
+)
+def app() -> None:
+    """The group of commands."""
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        print(f"unweave {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """unweave separates songs into stems: vocals, drums, bass and the rest."""
+for each in (separate, evaluate, train, batch, live, remix, ensemble, studio, web, models):
+    app.add_command(each)
 
 
 def run() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,21 +12,6 @@ if TYPE_CHECKING:
 
 LONGEST_STEM = len("accompaniment")
 WIDE = 100  # columns from which on no licence need be folded
-
-
-class ListFormat(str, Enum):
-    """How the list is written."""
-
-    table = "table"
-    json = "json"
-
-
-class ListOrder(str, Enum):
-    """What the list is sorted by."""
-
-    name = "name"
-    size = "size"
-    score = "score"
 
 
 def print_table(models: Sequence[ListedModel], stem: str) -> None:

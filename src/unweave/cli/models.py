@@ -3,44 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from unweave.cli.application import Application
+from unweave.cli import options as shared
+from unweave.cli.commands import PATH, Group, argument, command, flag, option
 from unweave.cli.failures import failures_shown
-from unweave.cli.model_list import ListFormat, ListOrder, print_json, print_table
-from unweave.cli.options import AcceptLicence
+from unweave.cli.model_list import print_json, print_table
 
 if TYPE_CHECKING:
     from unweave.models.catalogue import Entry
+    from unweave.models.listing import Order
 
-app = Application(no_args_is_help=True, help="List, download, add and export models.")
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as 'unweave models list' shows it.")]
+_name = argument("name", "NAME", "A model's name, as 'unweave models list' shows it.")
 
 
-@app.command("list", short_help="List models and named ensembles.")
+@click.group(cls=Group, no_args_is_help=True, help="List, download, add and export models.")
+def models() -> None:
+    """The group of commands."""
+
+
+@command("list", short_help="List models and named ensembles.")
+@flag("--all", "everything", help="All models, not only those that are here or recommended.")
+@option("--stem", placeholder="STEM", help="Only models that give this stem, such as vocals.")
+@option("--licence", placeholder="LICENCE", help="Only models under this licence, such as mit.")
+@flag("--free", help="Only models that may be used for any purpose.")
+@option("--sort", placeholder="name|size|score", type=click.Choice(["name", "size", "score"]), help="What to sort by.")
+@option(
+    "--format",
+    "form",
+    placeholder="table|json",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    help="A table, or JSON for other programs.",
+)
 def list_models(
-    everything: Annotated[
-        bool, typer.Option("--all", help="All models, not only those that are here or recommended.")
-    ] = False,
-    stem: Annotated[
-        str, typer.Option("--stem", metavar="STEM", help="Only models that give this stem, such as vocals.")
-    ] = "",
-    licence: Annotated[
-        str, typer.Option("--licence", metavar="LICENCE", help="Only models under this licence, such as mit.")
-    ] = "",
-    free: Annotated[bool, typer.Option("--free", help="Only models that may be used for any purpose.")] = False,
-    sort: Annotated[
-        Optional[ListOrder],  # noqa: UP045
-        typer.Option("--sort", metavar="name|size|score", help="What to sort by.", show_default=False),
-    ] = None,
-    form: Annotated[
-        ListFormat, typer.Option("--format", metavar="table|json", help="A table, or JSON for other programs.")
-    ] = ListFormat.table,
+    everything: bool, stem: str | None, licence: str | None, free: bool, sort: Order | None, form: str
 ) -> None:
     """List models and named ensembles: their stems, sizes, licences and scores, and whether they are on this machine.
 
@@ -48,23 +48,22 @@ def list_models(
     that fit.
     """
     with failures_shown():
-        from unweave.models.listing import Order, chosen
+        from unweave.models.listing import chosen
         from unweave.models.listing import list_models as listed_models
         from unweave.separation.listing import list_ensembles
 
         listed = listed_models()
         listed += list_ensembles(listed)
         is_short = not (everything or stem or licence or free)
-        order: Order | None = sort.value if sort else None
-        models = chosen(listed, stem=stem, licence=licence, free=free, short=is_short, order=order)
-        if form is ListFormat.json:
-            print_json(models)
+        found = chosen(listed, stem=stem or "", licence=licence or "", free=free, short=is_short, order=sort)
+        if form == "json":
+            print_json(found)
             return
-        print_table(models, stem)
-        for model in models:
+        print_table(found, stem or "")
+        for model in found:
             if model.problem:
                 print(f"{model.name} is broken: {model.problem}")
-        _explain_list(len(listed) - len(models) if is_short else 0)
+        _explain_list(len(listed) - len(found) if is_short else 0)
 
 
 def _explain_list(n_more: int) -> None:
@@ -78,8 +77,9 @@ def _explain_list(n_more: int) -> None:
         print(f"{n_more} more: unweave models list --all")
 
 
-@app.command()
-def info(name: Name) -> None:
+@command("info", short_help="Show all there is to know about a model.")
+@_name
+def info(name: str) -> None:
     """Show all there is to know about a model."""
     with failures_shown():
         from unweave.models.catalogue import entries
@@ -124,21 +124,17 @@ def _show_entry(entry: Entry) -> None:
         print(by_hand(entry))
 
 
-@app.command(short_help="Download a model's weights and verify them.")
-def fetch(
-    name: Name,
-    origin: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--from",
-            metavar="PLACE",
-            help="Take the weights from this folder, archive or URL and nowhere else.",
-            show_default=False,
-        ),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
-    accept_licence: AcceptLicence = False,
-) -> None:
+@command("fetch", short_help="Download a model's weights and verify them.")
+@_name
+@option(
+    "--from",
+    "origin",
+    placeholder="PLACE",
+    help="Take the weights from this folder, archive or URL and nowhere else.",
+)
+@shared.offline
+@shared.accept_licence
+def fetch(name: str, origin: str | None, offline: bool, accept_licence: bool) -> None:
     """Download a model's weights, verify them and make them ready for use. Prints where they are."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
@@ -174,8 +170,9 @@ def fetch(
             print(place)
 
 
-@app.command()
-def path(name: Name) -> None:
+@command("path", short_help="Print where a model's weights are.")
+@_name
+def path(name: str) -> None:
     """Print where a model's weights are, one line per network. Fails if they are not on this machine."""
     with failures_shown():
         from unweave.models.resolve import resolve
@@ -184,27 +181,24 @@ def path(name: Name) -> None:
             print(place)
 
 
-@app.command(short_help="Add a model of your own, or one from elsewhere.")
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the model.")],
-    origin: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), several that belong together, or a folder, "
-            ".tar.gz or .zip with them, with a trained model, or with a checkpoint of Spleeter's.",
-        ),
-    ],
-    config: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="The YAML or JSON file that belongs to it, if it is not inside or beside it under the same name.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
+@command("add", short_help="Add a model of your own, or one from elsewhere.")
+@argument("name", "NAME", "What to call the model.")
+@argument(
+    "origin",
+    "FILE...",
+    "A checkpoint (.ckpt, .th, .pth, .safetensors, .onnx), several that belong together, or a folder, .tar.gz or .zip "
+    "with them, with a trained model, or with a checkpoint of Spleeter's.",
+    type=PATH,
+    nargs=-1,
+    required=True,
+)
+@option(
+    "--config",
+    placeholder="FILE",
+    type=PATH,
+    help="The YAML or JSON file that belongs to it, if it is not inside or beside it under the same name.",
+)
+def add(name: str, origin: tuple[Path, ...], config: Path | None) -> None:
     """Add a model of your own: a checkpoint from elsewhere, or one that unweave trained."""
     with failures_shown():
         from unweave.families.brought import holds_checkpoints
@@ -218,7 +212,7 @@ def add(
         print(f"added {name}: {', '.join(spec.stems)}")
 
 
-def _add_checkpoint(name: str, origin: list[Path], config: Path | None) -> None:
+def _add_checkpoint(name: str, origin: tuple[Path, ...], config: Path | None) -> None:
     """Add a checkpoint that others made, say what it is, and try it on one segment."""
     import time
 
@@ -230,7 +224,7 @@ def _add_checkpoint(name: str, origin: list[Path], config: Path | None) -> None:
     from unweave.families.load import load_resolved
     from unweave.models.resolve import resolve
 
-    added = foreign.add(name, origin, config)
+    added = foreign.add(name, list(origin), config)
     spec, files = added.spec, f" in {added.n_files} files" if added.n_files > 1 else ""
     print(f"added {name}: {added.family}{files}, {added.n_bytes / 1e6:.0f} MB, {', '.join(spec.stems)}", flush=True)
     separator = load_resolved(resolve(name), LoadOptions(Runtime("cpu"))).separator
@@ -242,21 +236,17 @@ def _add_checkpoint(name: str, origin: list[Path], config: Path | None) -> None:
     print(f"on this machine a minute of music takes about {60 * seconds:.0f} s")
 
 
-class ExportFormat(str, Enum):
-    """What a model can be exported to."""
-
-    onnx = "onnx"
-    safetensors = "safetensors"
-
-
-@app.command()
-def export(
-    name: Name,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
-    to: Annotated[
-        ExportFormat, typer.Option("--to", metavar="onnx|safetensors", help="The format.")
-    ] = ExportFormat.onnx,
-) -> None:
+@command("export", short_help="Save a model as a single file.")
+@_name
+@argument("path", "FILE", "The file to write.", type=PATH)
+@option(
+    "--to",
+    placeholder="onnx|safetensors",
+    type=click.Choice(["onnx", "safetensors"]),
+    default="onnx",
+    help="The format.",
+)
+def export(name: str, path: Path, to: str) -> None:
     """Save a model as a single file that 'separate -p FILE' can load."""
     with failures_shown():
         from unweave.cli.progress import make_reporter
@@ -268,8 +258,8 @@ def export(
         from unweave.models.resolve import resolve
         from unweave.models.spec import MaskModelSpec
 
-        if path.suffix != f".{to.value}":
-            raise OptionError(f"expected a path that ends in .{to.value}, got {path}")
+        if path.suffix != f".{to}":
+            raise OptionError(f"expected a path that ends in .{to}, got {path}")
         model = resolve(name)
         if not isinstance(model.spec, MaskModelSpec):
             raise OptionError(f"{name} is already an ONNX file: see 'unweave models path {name}'")
@@ -281,10 +271,14 @@ def export(
         with make_reporter(as_json=False) as reporter:
             location = model.locate(False, reporter.downloading)
         if location.suffix == ".onnx":
-            if to is not ExportFormat.onnx:
+            if to != "onnx":
                 raise OptionError(f"the weights of {name} are in {location.with_suffix('.safetensors')} already")
             export_graph(graph_path(model.spec, location), model.spec, path)
         else:
-            writer = export_onnx if to is ExportFormat.onnx else export_safetensors
+            writer = export_onnx if to == "onnx" else export_safetensors
             writer(load_unets(model.spec, location), model.spec, path)
         print(path)
+
+
+for each in (list_models, info, fetch, path, add, export):
+    models.add_command(each)

@@ -4,109 +4,106 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
 
-import typer
-
+from unweave.cli import options as shared
+from unweave.cli.commands import PATH, argument, command, flag, number, option
 from unweave.cli.failures import EXIT_FAILED, failures_shown, interrupted, interrupts_deferred
-from unweave.cli.options import (
-    DEFAULT_MODEL,
-    DEFAULT_QUALITY,
-    DEFAULT_TEMPLATE,
-    AcceptLicence,
-    BitDepth,
-    Bitrate,
-    Clip,
-    Codec,
-    Device,
-    FilenameFormat,
-    Model,
-    Mwf,
-    Offline,
-    Overlap,
-    Precision,
-    Quality,
-    Rule,
-    SampleRate,
-    Segment,
-    Shifts,
-    StemNames,
-    Tempo,
-    Tta,
-    Verbose,
-    names_in,
+from unweave.cli.options import names_in
+
+
+@command("separate", short_help="Separate songs into stems.")
+@argument("files", "FILE...", "Audio files, or folders of audio files.", type=PATH, nargs=-1, required=True)
+@shared.model
+@option(
+    "-o",
+    "--output_path",
+    placeholder="FOLDER",
+    type=PATH,
+    default=Path("stems"),
+    help="Folder to write the stems to.",
 )
-
-
+@shared.filename_format
+@shared.codec
+@shared.bitrate("128k")
+@option(
+    "-s",
+    "--offset",
+    placeholder="SECONDS",
+    type=float,
+    default=0.0,
+    help="Start this many seconds into each file.",
+)
+@option(
+    "-d",
+    "--duration",
+    placeholder="SECONDS",
+    type=float,
+    help="Separate only this many seconds.",
+    show_default="to the end",
+)
+@option(
+    "--track",
+    placeholder="NUMBER",
+    type=number(1),
+    help="Which audio track to separate, if a file has several.",
+    show_default="the file's default",
+)
+@shared.stems
+@shared.quality
+@flag("--residual", help="Also write what remains of the mixture as a separate stem.")
+@shared.shifts
+@shared.mwf
+@shared.rule
+@shared.tta
+@shared.segment
+@shared.overlap
+@shared.bit_depth
+@shared.sample_rate
+@shared.clip
+@shared.tempo
+@flag("-r", "--recursive", help="Search subfolders too.")
+@flag("--skip_existing", help="Skip files that were already separated with the same settings.")
+@option("-j", "--jobs", placeholder="NUMBER", type=number(1), default=1, help="Number of files to separate at a time.")
+@shared.device()
+@shared.precision
+@shared.accept_licence
+@shared.offline
+@option("--report", placeholder="FILE", type=PATH, help="Write a report on every file to this .json or .csv file.")
+@flag("--json", "as_json", help="Print one JSON object per event.")
+@shared.verbose
 def separate(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Audio files, or folders of audio files.", show_default=False),
-    ],
-    model: Model = DEFAULT_MODEL,
-    output_path: Annotated[
-        Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write the stems to.")
-    ] = Path("stems"),
-    filename_format: FilenameFormat = DEFAULT_TEMPLATE,
-    codec: Codec = "wav",
-    bitrate: Bitrate = "128k",
-    offset: Annotated[
-        float, typer.Option("-s", "--offset", metavar="SECONDS", help="Start this many seconds into each file.")
-    ] = 0.0,
-    duration: Annotated[
-        Optional[float],  # noqa: UP045 - typer reads it at run time on Python 3.10
-        typer.Option(
-            "-d", "--duration", metavar="SECONDS", help="Separate only this many seconds.", show_default="to the end"
-        ),
-    ] = None,
-    track: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(
-            "--track",
-            metavar="NUMBER",
-            min=1,
-            help="Which audio track to separate, if a file has several.",
-            show_default="the file's default",
-        ),
-    ] = None,
-    stems: StemNames = None,
-    quality: Quality = DEFAULT_QUALITY,
-    residual: Annotated[
-        bool, typer.Option("--residual", help="Also write what remains of the mixture as a separate stem.")
-    ] = False,
-    shifts: Shifts = 1,
-    mwf: Mwf = False,
-    rule: Rule = None,
-    tta: Tta = False,
-    segment: Segment = None,
-    overlap: Overlap = None,
-    bit_depth: BitDepth = "16",
-    sample_rate: SampleRate = None,
-    clip: Clip = "clamp",
-    tempo: Tempo = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders too.")] = False,
-    skip_existing: Annotated[
-        bool,
-        typer.Option("--skip_existing", help="Skip files that were already separated with the same settings."),
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", metavar="NUMBER", min=1, help="Number of files to separate at a time.")
-    ] = 1,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    accept_licence: AcceptLicence = False,
-    offline: Offline = False,
-    report: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--report",
-            metavar="FILE",
-            help="Write a report on every file to this .json or .csv file.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
-    verbose: Verbose = False,
+    files: tuple[Path, ...],
+    model: str,
+    output_path: Path,
+    filename_format: str,
+    codec: str,
+    bitrate: str,
+    offset: float,
+    duration: float | None,
+    track: int | None,
+    stems: str | None,
+    quality: str,
+    residual: bool,
+    shifts: int,
+    mwf: bool,
+    rule: str | None,
+    tta: bool,
+    segment: float | None,
+    overlap: float | None,
+    bit_depth: str,
+    sample_rate: int | None,
+    clip: str,
+    tempo: float | None,
+    recursive: bool,
+    skip_existing: bool,
+    jobs: int,
+    device: str,
+    precision: str,
+    accept_licence: bool,
+    offline: bool,
+    report: Path | None,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Separate songs into stems: one file per stem, as long as the song and at its sample rate."""
     with failures_shown(verbose):
@@ -176,4 +173,4 @@ def separate(
         if n_failed and len(outcomes) > 1:
             print(f"unweave: {n_failed} of {len(outcomes)} files failed", file=sys.stderr)
     if n_failed:
-        raise typer.Exit(EXIT_FAILED)
+        sys.exit(EXIT_FAILED)

@@ -6,82 +6,94 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Optional
 
-import typer
+import click
 
 from unweave import __version__
-from unweave.cli.application import Application
+from unweave.cli.commands import PATH, Group, argument, command, flag, option
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
-from unweave.cli.options import Verbose
-
-OUTPUT_PATH = Path(tempfile.gettempdir(), "separated_audio")
+from unweave.cli.options import verbose
 
 # Options that several of the commands share.
-OutputPath = Annotated[Path, typer.Option("-o", "--output_path", metavar="FOLDER", help="Folder to write to.")]
-Params = Annotated[
-    str,
-    typer.Option("-p", "--params_filename", metavar="NAME", help="Model to use, or the path of a JSON configuration."),
-]
-Mwf = Annotated[bool, typer.Option("--mwf", "-m", help="Use a multichannel Wiener filter.")]
-UnusedAdapter = Annotated[str, typer.Option("-a", "--adapter", metavar="NAME", help="Accepted, but has no effect.")]
-
-app = Application(
-    name="spleeter", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
+_output_path = option(
+    "-o",
+    "--output_path",
+    placeholder="FOLDER",
+    type=PATH,
+    default=Path(tempfile.gettempdir(), "separated_audio"),
+    help="Folder to write to.",
 )
+_params_filename = option(
+    "-p",
+    "--params_filename",
+    placeholder="NAME",
+    default="spleeter:2stems",
+    help="Model to use, or the path of a JSON configuration.",
+)
+_mwf = flag("-m", "--mwf", help="Use a multichannel Wiener filter.")
+_unused_adapter = option("-a", "--adapter", placeholder="NAME", default="", help="Accepted, but has no effect.")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        print(f"Spleeter Version: unweave {__version__}")
-        raise typer.Exit
+@click.group(
+    name="spleeter",
+    cls=Group,
+    no_args_is_help=True,
+    context_settings={"show_default": True},
+    help="Spleeter's commands, run by unweave.",
+)
+@click.version_option(__version__, message="Spleeter Version: unweave %(version)s", help="Show the version.")
+def app() -> None:
+    """The group of commands."""
 
 
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Spleeter's commands, run by unweave."""
-
-
-@app.command()
+@command("separate")
+@argument("files", "FILE...", "Audio files.", type=PATH, nargs=-1)
+@option("-i", "--inputs", placeholder="FILE", type=PATH, multiple=True, help="Deprecated; just name the files.")
+@option(
+    "-a",
+    "--adapter",
+    placeholder="NAME",
+    default="spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+    help="Class that loads and saves audio.",
+)
+@option("-b", "--bitrate", placeholder="RATE", default="128k", help="Bitrate of lossy formats.")
+@option("-c", "--codec", placeholder="FORMAT", default="wav", help="File format of the stems.")
+@option(
+    "-d",
+    "--duration",
+    placeholder="SECONDS",
+    type=float,
+    help="Seconds to separate. By default, to the end (in the original: 600).",
+)
+@option(
+    "-s", "--offset", placeholder="SECONDS", type=float, default=0.0, help="Start this many seconds into each file."
+)
+@_output_path
+@option("-B", "--stft-backend", placeholder="NAME", help="Deprecated; has no effect.")
+@option(
+    "-f",
+    "--filename_format",
+    placeholder="PATTERN",
+    default="{filename}/{instrument}.{codec}",
+    help="Path of each stem within the output folder.",
+)
+@_params_filename
+@_mwf
+@verbose
 def separate(
-    files: Annotated[Optional[list[Path]], typer.Argument(metavar="FILE...", help="Audio files.")] = None,  # noqa: UP045
-    inputs: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option("-i", "--inputs", metavar="FILE", help="Deprecated; just name the files."),
-    ] = None,
-    adapter: Annotated[
-        str, typer.Option("-a", "--adapter", metavar="NAME", help="Class that loads and saves audio.")
-    ] = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
-    bitrate: Annotated[str, typer.Option("-b", "--bitrate", metavar="RATE", help="Bitrate of lossy formats.")] = "128k",
-    codec: Annotated[str, typer.Option("-c", "--codec", metavar="FORMAT", help="File format of the stems.")] = "wav",
-    duration: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(
-            "-d",
-            "--duration",
-            metavar="SECONDS",
-            help="Seconds to separate. By default, to the end (in the original: 600).",
-        ),
-    ] = None,
-    offset: Annotated[
-        float, typer.Option("-s", "--offset", metavar="SECONDS", help="Start this many seconds into each file.")
-    ] = 0.0,
-    output_path: OutputPath = OUTPUT_PATH,
-    stft_backend: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("-B", "--stft-backend", metavar="NAME", help="Deprecated; has no effect."),
-    ] = None,
-    filename_format: Annotated[
-        str,
-        typer.Option("-f", "--filename_format", metavar="PATTERN", help="Path of each stem within the output folder."),
-    ] = "{filename}/{instrument}.{codec}",
-    params_filename: Params = "spleeter:2stems",
-    mwf: Mwf = False,
-    verbose: Verbose = False,
+    files: tuple[Path, ...],
+    inputs: tuple[Path, ...],
+    adapter: str,
+    bitrate: str,
+    codec: str,
+    duration: float | None,
+    offset: float,
+    output_path: Path,
+    stft_backend: str | None,
+    filename_format: str,
+    params_filename: str,
+    mwf: bool,
+    verbose: bool,
 ) -> None:
     """Separate audio files, as the original does."""
     with failures_shown(verbose):
@@ -94,7 +106,7 @@ def separate(
             print("unweave: warning: -i is deprecated; just name the files", file=sys.stderr)
         if stft_backend is not None:
             print("unweave: warning: -B is deprecated and has no effect", file=sys.stderr)
-        sources = [*(inputs or []), *(files or [])]
+        sources = [*inputs, *files]
         if not sources:
             raise OptionError("name at least one input file")
         audio_adapter = AudioAdapter.get(adapter)
@@ -114,7 +126,7 @@ def separate(
         if n_failed and len(sources) > 1:
             print(f"unweave: {n_failed} of {len(sources)} files failed", file=sys.stderr)
     if n_failed:
-        raise typer.Exit(EXIT_FAILED)
+        sys.exit(EXIT_FAILED)
 
 
 def _show_failure(source: Path, error: Exception) -> None:
@@ -127,15 +139,14 @@ def _show_failure(source: Path, error: Exception) -> None:
     fail(f"{source}: {type(error).__name__}: {error}")
 
 
-@app.command()
-def evaluate(
-    mus_dir: Annotated[Path, typer.Option("--mus_dir", metavar="FOLDER", help="Folder with MUSDB18.")],
-    adapter: UnusedAdapter = "",
-    output_path: OutputPath = OUTPUT_PATH,
-    params_filename: Params = "spleeter:2stems",
-    mwf: Mwf = False,
-    verbose: Verbose = False,
-) -> None:
+@command("evaluate")
+@option("--mus_dir", placeholder="FOLDER", type=PATH, required=True, help="Folder with MUSDB18.")
+@_unused_adapter
+@_output_path
+@_params_filename
+@_mwf
+@verbose
+def evaluate(mus_dir: Path, adapter: str, output_path: Path, params_filename: str, mwf: bool, verbose: bool) -> None:
     """Evaluate a model on MUSDB18, as the original does."""
     with failures_shown(verbose):
         from unweave.cli.evaluate import run_evaluation
@@ -144,25 +155,38 @@ def evaluate(
         options = {"quality": "exact", "shifts": 1}
         n_failed = run_evaluation(mus_dir, model_name(params_filename), output_path, mwf=mwf, jobs=2, options=options)
     if n_failed:
-        raise typer.Exit(EXIT_FAILED)
+        sys.exit(EXIT_FAILED)
 
 
-@app.command()
-def train(
-    data: Annotated[
-        Path, typer.Option("-d", "--data", metavar="FOLDER", help="Folder that the paths in the lists are relative to.")
-    ],
-    adapter: UnusedAdapter = "",
-    params_filename: Annotated[
-        Path, typer.Option("-p", "--params_filename", metavar="NAME", help="JSON configuration.")
-    ] = Path("configuration.json"),
-    verbose: Verbose = False,
-) -> None:
+@command("train")
+@option(
+    "-d",
+    "--data",
+    placeholder="FOLDER",
+    type=PATH,
+    required=True,
+    help="Folder that the paths in the lists are relative to.",
+)
+@_unused_adapter
+@option(
+    "-p",
+    "--params_filename",
+    placeholder="NAME",
+    type=PATH,
+    default=Path("configuration.json"),
+    help="JSON configuration.",
+)
+@verbose
+def train(data: Path, adapter: str, params_filename: Path, verbose: bool) -> None:
     """Train a model, as the original does; the result is in the configuration's model_dir."""
     with failures_shown(verbose):
         from unweave.cli.train import run_training
 
         run_training(params_filename, data, output=None, minutes=None, restart=False)
+
+
+for each in (separate, evaluate, train):
+    app.add_command(each)
 
 
 def run() -> None:

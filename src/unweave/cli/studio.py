@@ -4,56 +4,66 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
 
-import typer
+import click
 
+from unweave.cli.commands import PATH, command, flag, number, option
 from unweave.cli.failures import failures_shown
 
 
+@command("studio", short_help="Open the studio in the browser: separate, listen, remix.")
+@option(
+    "--port",
+    placeholder="NUMBER",
+    type=number(0, 65535),
+    default=8377,
+    help="Port to listen on; 0 picks any free port.",
+)
+@option(
+    "--host",
+    placeholder="ADDRESS",
+    default="127.0.0.1",
+    help="Address to listen on. Other machines than this one will need an access token.",
+)
+@option(
+    "--token",
+    placeholder="TOKEN",
+    envvar="UNWEAVE_TOKEN",
+    show_envvar=True,
+    help="Access token for remote users; generated if omitted.",
+)
+@option("--folder", placeholder="FOLDER", type=PATH, help="Where songs and stems are kept.")
+@option("--workers", placeholder="NUMBER", type=number(1), default=1, help="Number of songs to separate at once.")
+@option("--max_upload", placeholder="MIB", type=number(1), default=1024, help="Largest upload in MiB.")
+@option("--max_minutes", placeholder="MINUTES", type=float, default=180.0, help="Longest song in minutes.")
+@option(
+    "--max_disk",
+    placeholder="GIB",
+    type=number(1),
+    default=20,
+    help="Disk space in GiB for all songs and their stems.",
+)
+@option(
+    "--keep_days",
+    placeholder="DAYS",
+    type=float,
+    default=30.0,
+    help="Delete finished songs after this many days.",
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
+@flag("--verbose", help="Log every request.")
 def studio(
-    port: Annotated[
-        int,
-        typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="Port to listen on; 0 picks any free port."),
-    ] = 8377,
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host",
-            metavar="ADDRESS",
-            help="Address to listen on. Other machines than this one will need an access token.",
-        ),
-    ] = "127.0.0.1",
-    token: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--token",
-            metavar="TOKEN",
-            envvar="UNWEAVE_TOKEN",
-            help="Access token for remote users; generated if omitted.",
-        ),
-    ] = None,
-    folder: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--folder", metavar="FOLDER", help="Where songs and stems are kept."),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", metavar="NUMBER", min=1, help="Number of songs to separate at once.")
-    ] = 1,
-    max_upload: Annotated[
-        int, typer.Option("--max_upload", metavar="MIB", min=1, help="Largest upload in MiB.")
-    ] = 1024,
-    max_minutes: Annotated[
-        float, typer.Option("--max_minutes", metavar="MINUTES", help="Longest song in minutes.")
-    ] = 180.0,
-    max_disk: Annotated[
-        int, typer.Option("--max_disk", metavar="GIB", min=1, help="Disk space in GiB for all songs and their stems.")
-    ] = 20,
-    keep_days: Annotated[
-        float, typer.Option("--keep_days", metavar="DAYS", help="Delete finished songs after this many days.")
-    ] = 30.0,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log every request.")] = False,
+    port: int,
+    host: str,
+    token: str | None,
+    folder: Path | None,
+    workers: int,
+    max_upload: int,
+    max_minutes: float,
+    max_disk: int,
+    keep_days: float,
+    browser: bool,
+    verbose: bool,
 ) -> None:
     """Separate songs, listen to the stems and remix them in the browser. Everything stays on this machine."""
     with failures_shown(verbose):

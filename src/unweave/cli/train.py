@@ -5,47 +5,47 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
+from unweave.cli import options as shared
+from unweave.cli.commands import PATH, argument, command, flag, number, option
 from unweave.cli.failures import EXIT_INTERRUPTED, failures_shown, interrupted, interrupts_deferred
 
 if TYPE_CHECKING:
     from unweave.training.plan import Plan
 
 
+@command("train", short_help="Train a model.")
+@argument("configuration", "PLAN", "The training plan: a TOML file, or a JSON configuration for Spleeter.", type=PATH)
+@option(
+    "-d",
+    "--data",
+    placeholder="FOLDER",
+    type=PATH,
+    help="With a Spleeter configuration: the folder that the paths in its lists are relative to.",
+)
+@option(
+    "-o",
+    "--output",
+    placeholder="FOLDER",
+    type=PATH,
+    help="Folder for the checkpoint, journal and model; overrides the plan.",
+)
+@option(
+    "--minutes",
+    placeholder="MINUTES",
+    type=number(0.01),
+    help="Save a checkpoint and stop after this many minutes; run the command again to continue.",
+)
+@flag("--restart", help="Ignore any checkpoint and start over.")
+@shared.verbose
 def train(
-    configuration: Annotated[
-        Path,
-        typer.Argument(metavar="PLAN", help="The training plan: a TOML file, or a JSON configuration for Spleeter."),
-    ],
-    data: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "-d",
-            "--data",
-            metavar="FOLDER",
-            help="With a Spleeter configuration: the folder that the paths in its lists are relative to.",
-        ),
-    ] = None,
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "-o", "--output", metavar="FOLDER", help="Folder for the checkpoint, journal and model; overrides the plan."
-        ),
-    ] = None,
-    minutes: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(
-            "--minutes",
-            metavar="MINUTES",
-            min=0.01,
-            help="Save a checkpoint and stop after this many minutes; run the command again to continue.",
-        ),
-    ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Ignore any checkpoint and start over.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show details and tracebacks.")] = False,
+    configuration: Path,
+    data: Path | None,
+    output: Path | None,
+    minutes: float | None,
+    restart: bool,
+    verbose: bool,
 ) -> None:
     """Train a model. The same command continues a run that was stopped.
 

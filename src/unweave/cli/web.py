@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from unweave.cli.commands import PATH, command, flag, option
 from unweave.cli.failures import failures_shown
 
 
-def web(
-    export: Annotated[
-        Path,
-        typer.Option("--export", metavar="FOLDER", help="Folder to write the site to; an older one there is replaced."),
-    ],
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show more about what goes wrong.")] = False,
-) -> None:
+@command("web", short_help="Write a website that takes songs apart in the visitor's browser.")
+@option(
+    "--export",
+    placeholder="FOLDER",
+    type=PATH,
+    required=True,
+    help="Folder to write the site to; an older one there is replaced.",
+)
+@flag("--verbose", help="Show more about what goes wrong.")
+def web(export: Path, verbose: bool) -> None:
     """Write a website that takes songs apart in the visitor's own browser: nothing to install, nothing is uploaded."""
     with failures_shown(verbose):
         from unweave.studio.web.export import export_site

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from click.testing import CliRunner
 from safetensors.numpy import save_file
-from typer.testing import CliRunner
 
 from tests.helpers.signals import error_db, tones
 from unweave import CheckpointError, ModelError, Separator

@@ -1,0 +1,82 @@
+"""click's commands, with a line of help for each argument, and numbers whose limits are said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Any], Any]  # of a function that is about to be a command
+
+PATH = click.Path(path_type=Path)
+
+
+class Argument(click.Argument):
+    """An argument that is explained. (click's own help for arguments is newer than what else we need of it.)"""
+
+    def __init__(self, *args: Any, help: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.help = help
+
+
+class Command(click.Command):
+    """A command that lists its arguments before its options."""
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Newer versions of click call this: nothing here, since `format_options` does it for all versions."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See `click.Command.format_options`."""
+        arguments = [each for each in self.get_params(ctx) if isinstance(each, Argument)]
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl([(each.metavar or "", each.help or "") for each in arguments])
+        super().format_options(ctx, formatter)
+
+
+class Group(click.Group):
+    """A group that lists its commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See `click.Group.list_commands`."""
+        return list(self.commands)
+
+
+def number(least: float, most: float | None = None) -> Callable[[Any], float]:
+    """The type of an option: a number of at least ``least`` and at most ``most``, whole where ``least`` is."""
+    kind = type(least)
+    name = "a whole number" if kind is int else "a number"
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def converted(text: Any) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value or (most is not None and value > most):
+            raise click.BadParameter(f"expected {name} {limits}, got {text}")
+        return value
+
+    return converted
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], Command]:
+    """Makes a function the command ``name``; ``settings`` are those of `click.command`."""
+    return click.command(name, cls=Command, **settings)
+
+
+def argument(name: str, placeholder: str, help: str, **settings: Any) -> Decorator:
+    """An argument, shown as ``placeholder`` in the help; ``settings`` are those of `click.argument`."""
+    return click.argument(name, cls=Argument, metavar=placeholder, help=help, **settings)
+
+
+def option(*names: str, placeholder: str, help: str, **settings: Any) -> Decorator:
+    """An option with a value, shown as ``placeholder`` in the help; ``settings`` are those of `click.option`."""
+    return click.option(*names, metavar=placeholder, help=help, **settings)
+
+
+def flag(*names: str, help: str) -> Decorator:
+    """An option without a value: False unless it is given."""
+    return click.option(*names, is_flag=True, help=help)
