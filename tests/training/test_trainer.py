@@ -354,3 +354,51 @@ def test_a_checkpoint_goes_on_with_the_plan_of_today(tmp_path, tracks):
     state = train(longer).state
     assert state.step == 4
     assert {group["weight_decay"] for group in state.tensors["optimizer"]["param_groups"]} == {0.25}
+
+
+class BrokenGradient(torch.autograd.Function):
+    """The same numbers forwards, and none backwards."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * float("nan")
+
+
+class Miscompiled(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, magnitudes):
+        return BrokenGradient.apply(self.network(magnitudes))
+
+
+def test_a_network_that_is_compiled_wrongly_is_trained_without_compiling(tmp_path, tracks, monkeypatch, caplog):
+    plain, compiled = Losses(), Losses()
+    train(small_plan(tmp_path / "plain", tracks), watcher=plain)
+    monkeypatch.setattr(torch, "compile", lambda what: Miscompiled(what) if isinstance(what, torch.nn.Module) else what)
+    train(small_plan(tmp_path / "compiled", tracks, compile=True), watcher=compiled)
+    assert compiled.values == plain.values
+    assert "trained without compiling" in caplog.text
+
+
+def test_a_network_that_is_compiled_rightly_stays_compiled(tmp_path, tracks, monkeypatch, caplog):
+    calls = []
+
+    class Compiled(torch.nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, magnitudes):
+            calls.append(len(magnitudes))
+            return self.network(magnitudes)
+
+    monkeypatch.setattr(torch, "compile", lambda what: Compiled(what) if isinstance(what, torch.nn.Module) else what)
+    train(small_plan(tmp_path, tracks, steps=3, compile=True))
+    assert len(calls) == 1 + 3  # one to see whether it is right
+    assert "compil" not in caplog.text

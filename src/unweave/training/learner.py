@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +22,10 @@ from unweave.training.optimizers import learning_rate, moving_average, new_optim
 from unweave.training.plan import Plan
 from unweave.training.spectrum import Transform
 
+LARGEST_ERROR = 0.25  # of gradients in bfloat16, computed in two ways; usually a few hundredths
+
+log = logging.getLogger(__name__)
+
 
 class Learner:
     """A network, its optimizer and the moving average of its weights."""
@@ -34,6 +41,7 @@ class Learner:
         self._average = AveragedModel(network, multi_avg_fn=moving_average(loop.ema_decay)).to(accelerator.device)
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
         self._compute = torch.compile(self._network) if loop.compile else self._network
+        self._is_trusted = not loop.compile or accelerator.device.type != "cpu"
         self._call = compiled() if loop.compile else plainly
         lesson = plan.distillation
         self._teacher = None if lesson is None else Teacher(lesson, spec, accelerator.device, loop.compile)
@@ -76,6 +84,8 @@ class Learner:
             truth = Truth(self._transform, stems.transpose(0, 1), self._call)
             mixture = truth.mixture
             self._last_mixture = mixture[:1]
+        if not self._is_trusted:
+            self._check_compiled(mixture)
         with self._accelerator.autocast():
             magnitudes = self._compute(mixture.to(memory_format=torch.channels_last)).float()
             taught = None if self._teacher is None else self._teacher.estimates(mixture)
@@ -96,6 +106,29 @@ class Learner:
         # On the device: looking at each loss would make the processor wait for it.
         self._has_finite_losses &= torch.isfinite(detached)
         return detached
+
+    def _check_compiled(self, mixture: Tensor) -> None:
+        """Compute without compiling from now on, if the compiled network does not learn what the plain one does.
+
+        PyTorch 2.13 makes gradients of NaN from our own network in bfloat16 on processors with matrix units.
+        """
+        self._is_trusted = True
+        true, compiled = (self._gradients(compute, mixture) for compute in (self._network, self._compute))
+        has_dropout = any(isinstance(module, nn.Dropout) for module in self._plain.modules())  # other each time
+        error, scale = torch.linalg.vector_norm(compiled - true), torch.linalg.vector_norm(true)
+        if not torch.isfinite(error) or (error > LARGEST_ERROR * scale and not has_dropout):
+            log.warning("the compiled network's gradients are wrong on this machine: it is trained without compiling")
+            self._compute = self._network
+
+    def _gradients(self, compute: Callable[..., Tensor], mixture: Tensor) -> Tensor:
+        """Of all weights, one after the other; nothing of the network changes."""
+        state = copy.deepcopy(self._plain.state_dict())
+        with self._accelerator.autocast(), torch.random.fork_rng():
+            power = compute(mixture.to(memory_format=torch.channels_last)).float().square().mean()
+        parameters = [parameter for parameter in self._plain.parameters() if parameter.requires_grad]
+        gradients = torch.autograd.grad(power, parameters, allow_unused=True)
+        self._plain.load_state_dict(state)  # norms have seen the mixture
+        return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
     def has_finite_losses(self) -> bool:
         """Whether every loss so far, of this process, was a number."""
