@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from unweave.cli import main, spleeter
@@ -51,12 +52,34 @@ def test_what_a_shell_then_asks_is_answered():
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["separate"],
+        ["separate", "-p"],  # a model's name, or a file
+        ["separate", "-o"],
+        ["batch"],  # an address, or a folder
+        ["batch", "songs"],
+        ["live", "-i"],
+        ["live", "-o"],
+        ["models", "fetch", "4stems", "--from"],
+    ],
+)
+def test_a_shell_completes_files_wherever_there_may_be_one(arguments):
+    found = ShellComplete(main.app, {}, "unweave", "_UNWEAVE_COMPLETE").get_completions(arguments, "so")
+    assert [(each.type, each.value) for each in found] == [("file", "so")]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["separate", "x.wav", "--jobs", "0"], "expected a whole number of at least 1, got 0"),
-        (["separate", "x.wav", "--jobs", "1.5"], "expected a whole number of at least 1, got 1.5"),
+        (["separate", "x.wav", "--jobs", "1.5"], "expected a whole number of at least 1, got '1.5'"),
+        (["separate", "x.wav", "--jobs", ""], "expected a whole number of at least 1, got ''"),
+        (["separate", "x.wav", "--offset", "1:30"], "expected a number, got '1:30'"),
+        (["separate", "x.wav", "--sample_rate", "44.1k"], "expected a whole number, got '44.1k'"),
         (["live", "--step", "33"], "expected a whole number from 1 to 32, got 33"),
         (["train", "plan.toml", "--minutes", "nan"], "expected a number of at least 0.01, got nan"),
+        (["batch", "in", "out", "--price_per_hour", "-1"], "expected a number of at least 0, got -1"),
         (["studio", "--port", "-1"], "expected a whole number from 0 to 65535, got -1"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unweave.cli import options as shared
-from unweave.cli.commands import PATH, argument, command, flag, number, option
+from unweave.cli.commands import PATH, argument, command, file_names, flag, number, option
 from unweave.cli.failures import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @command("batch", short_help="Separate a whole catalogue with Ray.")
-@argument("source", "INPUT", "A folder of songs, or an address such as s3://bucket/songs.")
-@argument("target", "OUTPUT", "Where to write the stems; the subfolders stay the same.")
+@argument("source", "INPUT", "A folder of songs, or an address such as s3://bucket/songs.", shell_complete=file_names)
+@argument("target", "OUTPUT", "Where to write the stems; the subfolders stay the same.", shell_complete=file_names)
 @shared.model
 @option(
     "--address",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @option(
     "--workers",
     placeholder="NUMBER",
-    type=number(1),
+    type=number(int, 1),
     help="Number of processes. Each loads the model once.",
     show_default="one per processor",
 )
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
 @option(
     "--max_failures",
     placeholder="NUMBER",
-    type=number(0),
+    type=number(int, 0),
     help="Stop after more failed files than this.",
     show_default="never stop",
 )
 @option(
     "--price_per_hour",
     placeholder="PRICE",
-    type=number(0.0),
+    type=number(float, 0),
     help="What all machines together cost in an hour; what 1,000 songs cost is shown at the end.",
 )
 @shared.verbose

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Any], Any]  # of a function that is about to be a command
 
@@ -44,22 +48,28 @@ class Group(click.Group):
         return list(self.commands)
 
 
-def number(least: float, most: float | None = None) -> Callable[[Any], float]:
-    """The type of an option: a number of at least ``least`` and at most ``most``, whole where ``least`` is."""
-    kind = type(least)
+def number(kind: type[float], least: float = -math.inf, most: float = math.inf) -> Callable[[Any], float]:
+    """The type of an option: a number, whole where ``kind`` is int, of at least ``least`` and at most ``most``."""
     name = "a whole number" if kind is int else "a number"
-    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    limits = "" if math.isinf(least) else f" of at least {least}" if math.isinf(most) else f" from {least} to {most}"
 
     def converted(text: Any) -> float:
         try:
             value = kind(text)
         except ValueError:
-            value = None
-        if value is None or not least <= value or (most is not None and value > most):
-            raise click.BadParameter(f"expected {name} {limits}, got {text}")
+            raise click.BadParameter(f"expected {name}{limits}, got {text!r}") from None
+        if not least <= value <= most:
+            raise click.BadParameter(f"expected {name}{limits}, got {value}")
         return value
 
     return converted
+
+
+def file_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Has the shell complete file names, for what may be a path or something else (``shell_complete``)."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], Command]:

@@ -51,7 +51,12 @@ DEFAULT_FOLDER = Path("evaluation")
 )
 @shared.accept_licence
 @option(
-    "-j", "--jobs", placeholder="NUMBER", type=number(1), default=2, help="Number of processes that compute scores."
+    "-j",
+    "--jobs",
+    placeholder="NUMBER",
+    type=number(int, 1),
+    default=2,
+    help="Number of processes that compute scores.",
 )
 @shared.verbose
 def evaluate(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unweave.cli import options as shared
-from unweave.cli.commands import command, number, option
+from unweave.cli.commands import command, file_names, number, option
 from unweave.cli.failures import failures_shown, interrupted, interrupts_deferred
 from unweave.cli.options import names_in
 
@@ -29,6 +29,7 @@ SECONDS_BETWEEN_CHECKS = 0.1
     "source",
     placeholder="NAME",
     default="default",
+    shell_complete=file_names,
     help="A sound card (name or number), a file, or - for WAV from stdin.",
 )
 @option(
@@ -37,6 +38,7 @@ SECONDS_BETWEEN_CHECKS = 0.1
     "target",
     placeholder="NAME",
     default="default",
+    shell_complete=file_names,
     help="A sound card (name or number), a .wav file, or - for WAV to stdout.",
 )
 @shared.model
@@ -44,14 +46,14 @@ SECONDS_BETWEEN_CHECKS = 0.1
 @option(
     "--latency",
     placeholder="MS",
-    type=float,
+    type=number(float),
     default=300.0,
     help="Delay in milliseconds; a longer one sounds better.",
 )
 @option(
     "--step",
     placeholder="NUMBER",
-    type=number(1, 32),
+    type=number(int, 1, 32),
     default=2,
     help="Frames of 23 ms to compute at once, from 1 to 32. More need less CPU time.",
 )

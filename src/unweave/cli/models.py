@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from unweave.cli import options as shared
-from unweave.cli.commands import PATH, Group, argument, command, flag, option
+from unweave.cli.commands import PATH, Group, argument, command, file_names, flag, option
 from unweave.cli.failures import failures_shown
 from unweave.cli.model_list import print_json, print_table
 
@@ -130,6 +130,7 @@ def _show_entry(entry: Entry) -> None:
     "--from",
     "origin",
     placeholder="PLACE",
+    shell_complete=file_names,
     help="Take the weights from this folder, archive or URL and nowhere else.",
 )
 @shared.offline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unweave.cli.commands import Decorator, flag, number, option
+from unweave.cli.commands import Decorator, file_names, flag, number, option
 
 DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
 
@@ -20,6 +20,7 @@ model = option(
     "model",
     placeholder="NAME",
     default="spleeter:2stems",
+    shell_complete=file_names,
     help="Model to use: a name from 'unweave models list', or the path of a model file or configuration. 'a+b' takes "
     "several together, 'a > b' one after the other.",
 )
@@ -61,7 +62,7 @@ bit_depth = option(
 sample_rate = option(
     "--sample_rate",
     placeholder="HZ",
-    type=int,
+    type=number(int),
     help="Sample rate of the stems in Hz.",
     show_default="that of the input",
 )
@@ -74,7 +75,7 @@ clip = option(
 tempo = option(
     "--tempo",
     placeholder="BPM",
-    type=float,
+    type=number(float),
     help="Beats per minute in a project (dawproject or rpp).",
     show_default="that of the song's tags, or 120",
 )
@@ -96,7 +97,7 @@ mwf = flag("--mwf", help="Use a multichannel Wiener filter, which needs a second
 shifts = option(
     "--shifts",
     placeholder="NUMBER",
-    type=number(1),
+    type=number(int, 1),
     default=1,
     help="Separate this many times with shifted segments and take the average.",
 )
@@ -114,14 +115,14 @@ tta = flag(
 segment = option(
     "--segment",
     placeholder="SECONDS",
-    type=float,
+    type=number(float),
     help="Length in seconds of the pieces that a model sees at once, where its family allows others.",
     show_default="as published",
 )
 overlap = option(
     "--overlap",
     placeholder="SHARE",
-    type=float,
+    type=number(float),
     help="How much of each piece the next one shares, from 0 to 0.98, where the family allows others.",
     show_default="as published",
 )

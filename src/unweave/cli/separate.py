@@ -29,7 +29,7 @@ from unweave.cli.options import names_in
     "-s",
     "--offset",
     placeholder="SECONDS",
-    type=float,
+    type=number(float),
     default=0.0,
     help="Start this many seconds into each file.",
 )
@@ -37,14 +37,14 @@ from unweave.cli.options import names_in
     "-d",
     "--duration",
     placeholder="SECONDS",
-    type=float,
+    type=number(float),
     help="Separate only this many seconds.",
     show_default="to the end",
 )
 @option(
     "--track",
     placeholder="NUMBER",
-    type=number(1),
+    type=number(int, 1),
     help="Which audio track to separate, if a file has several.",
     show_default="the file's default",
 )
@@ -63,7 +63,9 @@ from unweave.cli.options import names_in
 @shared.tempo
 @flag("-r", "--recursive", help="Search subfolders too.")
 @flag("--skip_existing", help="Skip files that were already separated with the same settings.")
-@option("-j", "--jobs", placeholder="NUMBER", type=number(1), default=1, help="Number of files to separate at a time.")
+@option(
+    "-j", "--jobs", placeholder="NUMBER", type=number(int, 1), default=1, help="Number of files to separate at a time."
+)
 @shared.device()
 @shared.precision
 @shared.accept_licence

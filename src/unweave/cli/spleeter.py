@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from unweave import __version__
-from unweave.cli.commands import PATH, Group, argument, command, flag, option
+from unweave.cli.commands import PATH, Group, argument, command, flag, number, option
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
 from unweave.cli.options import verbose
 
@@ -31,7 +31,9 @@ _params_filename = option(
     help="Model to use, or the path of a JSON configuration.",
 )
 _mwf = flag("-m", "--mwf", help="Use a multichannel Wiener filter.")
-_unused_adapter = option("-a", "--adapter", placeholder="NAME", default="", help="Accepted, but has no effect.")
+_unused_adapter = option(
+    "-a", "--adapter", placeholder="NAME", default="", help="Accepted, but has no effect.", show_default=False
+)
 
 
 @click.group(
@@ -62,11 +64,16 @@ def app() -> None:
     "-d",
     "--duration",
     placeholder="SECONDS",
-    type=float,
+    type=number(float),
     help="Seconds to separate. By default, to the end (in the original: 600).",
 )
 @option(
-    "-s", "--offset", placeholder="SECONDS", type=float, default=0.0, help="Start this many seconds into each file."
+    "-s",
+    "--offset",
+    placeholder="SECONDS",
+    type=number(float),
+    default=0.0,
+    help="Start this many seconds into each file.",
 )
 @_output_path
 @option("-B", "--stft-backend", placeholder="NAME", help="Deprecated; has no effect.")

@@ -15,7 +15,7 @@ from unweave.cli.failures import failures_shown
 @option(
     "--port",
     placeholder="NUMBER",
-    type=number(0, 65535),
+    type=number(int, 0, 65535),
     default=8377,
     help="Port to listen on; 0 picks any free port.",
 )
@@ -33,20 +33,20 @@ from unweave.cli.failures import failures_shown
     help="Access token for remote users; generated if omitted.",
 )
 @option("--folder", placeholder="FOLDER", type=PATH, help="Where songs and stems are kept.")
-@option("--workers", placeholder="NUMBER", type=number(1), default=1, help="Number of songs to separate at once.")
-@option("--max_upload", placeholder="MIB", type=number(1), default=1024, help="Largest upload in MiB.")
-@option("--max_minutes", placeholder="MINUTES", type=float, default=180.0, help="Longest song in minutes.")
+@option("--workers", placeholder="NUMBER", type=number(int, 1), default=1, help="Number of songs to separate at once.")
+@option("--max_upload", placeholder="MIB", type=number(int, 1), default=1024, help="Largest upload in MiB.")
+@option("--max_minutes", placeholder="MINUTES", type=number(float), default=180.0, help="Longest song in minutes.")
 @option(
     "--max_disk",
     placeholder="GIB",
-    type=number(1),
+    type=number(int, 1),
     default=20,
     help="Disk space in GiB for all songs and their stems.",
 )
 @option(
     "--keep_days",
     placeholder="DAYS",
-    type=float,
+    type=number(float),
     default=30.0,
     help="Delete finished songs after this many days.",
 )

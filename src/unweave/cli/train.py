@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @option(
     "--minutes",
     placeholder="MINUTES",
-    type=number(0.01),
+    type=number(float, 0.01),
     help="Save a checkpoint and stop after this many minutes; run the command again to continue.",
 )
 @flag("--restart", help="Ignore any checkpoint and start over.")
