@@ -49,7 +49,10 @@ class Group(click.Group):
 
 
 def number(kind: type[float], least: float = -math.inf, most: float = math.inf) -> Callable[[Any], float]:
-    """The type of an option: a number, whole where ``kind`` is int, of at least ``least`` and at most ``most``."""
+    """The type of an option: a number, whole where ``kind`` is int, of at least ``least`` and at most ``most``.
+
+    Without limits NaN is a number, too: what it is for has limits of its own, and says more.
+    """
     name = "a whole number" if kind is int else "a number"
     limits = "" if math.isinf(least) else f" of at least {least}" if math.isinf(most) else f" from {least} to {most}"
 
@@ -58,7 +61,7 @@ def number(kind: type[float], least: float = -math.inf, most: float = math.inf) 
             value = kind(text)
         except ValueError:
             raise click.BadParameter(f"expected {name}{limits}, got {text!r}") from None
-        if not least <= value <= most:
+        if limits and not least <= value <= most:
             raise click.BadParameter(f"expected {name}{limits}, got {value}")
         return value
 
