@@ -12,15 +12,19 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from accelerate import Accelerator
 
 from tests.helpers.band import RATE, STEMS, changed, small_plan, stems, write_tracks
 from tests.helpers.signals import error_db
 from unweave import ModelError, OptionError, Separator
 from unweave.evaluation.metrics import sdr
 from unweave.families.add import add_model
+from unweave.families.torch_network import new_network
 from unweave.training.checkpoint import all_finite
+from unweave.training.learner import Learner
 from unweave.training.plan import LoopPlan, read_plan
 from unweave.training.release import GRAPH, WEIGHTS
+from unweave.training.spectrum import segment_samples
 from unweave.training.trainer import Watcher, freeze_norms, learning_rate, train
 
 MARGIN_DB = 4.0  # that the trained toy must beat the mixture by, for each stem
@@ -356,49 +360,82 @@ def test_a_checkpoint_goes_on_with_the_plan_of_today(tmp_path, tracks):
     assert {group["weight_decay"] for group in state.tensors["optimizer"]["param_groups"]} == {0.25}
 
 
-class BrokenGradient(torch.autograd.Function):
-    """The same numbers forwards, and none backwards."""
+class OtherGradient(torch.autograd.Function):
+    """The same numbers forwards, others backwards."""
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x, factor):
+        ctx.factor = factor
         return x.clone()
 
     @staticmethod
     def backward(ctx, gradient):
-        return gradient * float("nan")
+        return gradient * ctx.factor, None
 
 
-class Miscompiled(torch.nn.Module):
-    def __init__(self, network):
+class Compiled(torch.nn.Module):
+    """What `torch.compile` returns in these tests, with gradients times ``factor``."""
+
+    def __init__(self, network, factor=1.0):
         super().__init__()
-        self.network = network
+        self.network, self.factor, self.n_calls = network, factor, 0
 
     def forward(self, magnitudes):
-        return BrokenGradient.apply(self.network(magnitudes))
+        self.n_calls += 1
+        return OtherGradient.apply(self.network(magnitudes), self.factor)
 
 
-def test_a_network_that_is_compiled_wrongly_is_trained_without_compiling(tmp_path, tracks, monkeypatch, caplog):
+def compile_with(monkeypatch, factor):
+    """Has `torch.compile` make `Compiled` networks; returns the list of them."""
+    made = []
+
+    def replaced(what):
+        if not isinstance(what, torch.nn.Module):
+            return what
+        made.append(Compiled(what, factor))
+        return made[-1]
+
+    monkeypatch.setattr(torch, "compile", replaced)
+    return made
+
+
+@pytest.mark.parametrize("factor", [float("nan"), -1.0])
+def test_a_network_that_is_compiled_wrongly_is_trained_without_compiling(tmp_path, tracks, monkeypatch, caplog, factor):
     plain, compiled = Losses(), Losses()
     train(small_plan(tmp_path / "plain", tracks), watcher=plain)
-    monkeypatch.setattr(torch, "compile", lambda what: Miscompiled(what) if isinstance(what, torch.nn.Module) else what)
+    compile_with(monkeypatch, factor)
     train(small_plan(tmp_path / "compiled", tracks, compile=True), watcher=compiled)
     assert compiled.values == plain.values
     assert "trained without compiling" in caplog.text
 
 
-def test_a_network_that_is_compiled_rightly_stays_compiled(tmp_path, tracks, monkeypatch, caplog):
-    calls = []
+@pytest.mark.parametrize("network", ["bands", "unets"])
+def test_a_network_that_is_compiled_rightly_stays_compiled(tmp_path, tracks, monkeypatch, caplog, network):
+    """Neither its norms nor its dropout notice that it was looked at."""
 
-    class Compiled(torch.nn.Module):
-        def __init__(self, network):
-            super().__init__()
-            self.network = network
+    def plan(name, **loop):
+        widths = {"bands": (8, 16), "unets": (4,) * 6}[network]
+        small = small_plan(tmp_path / name, tracks, steps=3, frozen_norms=False, **loop)
+        return changed(changed(small, "model", network=network, widths=widths), "data", segment_frames=64)
 
-        def forward(self, magnitudes):
-            calls.append(len(magnitudes))
-            return self.network(magnitudes)
-
-    monkeypatch.setattr(torch, "compile", lambda what: Compiled(what) if isinstance(what, torch.nn.Module) else what)
-    train(small_plan(tmp_path, tracks, steps=3, compile=True))
-    assert len(calls) == 1 + 3  # one to see whether it is right
+    plain, compiled = Losses(), Losses()
+    before = train(plan("plain"), watcher=plain).state
+    made = compile_with(monkeypatch, 1.0)
+    after = train(plan("compiled", compile=True), watcher=compiled).state
+    assert compiled.values == plain.values
+    for name, tensor in before.tensors["network"].items():
+        assert tensor.equal(after.tensors["network"][name]), name
+    assert [each.n_calls for each in made] == [1 + 3]  # one to see whether it is right
     assert "compil" not in caplog.text
+
+
+def test_silence_does_not_tell_whether_a_network_is_compiled_rightly(tmp_path, tracks, monkeypatch, caplog):
+    plan = small_plan(tmp_path, tracks, compile=True)
+    spec = plan.model.to_spec("small")
+    compile_with(monkeypatch, -1.0)
+    learner = Learner(plan, spec, new_network(spec), Accelerator(cpu=True))
+    shape = (2, len(STEMS), 2, segment_samples(spec, 32))
+    learner.learn(np.zeros(shape, np.float32), 0)
+    assert "compil" not in caplog.text
+    learner.learn(np.random.default_rng(0).standard_normal(shape, np.float32), 1)
+    assert "trained without compiling" in caplog.text

@@ -112,12 +112,15 @@ class Learner:
 
         PyTorch 2.13 makes gradients of NaN from our own network in bfloat16 on processors with matrix units.
         """
-        self._is_trusted = True
         true, compiled = (self._gradients(compute, mixture) for compute in (self._network, self._compute))
+        norms = torch.stack([torch.linalg.vector_norm(compiled - true), torch.linalg.vector_norm(true)])
+        error, scale = self._accelerator.reduce(norms, "sum")  # so that all processes decide alike
+        if scale == 0 or not torch.isfinite(scale):
+            return  # silence teaches nothing: the next step will tell
+        self._is_trusted = True
         has_dropout = any(isinstance(module, nn.Dropout) for module in self._plain.modules())  # other each time
-        error, scale = torch.linalg.vector_norm(compiled - true), torch.linalg.vector_norm(true)
         if not torch.isfinite(error) or (error > LARGEST_ERROR * scale and not has_dropout):
-            log.warning("the compiled network's gradients are wrong on this machine: it is trained without compiling")
+            log.warning("PyTorch compiles this network wrongly on this machine, so it is trained without compiling")
             self._compute = self._network
 
     def _gradients(self, compute: Callable[..., Tensor], mixture: Tensor) -> Tensor:
@@ -126,9 +129,9 @@ class Learner:
         with self._accelerator.autocast(), torch.random.fork_rng():
             power = compute(mixture.to(memory_format=torch.channels_last)).float().square().mean()
         parameters = [parameter for parameter in self._plain.parameters() if parameter.requires_grad]
-        gradients = torch.autograd.grad(power, parameters, allow_unused=True)
+        gradients = torch.autograd.grad(power, parameters, allow_unused=True, materialize_grads=True)
         self._plain.load_state_dict(state)  # norms have seen the mixture
-        return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
+        return torch.cat([gradient.flatten() for gradient in gradients])
 
     def has_finite_losses(self) -> bool:
         """Whether every loss so far, of this process, was a number."""
