@@ -44,8 +44,9 @@ def test_a_shell_is_told_how_to_complete(shell):
     assert f"_UNWEAVE_COMPLETE={shell}_complete" in result.output
 
 
-def test_what_a_shell_then_asks_is_answered():
-    question = {"_UNWEAVE_COMPLETE": "bash_complete", "COMP_WORDS": "unweave sep", "COMP_CWORD": "1"}
+@pytest.mark.parametrize("words", ["unweave sep", "unweave --completion bash sep"])
+def test_what_a_shell_then_asks_is_answered(words):
+    question = {"_UNWEAVE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     command = [sys.executable, "-c", "from unweave.cli.main import app; app(prog_name='unweave')"]
     done = subprocess.run(command, env={**os.environ, **question}, capture_output=True)
     assert done.stdout.strip() == b"plain,separate"

@@ -18,7 +18,7 @@ PATH = click.Path(path_type=Path)
 
 
 class Argument(click.Argument):
-    """An argument that is explained. (click's own help for arguments is newer than what else we need of it.)"""
+    """An argument with a line of help, which older versions of click have for options only."""
 
     def __init__(self, *args: Any, help: str, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -29,7 +29,7 @@ class Command(click.Command):
     """A command that lists its arguments before its options."""
 
     def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Newer versions of click call this: nothing here, since `format_options` does it for all versions."""
+        """Newer versions of click list the arguments here; `format_options` does it for all versions."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See `click.Command.format_options`."""

@@ -19,7 +19,7 @@ from unweave.cli.web import web
 
 
 def _show_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
-    if shell is None:
+    if shell is None or ctx.resilient_parsing:  # the latter while a shell completes this very line
         return
     from click.shell_completion import get_completion_class
 

@@ -118,7 +118,7 @@ class Learner:
         if scale == 0 or not torch.isfinite(scale):
             return  # silence teaches nothing: the next step will tell
         self._is_trusted = True
-        has_dropout = any(isinstance(module, nn.Dropout) for module in self._plain.modules())  # other each time
+        has_dropout = any(isinstance(module, nn.Dropout) for module in self._plain.modules())  # drawn anew
         if not torch.isfinite(error) or (error > LARGEST_ERROR * scale and not has_dropout):
             log.warning("PyTorch compiles this network wrongly on this machine, so it is trained without compiling")
             self._compute = self._network
