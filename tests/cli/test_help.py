@@ -25,6 +25,7 @@ def commands():
 def test_options_and_arguments_have_placeholders_and_whole_sentences(app, command, names):
     text = " ".join(CliRunner().invoke(app, [*names, "--help"]).stdout.split())
     assert not re.search(r"<[a-z\[]|[{}]\.\.\.|\[OPTIONS\] {", text), text
+    assert '""' not in text  # an empty default says nothing
     for param in command.params:
         assert param.help, param.name
         assert " ".join(param.help.split()).replace("- ", "-") in text.replace("- ", "-")
