@@ -104,4 +104,4 @@ def test_a_broken_archive_is_one_line(tmp_path, cache):
     result = CliRunner().invoke(app, ["models", "add", "mine", str(tmp_path / "x.zip")])
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 1
-    assert "not a usable folder" in result.output
+    assert "x.zip cannot be used as a folder, .tar.gz or .zip: it is not an archive" in result.output

@@ -82,9 +82,9 @@ def test_links_and_devices_are_not_followed(files, tmp_path, kind):
 def test_what_is_neither_a_file_nor_a_folder_is_not_read(tmp_path, cache, name):
     """Of /dev/zero there is no end: 16 GB of memory were taken, and no signal was heard."""
     (tmp_path / name).symlink_to("/dev/null")
-    with pytest.raises(CheckpointError, match=f"{name} is not a file"):
+    with pytest.raises(CheckpointError, match=f"{name} cannot be used .*: it is not a file"):
         holds_checkpoints(tmp_path / name)
-    assert f"{name} is not a file" in refused(tmp_path / name)
+    assert "it is not a file" in refused(tmp_path / name)
 
 
 def test_links_in_a_zip_are_not_followed(files, tmp_path):

@@ -42,7 +42,7 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
             seal(staged)
             replace_folder(staged, target)
     except ArchiveError as error:
-        raise ModelError(f"{origin} is not a usable folder, .tar.gz or .zip: {error}") from error
+        raise ModelError(f"{origin} cannot be used as a folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
         raise ModelError(f"cannot save {name} in {target}: {error.strerror or error}") from error
     return dataclasses.replace(spec, name=name, weights=name)
@@ -76,7 +76,7 @@ def _copy(origin: Path, staged: Path) -> None:
             if path.is_file() and _is_wanted(path.name):
                 shutil.copyfile(path, staged / path.name)
     else:
-        with damage_told(origin):
+        with damage_told():
             for member in members(origin, MAX_BYTES):
                 if _is_wanted(member.name):
                     if (staged / member.name).exists():

@@ -108,11 +108,11 @@ def _unpacked(archive: Path, folder: Path) -> list[Path]:
                 continue
             if file.exists():
                 raise CheckpointError(f"{archive} contains several files called {member.name}")
-            with damage_told(archive), member.open() as stream, file.open("wb") as out:
+            with damage_told(), member.open() as stream, file.open("wb") as out:
                 copy_limited(stream, out, member.size)
             files.append(file)
     except ArchiveError as error:
-        raise CheckpointError(f"{archive} is not a usable folder, .tar.gz or .zip: {error}") from error
+        raise CheckpointError(f"{archive} cannot be used as a folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {archive}: {error.strerror or error}") from error
     return sorted(files)
@@ -124,6 +124,6 @@ def _names(origin: Path) -> list[str]:
             return [file.name for file in origin.iterdir()]
         return [member.name for member in members(origin, MAX_BYTES)]
     except ArchiveError as error:
-        raise CheckpointError(f"{origin} is not a usable folder, .tar.gz or .zip: {error}") from error
+        raise CheckpointError(f"{origin} cannot be used as a folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {origin}: {error.strerror or error}") from error

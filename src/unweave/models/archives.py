@@ -30,7 +30,7 @@ DAMAGE = (
 
 
 class ArchiveError(Exception):
-    """An archive that is damaged, or holds what it must not; the message is part of one line."""
+    """An archive that is damaged, or holds what it must not; the message, about "it", goes behind its name."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Member:
 
 
 @contextmanager
-def damage_told(origin: Path) -> Iterator[None]:
+def damage_told() -> Iterator[None]:
     """Turns whatever a damaged archive raises inside into `ArchiveError`; OSError, a fault of the disk, passes."""
     try:
         yield
@@ -53,7 +53,7 @@ def damage_told(origin: Path) -> Iterator[None]:
     except DAMAGE as error:
         # The first line; tarfile goes on to list why the file is of none of the kinds of archive that it knows.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(": ")
-        raise ArchiveError(f"{origin.name} is not an archive, or is damaged: {reason[:200]}") from error
+        raise ArchiveError(f"it is not an archive, or is damaged: {reason[:200]}") from error
 
 
 def members(origin: Path, max_bytes: int) -> Iterator[Member]:
@@ -62,13 +62,13 @@ def members(origin: Path, max_bytes: int) -> Iterator[Member]:
     Raises `ArchiveError`, also for archives whose members have more than ``max_bytes`` together, and OSError.
     """
     if origin.exists() and not origin.is_file():  # a pipe or a device may never end
-        raise ArchiveError(f"{origin.name} is not a file")
-    with damage_told(origin):
+        raise ArchiveError("it is not a file")
+    with damage_told():
         total = 0
         for number, member in enumerate(_zipped(origin) if zipfile.is_zipfile(origin) else _tarred(origin)):
             total += max(member.size, 0)
             if total > max_bytes or number >= MAX_MEMBERS:
-                raise ArchiveError(f"{origin.name} unpacks to more data than a model can have")
+                raise ArchiveError("it unpacks to more data than a model can have")
             yield member
 
 
@@ -88,7 +88,7 @@ def _zipped(origin: Path) -> Iterator[Member]:
         for info in archive.infolist():
             kind = info.external_attr >> 28  # the file type of Unix, where the archive knows it
             if not info.is_dir() and kind in (0, 8):
-                path = _checked(info.orig_filename, origin)
+                path = _checked(info.orig_filename)
                 yield Member(path.parent, path.name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
 
 
@@ -96,9 +96,9 @@ def _tarred(origin: Path) -> Iterator[Member]:
     with tarfile.open(origin) as archive:
         for info in archive:
             if not info.isfile():
-                _checked(info.name, origin)
+                _checked(info.name)
                 continue
-            path = _checked(info.name, origin)
+            path = _checked(info.name)
 
             def opened(info: tarfile.TarInfo = info) -> IO[bytes]:
                 stream = archive.extractfile(info)
@@ -108,8 +108,8 @@ def _tarred(origin: Path) -> Iterator[Member]:
             yield Member(path.parent, path.name, info.size, opened)
 
 
-def _checked(name: str, origin: Path) -> PurePosixPath:
+def _checked(name: str) -> PurePosixPath:
     """The path of a member; its folders are never used for writing."""
     if "\\" in name or re.match(r"[A-Za-z]:", name) or not name.isprintable():
-        raise ArchiveError(f"{origin.name} contains a path for another operating system, {name[:80]!a}")
+        raise ArchiveError(f"it contains a path for another operating system, {name[:80]!a}")
     return PurePosixPath(name)

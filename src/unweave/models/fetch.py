@@ -339,7 +339,7 @@ def unpack(origin: Path, weights: Weights, target: Path, member_folder: str = ""
 def _unpack_archive(origin: Path, weights: Weights, target: Path, member_folder: str) -> None:
     wanted = {file.name: file for file in weights.files}
     limit = MAX_OTHER_BYTES + 2 * sum(file.size for file in weights.files)
-    with damage_told(origin):
+    with damage_told():
         for member in members(origin, limit):
             is_there = not member_folder or member.folder == PurePosixPath(member_folder)
             if member.name in wanted and is_there:
