@@ -101,7 +101,7 @@ def _files(path: Path, unpacked: Path) -> list[Path]:
 def _unpacked(archive: Path, folder: Path) -> list[Path]:
     """The checkpoints and configurations in an archive, under their bare names."""
     files = []
-    try:
+    with _faults_told(archive):
         for member in members(archive, MAX_BYTES):
             file = folder / member.name
             if member.name.startswith(".") or not (is_checkpoint_name(file) or file.suffix.lower() in SUFFIXES):
@@ -111,18 +111,21 @@ def _unpacked(archive: Path, folder: Path) -> list[Path]:
             with damage_told(), member.open() as stream, file.open("wb") as out:
                 copy_limited(stream, out, member.size)
             files.append(file)
-    except ArchiveError as error:
-        raise CheckpointError(f"{archive} cannot be used as a folder, .tar.gz or .zip: {error}") from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read {archive}: {error.strerror or error}") from error
     return sorted(files)
 
 
 def _names(origin: Path) -> list[str]:
-    try:
+    with _faults_told(origin):
         if origin.is_dir():
             return [file.name for file in origin.iterdir()]
         return [member.name for member in members(origin, MAX_BYTES)]
+
+
+@contextmanager
+def _faults_told(origin: Path) -> Iterator[None]:
+    """Turns what goes wrong while a folder or an archive is read into `CheckpointError`."""
+    try:
+        yield
     except ArchiveError as error:
         raise CheckpointError(f"{origin} cannot be used as a folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
