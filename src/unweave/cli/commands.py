@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Any], Any]  # of a function that is about to be a command
 
 PATH = click.Path(path_type=Path)
+file_names = PATH.shell_complete  # what the shell completes where there may be a path or something else
 
 
 class Argument(click.Argument):
@@ -66,13 +64,6 @@ def number(kind: type[float], least: float = -math.inf, most: float = math.inf) 
         return value
 
     return converted
-
-
-def file_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Has the shell complete file names, for what may be a path or something else (``shell_complete``)."""
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(incomplete, type="file")]
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], Command]:

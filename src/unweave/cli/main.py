@@ -32,7 +32,6 @@ def _show_completion(ctx: click.Context, param: click.Parameter, shell: str | No
 @click.group(
     name="unweave",
     cls=Group,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     help="unweave separates songs into stems: vocals, drums, bass and the rest.",
 )

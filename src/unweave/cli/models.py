@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _name = argument("name", "NAME", "A model's name, as 'unweave models list' shows it.")
 
 
-@click.group(cls=Group, no_args_is_help=True, help="List, download, add and export models.")
+@click.group(cls=Group, help="List, download, add and export models.")
 def models() -> None:
     """The group of commands."""
 

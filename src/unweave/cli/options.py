@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from unweave.cli.commands import Decorator, file_names, flag, number, option
-
-DEFAULT_TEMPLATE = "{filename}/{instrument}.{codec}"
+from unweave.separation.templates import DEFAULT_TEMPLATE
 
 
 def _in_lower_case(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -86,6 +85,14 @@ filename_format = option(
     default=DEFAULT_TEMPLATE,
     help="Path of each stem within the output folder. Fields: {filename}, {foldername}, {instrument} or {stem}, "
     "{codec}.",
+)
+offset = option(
+    "-s",
+    "--offset",
+    placeholder="SECONDS",
+    type=number(float),
+    default=0.0,
+    help="Start this many seconds into each file.",
 )
 stems = option(
     "--stems",

@@ -25,14 +25,7 @@ from unweave.cli.options import names_in
 @shared.filename_format
 @shared.codec
 @shared.bitrate("128k")
-@option(
-    "-s",
-    "--offset",
-    placeholder="SECONDS",
-    type=number(float),
-    default=0.0,
-    help="Start this many seconds into each file.",
-)
+@shared.offset
 @option(
     "-d",
     "--duration",

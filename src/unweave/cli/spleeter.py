@@ -12,7 +12,8 @@ import click
 from unweave import __version__
 from unweave.cli.commands import PATH, Group, argument, command, flag, number, option
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
-from unweave.cli.options import verbose
+from unweave.cli.options import offset, verbose
+from unweave.separation.templates import DEFAULT_TEMPLATE
 
 # Options that several of the commands share.
 _output_path = option(
@@ -39,7 +40,6 @@ _unused_adapter = option(
 @click.group(
     name="spleeter",
     cls=Group,
-    no_args_is_help=True,
     context_settings={"show_default": True},
     help="Spleeter's commands, run by unweave.",
 )
@@ -67,21 +67,14 @@ def app() -> None:
     type=number(float),
     help="Seconds to separate. By default, to the end (in the original: 600).",
 )
-@option(
-    "-s",
-    "--offset",
-    placeholder="SECONDS",
-    type=number(float),
-    default=0.0,
-    help="Start this many seconds into each file.",
-)
+@offset
 @_output_path
 @option("-B", "--stft-backend", placeholder="NAME", help="Deprecated; has no effect.")
 @option(
     "-f",
     "--filename_format",
     placeholder="PATTERN",
-    default="{filename}/{instrument}.{codec}",
+    default=DEFAULT_TEMPLATE,
     help="Path of each stem within the output folder.",
 )
 @_params_filename
