@@ -83,7 +83,7 @@ def test_without_a_checkpoint(tmp_path, cache):
     with pytest.raises(ModelError, match="nor a TensorFlow checkpoint"):
         add_model("mine", tmp_path / "empty")
     (tmp_path / "text.tar.gz").write_text("not an archive")
-    with pytest.raises(ModelError, match="not a usable folder"):
+    with pytest.raises(ModelError, match=r"cannot be used as a folder.*it is not an archive"):
         add_model("mine", tmp_path / "text.tar.gz")
 
 
