@@ -79,6 +79,7 @@ def test_a_shell_completes_files_wherever_there_may_be_one(arguments):
         (["separate", "x.wav", "--jobs", ""], "expected a whole number of at least 1, got ''"),
         (["separate", "x.wav", "--offset", "1:30"], "expected a number, got '1:30'"),
         (["separate", "x.wav", "--sample_rate", "44.1k"], "expected a whole number, got '44.1k'"),
+        (["separate", "x.mkv", "--track", "10001"], "expected a whole number from 1 to 10000, got 10001"),
         (["live", "--step", "33"], "expected a whole number from 1 to 32, got 33"),
         (["train", "plan.toml", "--minutes", "nan"], "expected a number of at least 0.01, got nan"),
         (["batch", "in", "out", "--price_per_hour", "-1"], "expected a number of at least 0, got -1"),
@@ -89,3 +90,13 @@ def test_numbers_outside_their_limits_are_refused_in_words(arguments, message):
     result = CliRunner().invoke(main.app, arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize("module", ["main", "spleeter"])
+@pytest.mark.parametrize("arguments", [["--help"], ["separate", "--help"]])
+def test_help_that_cannot_be_printed_is_one_line_of_error(module, arguments):
+    command = [sys.executable, "-m", f"unweave.cli.{module}", *arguments]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert result.stderr == "unweave: error: No space left on device\n"

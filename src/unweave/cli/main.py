@@ -9,6 +9,7 @@ from unweave.cli.batch import batch
 from unweave.cli.commands import Group
 from unweave.cli.ensemble import ensemble
 from unweave.cli.evaluate import evaluate
+from unweave.cli.failures import failures_shown
 from unweave.cli.live import live
 from unweave.cli.models import models
 from unweave.cli.remix import remix
@@ -55,7 +56,8 @@ for each in (separate, evaluate, train, batch, live, remix, ensemble, studio, we
 
 def run() -> None:
     """Entry point of the console script."""
-    app()
+    with failures_shown():  # what goes wrong before a command runs, such as help that cannot be printed
+        app()
 
 
 if __name__ == "__main__":

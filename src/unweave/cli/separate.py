@@ -37,7 +37,7 @@ from unweave.cli.options import names_in
 @option(
     "--track",
     placeholder="NUMBER",
-    type=number(int, 1),
+    type=number(int, 1, 10_000),
     help="Which audio track to separate, if a file has several.",
     show_default="the file's default",
 )

@@ -191,7 +191,8 @@ for each in (separate, evaluate, train):
 
 def run() -> None:
     """Entry point of the console script."""
-    app()
+    with failures_shown():  # what goes wrong before a command runs, such as help that cannot be printed
+        app()
 
 
 if __name__ == "__main__":
