@@ -10,7 +10,9 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import google_crc32c
@@ -20,6 +22,8 @@ from unweave.errors import ModelError
 log = logging.getLogger(__name__)
 
 SEAL = "seal.json"
+FILLING = ".filling-"  # how the names of folders begin that are being filled
+UNUSED_DAYS = 60
 
 _temporary: dict[Path, Path] = {}  # the folder that was wanted → the one that was filled instead
 _turn = threading.Lock()
@@ -43,12 +47,16 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     """``folder``, filled by ``fill`` if it is not there yet or is not as it was sealed.
 
     It is filled under another name, sealed with the length and CRC32C of each file, and renamed; of two processes that
-    do so at once, one wins. Raises OSError.
+    do so at once, one wins. Those beside it that nobody has used for `UNUSED_DAYS` are removed then: they are of older
+    versions or other models, and can be made again. Raises OSError.
     """
     if is_sealed(folder):
+        with suppress(OSError):  # only others may write it; most file systems note that it was read
+            os.utime(folder / SEAL)
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".filling-") as temporary:
+    _remove_unused(folder.parent)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=FILLING) as temporary:
         staged = Path(temporary) / "folder"
         staged.mkdir()
         fill(staged)
@@ -89,6 +97,15 @@ def sealed_or_temporary_folder(folder: Path, fill: Callable[[Path], None]) -> Pa
                     private,
                 )
             return known
+
+
+def _remove_unused(parent: Path) -> None:
+    latest = time.time() - UNUSED_DAYS * 24 * 3600
+    for folder in parent.iterdir():
+        with suppress(OSError):
+            used = (folder if folder.name.startswith(FILLING) else folder / SEAL).stat()
+            if max(used.st_atime, used.st_mtime) < latest:
+                shutil.rmtree(folder)
 
 
 def _remove(folder: Path, process: int) -> None:

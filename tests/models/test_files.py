@@ -1,0 +1,50 @@
+"""Folders of the cache that can be made again: which ones stay."""
+
+import os
+import time
+
+import pytest
+
+from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, sealed_folder
+
+DAY = 24 * 3600
+
+
+def fill(folder):
+    (folder / "network.onnx").write_bytes(b"network")
+
+
+def last_used(path, days):
+    os.utime(path, (time.time() - days * DAY,) * 2)
+
+
+@pytest.fixture
+def graphs(tmp_path):
+    for name in ("old", "read", "recent"):
+        sealed_folder(tmp_path / name, fill)
+    for name, days in [("old", UNUSED_DAYS + 1), ("read", UNUSED_DAYS + 1), ("recent", UNUSED_DAYS - 1)]:
+        last_used(tmp_path / name / SEAL, days)
+    (tmp_path / ".filling-x" / "folder").mkdir(parents=True)  # of a process that was killed
+    last_used(tmp_path / ".filling-x", UNUSED_DAYS + 1)
+    (tmp_path / "not ours").mkdir()
+    last_used(tmp_path / "not ours", UNUSED_DAYS + 1)
+    return tmp_path
+
+
+def test_a_new_folder_removes_those_that_nobody_has_used_for_long(graphs):
+    sealed_folder(graphs / "read", fill)
+    sealed_folder(graphs / "new", fill)
+    assert sorted(path.name for path in graphs.iterdir()) == ["new", "not ours", "read", "recent"]
+    assert all(is_sealed(graphs / name) for name in ("new", "read", "recent"))
+
+
+def test_a_folder_that_is_only_read_counts_as_used(graphs):
+    """Those who may not write a shared cache cannot set its times; the file system notes that they read."""
+    os.utime(graphs / "old" / SEAL, (time.time(), time.time() - (UNUSED_DAYS + 1) * DAY))
+    sealed_folder(graphs / "new", fill)
+    assert is_sealed(graphs / "old")
+
+
+def test_nothing_is_removed_while_nothing_is_added(graphs):
+    sealed_folder(graphs / "read", fill)
+    assert is_sealed(graphs / "old")
