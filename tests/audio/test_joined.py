@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import struct
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from tests.audio.test_files import read
 from tests.helpers.media import encoded
 from tests.helpers.signals import error_db, tones
-from unweave.audio.decode import AudioReader
+from unweave.audio.decode import MOST_LINKS, AudioReader
 from unweave.audio.links import WHOLE, Link, find_links
+from unweave.errors import AudioReadError
 
 SECOND = 48_000
 MONO = tones(SECOND, SECOND)[1:]
@@ -176,3 +178,39 @@ def test_the_name_of_a_kind_in_the_sound_is_no_link():
 )
 def test_links_of_what_is_no_file(raw):
     assert find_links(io.BytesIO(raw)) == (WHOLE,)
+
+
+def lowest_free_descriptor():
+    descriptor = os.dup(0)
+    os.close(descriptor)
+    return descriptor
+
+
+@pytest.mark.parametrize(("container", "codec"), [("flac", "flac"), ("ogg", "flac")])
+def test_a_day_of_web_radio_takes_a_few_file_handles(container, codec, tmp_path):
+    """Systems allow 256 to 1024 of them; the links were opened several times each."""
+    n_links = 60
+    path = tmp_path / "radio"
+    path.write_bytes(n_links * encoded(tones(480, 480), container, codec, 48_000))
+    before = lowest_free_descriptor()
+    with AudioReader(path) as reader:
+        assert reader.expected_seconds == pytest.approx(n_links * 0.01, rel=0.2)
+        assert sum(block.shape[1] for block in reader) == n_links * 480
+        assert lowest_free_descriptor() <= before + 4
+    assert lowest_free_descriptor() == before
+
+
+class CountingFile(io.BytesIO):
+    n_read = 0
+
+    def read(self, size=-1):
+        raw = super().read(size)
+        self.n_read += len(raw)
+        return raw
+
+
+def test_a_file_of_nothing_but_beginnings_is_refused_at_once():
+    file = CountingFile(b"fLaC\x00\x00\x00\x22" * 20_000)
+    with pytest.raises(AudioReadError, match=f"20000 files joined end to end, of which at most {MOST_LINKS}"):
+        AudioReader(file)
+    assert file.n_read < 4 * len(file.getbuffer())

@@ -102,3 +102,20 @@ def test_files_are_closed(tmp_path):
             with pytest.raises(AudioReadError):
                 AudioReader(source, stream=5)
     assert (len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0) == before
+
+
+class FailingDisk(io.BytesIO):
+    """Gives its first 128 kB and no more."""
+
+    def read(self, size=-1):
+        if self.tell() >= 1 << 17:
+            raise OSError(5, "Input/output error")
+        return super().read(size if 0 <= size < 1 << 16 else 1 << 16)
+
+
+def test_a_disk_that_fails_is_said_in_one_line():
+    """FLAC files are looked through for others behind them when they are opened."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 200_000)).astype(np.float32)
+    file = FailingDisk(encoded(noise, "flac", "flac"))
+    with pytest.raises(AudioReadError, match="cannot read .*: input/output error"):
+        AudioReader(file)

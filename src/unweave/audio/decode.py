@@ -6,7 +6,7 @@ import io
 import itertools
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import TracebackType
 
 import numpy as np
@@ -19,7 +19,7 @@ from unweave.audio.plain_wav import PlainWavDecoder, read_plain_wav
 from unweave.audio.recognise import unreadable
 from unweave.audio.resample import Resampler
 from unweave.audio.sources import AudioSource as AudioSource
-from unweave.audio.sources import Source
+from unweave.audio.sources import Source, reason
 from unweave.audio.tags import Tags
 from unweave.audio.wav_header import count_surplus_bytes, read_wav_header
 from unweave.errors import AudioReadError
@@ -28,6 +28,8 @@ from unweave.types import Waveform
 log = logging.getLogger(__name__)
 
 BLOCK_SAMPLES = 1 << 16
+
+MOST_LINKS = 10_000  # weeks of web radio: what has more is made to keep a program busy
 
 # AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first.
 UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.")
@@ -74,8 +76,11 @@ class AudioReader:
         self._source = Source(source)
         self.name = self._source.name
         try:
-            self._links = find_links(self._source.file()) if self._source.is_seekable else (WHOLE,)
+            self._links = self._find_links()
             self._decoder = self._open(self._links[0], stream)
+        except OSError as error:  # a disk that fails, a share that is gone
+            self._source.close()
+            raise AudioReadError(f"cannot read {self.name}: {reason(error)}") from error
         except BaseException:
             self._source.close()
             raise
@@ -174,18 +179,32 @@ class AudioReader:
                 f"{self._seconds[0]:g} s on"
             )
 
+    def _find_links(self) -> tuple[Link, ...]:
+        if not self._source.is_seekable:
+            return (WHOLE,)
+        with closing(self._source.file()) as file:
+            links = find_links(file)
+        if len(links) > MOST_LINKS:
+            raise AudioReadError(
+                f"cannot read {self.name}: it seems to be {len(links)} files joined end to end, of which at most "
+                f"{MOST_LINKS} can be read"
+            )
+        return links
+
     def _open(self, link: Link, stream: int | None) -> Decoder:
         """The decoder that reads a link of the file right; most files are one link."""
         seekable = self._source.is_seekable
-        plain = read_plain_wav(self._source.file()) if seekable and link == WHOLE else None
-        if plain is not None:
-            return PlainWavDecoder(self._source, plain, stream=stream)
+        if seekable and link == WHOLE:
+            with closing(self._source.file()) as file:
+                plain = read_plain_wav(file)
+            if plain is not None:
+                return PlainWavDecoder(self._source, plain, stream=stream)
         from unweave.audio.ffmpeg import FFmpegDecoder  # a tenth of a second to import, which plain files do without
         from unweave.audio.libsndfile import SoundFileDecoder
 
-        header = read_wav_header(
-            self._source.file(link.start, link.stop) if seekable else io.BytesIO(self._source.head)
-        )
+        with closing(self._source.file(link.start, link.stop) if seekable else io.BytesIO(self._source.head)) as file:
+            header = read_wav_header(file)
+            is_vorbis = seekable and not self._only_audio and is_vorbis_of_one_page(file)
         if header is not None and header.is_contradictory:
             raise AudioReadError(
                 f"cannot read {self.name}: its header contradicts itself; it says {header.bits} bits per sample in "
@@ -197,7 +216,7 @@ class AudioReader:
                     f"cannot read {self.name}: this kind of WAV can only be read from a file, not a pipe"
                 )
             return SoundFileDecoder(self._source, link, stream=stream)
-        if seekable and not self._only_audio and is_vorbis_of_one_page(self._source.file(link.start, link.stop)):
+        if is_vorbis:
             with suppress(AudioReadError):
                 return SoundFileDecoder(self._source, link, stream=stream)
         try:
@@ -305,7 +324,10 @@ class AudioReader:
     def _warn_of_what_is_missing(self, n_decoded: float) -> None:
         seconds = n_decoded / self.sample_rate
         is_one = self._links == (WHOLE,)
-        n_surplus = count_surplus_bytes(self._source.file()) if is_one and self._source.is_seekable else 0
+        n_surplus = 0
+        if is_one and self._source.is_seekable:
+            with closing(self._source.file()) as file:
+                n_surplus = count_surplus_bytes(file)
         if n_surplus > MISSING_BYTES:
             log.warning(
                 "%s: its header gives too small a size; the last %.1f MB were not read", self.name, n_surplus / 1e6

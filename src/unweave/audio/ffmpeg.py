@@ -54,9 +54,11 @@ class FFmpegDecoder:
         self._n_bytes_behind = 0  # of other audio tracks in a transport stream, after the last packet of this one
         self._begins_midway = False  # whether the file has a stream that was not there when it was opened
         self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
+        self._target = source.for_ffmpeg(link.start, link.stop)
         try:
-            self._container = self._open()
+            self._container = self._open(self._target)
         except (OSError, av.FFmpegError, ValueError) as error:
+            _close(self._target)
             raise unreadable(source, reason(error)) from error
         try:
             if not self._container.streams.audio:
@@ -66,7 +68,7 @@ class FFmpegDecoder:
             self._n_tracks = len(self._container.streams.audio)
             self.track = choose_track(self._container, stream, source.name)
         except BaseException:
-            self._container.close()
+            self.close()
             raise
         self._stream = self._container.streams.audio[self.track]
         context = self._stream.codec_context
@@ -76,8 +78,7 @@ class FFmpegDecoder:
         self.is_headless = self._container.format.name in HEADLESS
         self._is_lossless = self.stores_samples or context.name in LOSSLESS_CODECS
 
-    def _open(self) -> av.container.InputContainer:
-        target = self._source.for_ffmpeg(self._link.start, self._link.stop)
+    def _open(self, target: Any) -> av.container.InputContainer:
         container: av.container.InputContainer = av.open(target, mode="r", options=self._options, **LENIENT_TAGS)
         return container
 
@@ -104,17 +105,21 @@ class FFmpegDecoder:
         texts = kept_texts({**self._container.metadata, **self._stream.metadata})
         if not self._source.is_path or find_cover_stream(self._container) is None:
             return Tags(texts)
+        # A picture is a packet among the others, so that reading it takes an opening of its own.
+        target = self._source.for_ffmpeg(self._link.start, self._link.stop)
         try:
-            # A picture is a packet among the others, so that reading it takes an opening of its own.
-            with self._open() as container:
+            with self._open(target) as container:
                 return Tags(texts, read_cover(container))
         except (OSError, av.FFmpegError, ValueError) as error:
             log.warning("%s: its picture cannot be read: %s", self._source.name, reason(error))
             return Tags(texts)
+        finally:
+            _close(target)
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+        _close(self._target)
 
     def pieces(self) -> Iterator[Piece | None]:
         """Decoded frames; None stands for a damaged packet."""
@@ -199,6 +204,12 @@ class FFmpegDecoder:
             raise AudioReadError(
                 f"cannot read {self._source.name}: its header contradicts itself about the width of its samples"
             )
+
+
+def _close(target: Any) -> None:
+    """Close what `Source.for_ffmpeg` gave; a name needs no closing."""
+    if not isinstance(target, str):
+        target.close()
 
 
 class _Padding:

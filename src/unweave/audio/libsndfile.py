@@ -26,10 +26,11 @@ class SoundFileDecoder:
 
         if stream:
             raise no_such_track(source.name, 1, stream)
-        self._source = source
+        self._bytes = source.file(link.start, link.stop)
         try:
-            self._file: Any = soundfile.SoundFile(source.file(link.start, link.stop))
+            self._file: Any = soundfile.SoundFile(self._bytes)
         except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
+            self._bytes.close()
             raise unreadable(source, _first_line(error)) from error
         self.sample_rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
@@ -68,6 +69,7 @@ class SoundFileDecoder:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._bytes.close()
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,9 +9,10 @@ chains.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from unweave.audio.atoms import Readable, read_atoms
@@ -117,12 +118,7 @@ def is_vorbis_of_one_page(file: Readable) -> bool:
 def _starts_with(
     file: Readable, patterns: tuple[bytes, ...], is_right: Callable[[Readable, int], bool] = lambda file, place: True
 ) -> list[int]:
-    starts, found = [0], _find(file, patterns, 1)
-    while found is not None:
-        if is_right(file, found):
-            starts.append(found)
-        found = _find(file, patterns, found + 1)
-    return starts
+    return [0, *(place for place in _places(file, patterns, 1) if is_right(file, place))]
 
 
 def _is_tta_header(file: Readable, place: int) -> bool:
@@ -191,14 +187,20 @@ def _mp4_starts(file: Readable) -> list[int]:
 
 
 def _find(file: Readable, patterns: tuple[bytes, ...], position: int) -> int | None:
-    """The first place from ``position`` on where one of ``patterns``, all of one length, lies."""
-    overlap = b""
-    file.seek(position)
-    while block := file.read(SCAN_BYTES):
+    """The first place from ``position`` on where one of ``patterns`` lies."""
+    return next(_places(file, patterns, position), None)
+
+
+def _places(file: Readable, patterns: tuple[bytes, ...], position: int) -> Iterator[int]:
+    """All places from ``position`` on where one of ``patterns``, all of one length, lies; others may read meanwhile."""
+    expression, overlap = re.compile(b"|".join(map(re.escape, patterns))), b""
+    while True:
+        file.seek(position)
+        block = file.read(SCAN_BYTES)
+        if not block:
+            return
         joined = overlap + block
-        places = [place for place in (joined.find(pattern) for pattern in patterns) if place >= 0]
-        if places:
-            return position - len(overlap) + min(places)
+        for found in expression.finditer(joined):
+            yield position - len(overlap) + found.start()
         position += len(block)
         overlap = joined[-(len(patterns[0]) - 1) :]
-    return None

@@ -138,7 +138,7 @@ class PlainWavDecoder:
             raise no_such_track(source.name, 1, stream)
         self._source, self._wav = source, wav
         self.sample_rate, self.n_channels = wav.sample_rate, wav.n_channels
-        self._file: Readable = source.file()
+        self._file = source.file()
 
     @property
     def seconds(self) -> float:
@@ -184,4 +184,5 @@ class PlainWavDecoder:
             yield Piece(decode_pcm(raw, wav.n_channels, wav.bits, is_float=wav.is_float), wav.sample_rate)
 
     def close(self) -> None:
-        """The file belongs to the source, which closes it."""
+        """Close the file."""
+        self._file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 from unweave.audio.atoms import read_atoms
@@ -137,13 +138,10 @@ def _extension(name: str) -> str:
 def _lacks_index(source: Source) -> bool:
     if not source.is_seekable:
         return False
-    file = source.file()
     kinds = []
-    try:
+    with closing(source.file()) as file, suppress(ValueError):  # where it is cut off in the middle of an atom
         for atom in read_atoms(file):
             kinds.append(atom.kind)
-    except ValueError:  # cut off in the middle of an atom
-        pass
     return not any(kind in FRAGMENTS for kind in kinds)
 
 

@@ -73,11 +73,15 @@ class Source:
         return size
 
     def file(self, start: int = 0, stop: int | None = None) -> Any:
-        """A file object for the bytes from ``start`` to ``stop`` (None: the end), at its beginning."""
+        """A file object for the bytes from ``start`` to ``stop`` (None: the end), at its beginning.
+
+        Close it when it is done with: a file of many links is opened several times for each.
+        """
         if self._path is not None:
+            self._own = [file for file in self._own if not file.closed]
             file = self._path.open("rb")
             self._own.append(file)
-            return Section(file, start, stop)
+            return Section(file, start, stop, is_own=True)
         if not self.is_seekable:
             return Replayed(self.head, self._file)
         return Section(self._file, self._start + start, None if stop is None else self._start + stop)
@@ -110,10 +114,13 @@ class Source:
 
 
 class Section:
-    """The bytes of a seekable file from ``start`` to ``stop`` (None: its end), as a file for reading."""
+    """The bytes of a seekable file from ``start`` to ``stop`` (None: its end), as a file for reading.
 
-    def __init__(self, file: IO[bytes], start: int, stop: int | None = None) -> None:
-        self._file, self._start, self._position = file, start, 0
+    `close` closes the file only if it ``is_own``.
+    """
+
+    def __init__(self, file: IO[bytes], start: int, stop: int | None = None, *, is_own: bool = False) -> None:
+        self._file, self._start, self._position, self._is_own = file, start, 0, is_own
         end = file.seek(0, io.SEEK_END)
         self._size = max(0, (end if stop is None else min(stop, end)) - start)
 
@@ -143,6 +150,11 @@ class Section:
         """The place in the section."""
         return self._position
 
+    def close(self) -> None:
+        """Done with it."""
+        if self._is_own:
+            self._file.close()
+
 
 class Replayed:
     """A stream that cannot seek, with the bytes that were already taken from it put back in front."""
@@ -161,6 +173,9 @@ class Replayed:
         raw = self._head if size < 0 else self._head[:size]
         self._head = self._head[len(raw) :]
         return raw
+
+    def close(self) -> None:
+        """Done with it; the stream stays open."""
 
 
 def source_name(source: AudioSource) -> str:
