@@ -80,6 +80,23 @@ def test_wma_neither_begins_late_nor_ends_early(tmp_path, rate, n_channels, n):
     assert error_db(back[:, : waveform.shape[1]], waveform) < -25
 
 
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_opus_takes_any_bitrate(tmp_path, n_channels):
+    """320k is more than its encoder allows for one channel, and used to be an invalid argument."""
+    waveform = tones(9600, 48_000)[:n_channels]
+    back = read(write(tmp_path / "x.opus", waveform, 48_000, bitrate=640_000))
+    assert back.shape == waveform.shape
+    assert error_db(back, waveform) < -30
+
+
+@pytest.mark.parametrize("rate", [44_100, 352_800, 768_000])
+def test_vorbis_has_a_highest_rate(tmp_path, rate):
+    """Above it libsndfile crashes, and takes the process along."""
+    known = FORMATS["ogg"].sample_rate(rate)
+    assert known == min(rate, 192_000)
+    assert read(write(tmp_path / "x.ogg", tones(9600, known), known)).shape == (2, 9600)
+
+
 @pytest.mark.parametrize("n_samples", [1, 1000, 9001, 24_003])
 def test_vorbis_of_a_page_or_two_is_as_long_as_it_was(tmp_path, n_samples):
     """FFmpeg plays the padding of the last packet where all sound lies in one page."""

@@ -282,7 +282,9 @@ def test_rescaling_is_recommended_only_where_it_can_be_had(tmp_path, caplog, cod
     assert "32-bit float wav" in caplog.text
 
 
-@pytest.mark.parametrize(("codec", "rate", "written"), [("opus", 44100, 48000), ("mp3", 96000, 48000)])
+@pytest.mark.parametrize(
+    ("codec", "rate", "written"), [("opus", 44100, 48000), ("mp3", 96000, 48000), ("ogg", 384_000, 192_000)]
+)
 def test_a_rate_that_the_format_cannot_have_is_told(codec, rate, written, caplog):
     assert OutputOptions(codec, sample_rate=rate).rate_for(44100) == written
     assert f"{codec} files cannot have a sample rate of {rate} Hz; they will have {written} Hz" in caplog.text

@@ -20,6 +20,8 @@ from unweave.types import Waveform
 
 # Sample formats for 16 and 24 bits.
 LOSSLESS_SAMPLES = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p")}
+# Bits per second and channel, of the encoder that refuses more; the others take as many as they can.
+MOST_BITS = {"libopus": 256_000}
 
 
 @contextmanager
@@ -77,7 +79,8 @@ class FFmpegEncoder:
         if encoder in LOSSLESS_SAMPLES:
             stream.codec_context.format = av.AudioFormat(LOSSLESS_SAMPLES[encoder][bit_depth == "24"])
         if self._format.has_bitrate:
-            stream.codec_context.bit_rate = bitrate
+            most = MOST_BITS.get(encoder)
+            stream.codec_context.bit_rate = bitrate if most is None else min(bitrate, most * self._n_channels)
         if self._format.container == "opus":  # whose tags are those of its stream
             stream.metadata.update(self._texts)
         if title:

@@ -20,6 +20,7 @@ class OutputFormat:
     container: str
     encoders: dict[str, str]  # bit depth → encoder; lossy formats have one, under ""
     sample_rates: tuple[int, ...] | None = None  # None: any
+    highest_rate: int | None = None  # Hz; None: there is none, or the list says it
     has_bitrate: bool = False
     lossless_encoder: str = ""  # instead of the lossy one, for the bitrate "lossless"
     layout: StreamLayout | None = None  # several streams in one file; None: one stem in each
@@ -65,7 +66,9 @@ class OutputFormat:
 
     def sample_rate(self, wanted: int) -> int:
         """The nearest rate that the format has, in Hz: the lowest not below ``wanted``, or else the highest."""
-        if self.sample_rates is None or wanted in self.sample_rates:
+        if self.sample_rates is None:
+            return wanted if self.highest_rate is None else min(wanted, self.highest_rate)
+        if wanted in self.sample_rates:
             return wanted
         higher = [rate for rate in self.sample_rates if rate > wanted]
         return min(higher) if higher else max(self.sample_rates)
@@ -85,7 +88,8 @@ FORMATS = {
         OutputFormat("wav", "wav", PCM),
         OutputFormat("flac", "flac", {"16": "flac", "24": "flac"}),
         OutputFormat("mp3", "mp3", {"": "libmp3lame"}, MPEG_RATES, has_bitrate=True),
-        OutputFormat("ogg", "ogg", {"": "vorbis"}, has_bitrate=True),
+        # libvorbis has no settings above 200 kHz, and libsndfile crashes when such a file is closed.
+        OutputFormat("ogg", "ogg", {"": "vorbis"}, highest_rate=192_000, has_bitrate=True),
         OutputFormat("opus", "opus", {"": "libopus"}, (48000,), has_bitrate=True),
         OutputFormat("m4a", "mp4", {"": "aac"}, AAC_RATES, has_bitrate=True, lossless_encoder="alac"),
         OutputFormat("wma", "asf", {"": "wmav2"}, (8000, 11025, 16000, 22050, 32000, 44100, 48000), has_bitrate=True),
