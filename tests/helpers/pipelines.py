@@ -13,7 +13,10 @@ class Scaled:
     def __init__(self, gains, rest=None, delay=1000):
         self._gains, self._delay = gains, delay
         self.stems, self.rest = tuple(gains), rest
-        self.sums_to_mixture, self.n_learning_passes = False, 0
+        self.n_learning_passes = 0
+
+    def sums_to_mixture(self, form):
+        return False
 
     def learn(self, passes, sample_rate, advance):
         return self

@@ -22,7 +22,6 @@ class ChainPipeline:
     """
 
     rest = None
-    sums_to_mixture = False
 
     def __init__(self, first: Pipeline, fed: str, second: Pipeline, *, fills_up: bool) -> None:
         self._first, self._fed, self._second, self._fills_up = first, fed, second, fills_up
@@ -30,6 +29,10 @@ class ChainPipeline:
         self.names_of_last = unique_names(kept, fed, second.stems)
         self.stems = (*kept, *self.names_of_last.values())
         self.n_learning_passes = first.n_learning_passes + second.n_learning_passes
+
+    def sums_to_mixture(self, form: StreamFormat) -> bool:
+        """See `Pipeline`."""
+        return False
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> ChainPipeline:
         """See `Pipeline`. The second learns from what the first makes of the mixture, separated for each pass."""

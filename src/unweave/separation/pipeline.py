@@ -43,9 +43,8 @@ class Pipeline(Protocol):
         """The stem that stands for everything that the others are not, or None."""
         ...
 
-    @property
-    def sums_to_mixture(self) -> bool:
-        """Whether all stems together add up to the mixture, except for rounding."""
+    def sums_to_mixture(self, form: StreamFormat) -> bool:
+        """Whether all stems together add up to the mixture in a stream of this form, except for rounding."""
         ...
 
     @property
@@ -83,10 +82,10 @@ class SinglePipeline:
         """See `Pipeline`."""
         return self._loaded.spec.rest_stem
 
-    @property
-    def sums_to_mixture(self) -> bool:
-        """See `Pipeline`."""
-        return self._loaded.sums_to_mixture and self._separator is self._loaded.separator
+    def sums_to_mixture(self, form: StreamFormat) -> bool:
+        """See `Pipeline`: not what is lost on the way to the model's sample rate and back."""
+        is_kept = self._loaded.spec.sample_rate in (form.sample_rate, form.output_rate)
+        return self._loaded.sums_to_mixture and self._separator is self._loaded.separator and is_kept
 
     def with_separator(self, separator: SegmentSeparator) -> SinglePipeline:
         """The same model with another way to separate its segments."""
@@ -130,11 +129,14 @@ class WienerPipeline:
     """A masking model with the multichannel Wiener filter, using the spatial covariances of the whole track."""
 
     n_learning_passes = 1
-    sums_to_mixture = False
 
     def __init__(self, single: SinglePipeline, masking: MaskingModel) -> None:
         self._single, self._masking = single, masking
         self.stems, self.rest = single.stems, single.rest
+
+    def sums_to_mixture(self, form: StreamFormat) -> bool:
+        """See `Pipeline`."""
+        return False
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> SinglePipeline:
         """See `Pipeline`. Raises `AudioReadError` for a mixture without samples."""
@@ -167,7 +169,11 @@ class ShiftedPipeline:
     def __init__(self, inner: SinglePipeline | WienerPipeline, n_shifts: int) -> None:
         self._inner, self._n_shifts = inner, n_shifts
         self.stems, self.rest = inner.stems, inner.rest
-        self.n_learning_passes, self.sums_to_mixture = inner.n_learning_passes, inner.sums_to_mixture
+        self.n_learning_passes = inner.n_learning_passes
+
+    def sums_to_mixture(self, form: StreamFormat) -> bool:
+        """See `Pipeline`."""
+        return self._inner.sums_to_mixture(form)
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> ShiftedPipeline:
         """See `Pipeline`."""
@@ -189,8 +195,6 @@ class EnsemblePipeline:
     it with. A stem that stands for the rest of the mixture only does so as a mean: any other rule is kept as it is.
     """
 
-    sums_to_mixture = False
-
     def __init__(self, members: Sequence[tuple[Pipeline, float]], rules: Rules | None = None) -> None:
         self._members, self._rules = members, rules or Rules()
         self._names = common_names([member.stems for member, _ in members])
@@ -203,6 +207,10 @@ class EnsemblePipeline:
         rest = next((name for name in rests if name in self.stems), None)
         self.rest = rest if rest is not None and self._rules.is_mean(rest) else None
         self.n_learning_passes = sum(member.n_learning_passes for member, _ in members)
+
+    def sums_to_mixture(self, form: StreamFormat) -> bool:
+        """See `Pipeline`."""
+        return False
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> EnsemblePipeline:
         """See `Pipeline`."""
@@ -232,7 +240,7 @@ def completed_stream(
     wanted = choice.separated
     completed = fills_up and not keeps_residual and pipeline.rest in wanted and len(pipeline.stems) > 1
     # A part of the stems lacks nothing where all of them sum to the mixture by themselves.
-    completed = completed and not (pipeline.sums_to_mixture and len(wanted) < len(pipeline.stems))
+    completed = completed and not (pipeline.sums_to_mixture(form) and len(wanted) < len(pipeline.stems))
     rest = pipeline.rest if completed else None
     # The rest is the mixture without the others, whatever a model would estimate for it.
     computed = tuple(stem for stem in pipeline.stems if stem != rest) if completed else wanted
