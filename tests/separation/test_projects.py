@@ -203,6 +203,14 @@ def test_a_project_never_overwrites_its_song(toy, tmp_path):
     assert below(tmp_path / "mix") == ["vocals.wav"]
 
 
+@pytest.mark.parametrize("name", [" mix.rpp", "a\nb.rpp", "'\"`.rpp"])
+def test_a_remix_has_no_name_that_reaper_cannot_follow(name, tmp_path):
+    """The project would name files that are not there."""
+    with pytest.raises(OptionError, match="REAPER cannot name the file"):
+        project_paths(tmp_path / name, NAMES, tmp_path / "song.wav", OutputOptions("rpp"))
+    assert project_paths(tmp_path / name, NAMES, tmp_path / "song.wav", OutputOptions("dawproject"))
+
+
 def test_a_stem_may_be_called_project_elsewhere(tmp_path):
     paths = {PROJECT: tmp_path / "a.wav"}
     with StemSet(paths, OutputOptions(bit_depth="32f"), sample_rate=44100, n_channels=2) as files:

@@ -38,7 +38,7 @@ def check_names(paths: Mapping[str, PurePath]) -> None:
     """Raise `OptionError` where a project of REAPER could not name the files of its stems."""
     for name, path in paths.items():
         if name != PROJECT and not can_name(beside(path, paths[PROJECT])):
-            raise OptionError(f"a project of REAPER cannot name the file {str(path)!r}; choose another template")
+            raise OptionError(f"a project of REAPER cannot name the file {str(path)!r}; choose another name")
 
 
 def beside(path: PurePath, project: PurePath) -> str:

@@ -18,7 +18,7 @@ from unweave.separation.identity import check_target as check_path
 from unweave.separation.identity import identity
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions
-from unweave.separation.projects import PROJECT, check_stems
+from unweave.separation.projects import PROJECT, check_names, check_stems
 from unweave.separation.stem_set import StemSet
 from unweave.types import Stems, Waveform
 
@@ -79,7 +79,7 @@ def write_mix(
 def project_paths(target: Path, stems: Sequence[str], source: Path, options: OutputOptions) -> dict[str, Path]:
     """Where the stems of the project ``target`` go: into it, or into a folder beside it that has its name.
 
-    Raises as `check_target` does.
+    Raises as `check_target` does, and `OptionError` for a name that a project of REAPER cannot give its stems.
     """
     check_stems(stems)
     if options.format.is_one_file:
@@ -88,7 +88,9 @@ def project_paths(target: Path, stems: Sequence[str], source: Path, options: Out
     paths = {stem: folder / f"{stem}.{options.format.stem_extension}" for stem in stems}
     for path in paths.values():
         check_target(path, source)
-    return {**paths, PROJECT: target}
+    paths[PROJECT] = target
+    check_names(paths)
+    return paths
 
 
 def write_stems(
