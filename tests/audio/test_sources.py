@@ -119,3 +119,24 @@ def test_a_disk_that_fails_is_said_in_one_line():
     file = FailingDisk(encoded(noise, "flac", "flac"))
     with pytest.raises(AudioReadError, match="cannot read .*: input/output error"):
         AudioReader(file)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize("n_read", [0, 1])
+def test_a_reader_that_was_closed_reads_no_more(tmp_path, extension, n_read):
+    """FFmpeg would crash, and take the process along."""
+    path = write(tmp_path / f"x.{extension}", tones(200_000))
+    with AudioReader(path) as reader:
+        blocks = iter(reader)
+        for _ in range(n_read):
+            next(blocks)
+    with pytest.raises(AudioReadError, match="it has been closed"):
+        list(blocks)
+
+
+def test_a_reader_is_read_once(tmp_path):
+    """It used to give its first block once more, as if that were all."""
+    with AudioReader(write(tmp_path / "x.flac", SONG)) as reader:
+        assert sum(block.shape[1] for block in reader) == SONG.shape[1]
+        with pytest.raises(AudioReadError, match=r"x\.flac twice"):
+            next(iter(reader))

@@ -51,8 +51,9 @@ class AudioReader:
     started with, and a warning is logged. Files that were joined end to end are read to their end (see `find_links`).
 
     ``offset_seconds`` (at least 0) and ``duration_seconds`` (above 0) select a part, accurate to the sample. Use the
-    reader as a context manager; it can be iterated once. ``only_audio`` refuses anything that is not a known kind of
-    audio file. It is meant for files from strangers, since playlists, for example, make FFmpeg open other files.
+    reader as a context manager; it can be iterated once, while it is open. ``only_audio`` refuses anything that is not
+    a known kind of audio file. It is meant for files from strangers, since playlists, for example, make FFmpeg open
+    other files.
 
     Raises `OptionError` for an offset, a duration or a track number that makes no sense, and `AudioReadError` for a
     source that is missing, has no such track, cannot be decoded at all, or has nothing in the selected part. Damaged
@@ -88,6 +89,7 @@ class AudioReader:
         self._stated = self._decoder.stated_seconds if len(self._links) == 1 else None
         self.sample_rate: int
         self.n_channels: int
+        self._is_begun = self._is_closed = False
         self.is_incomplete = False  # whether sound was missing or damaged in what has been read so far
         self._decoded = self._pieces()
         self._peeked: list[Piece | None] = []
@@ -115,6 +117,7 @@ class AudioReader:
 
     def close(self) -> None:
         """Close the file."""
+        self._is_closed = True
         self._decoder.close()
         self._source.close()
 
@@ -154,6 +157,9 @@ class AudioReader:
 
     def __iter__(self) -> Iterator[Waveform]:
         """Blocks of about `BLOCK_SAMPLES` samples, the part that was asked for."""
+        if self._is_begun:
+            raise AudioReadError(f"cannot read {self.name} twice: open it again")
+        self._is_begun = True
         position = n_chosen = 0
         pending: list[Waveform] = []
         n_pending = 0
@@ -266,7 +272,7 @@ class AudioReader:
 
     def _pieces(self) -> Iterator[Piece | None]:
         """What is decoded from the whole file, one link after the other."""
-        yield from self._decoder.pieces()
+        yield from self._pieces_of(self._decoder)
         for link in self._links[1:]:
             self._decoder.close()
             try:
@@ -274,7 +280,13 @@ class AudioReader:
             except AudioReadError as error:
                 self._miss("part of it was left out: %s", error)
                 continue
-            yield from self._decoder.pieces()
+            yield from self._pieces_of(self._decoder)
+
+    def _pieces_of(self, decoder: Decoder) -> Iterator[Piece | None]:
+        for piece in decoder.pieces():
+            yield piece
+            if self._is_closed:  # as when a generator outlives the reader: FFmpeg would crash
+                raise AudioReadError(f"cannot read {self.name}: it has been closed")
 
     def _waveforms(self) -> Iterator[Waveform]:
         """What is decoded, in the channels and at the rate that the file began with."""
