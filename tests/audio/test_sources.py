@@ -117,7 +117,7 @@ def test_a_disk_that_fails_is_said_in_one_line():
     """FLAC files are looked through for others behind them when they are opened."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 200_000)).astype(np.float32)
     file = FailingDisk(encoded(noise, "flac", "flac"))
-    with pytest.raises(AudioReadError, match="cannot read .*: input/output error"):
+    with pytest.raises(AudioReadError, match=r"cannot read .*: input/output error"):
         AudioReader(file)
 
 
