@@ -1,5 +1,6 @@
 """What the original's own test of its separator states, in our words, on the official weights and on stand-ins."""
 
+import gc
 import inspect
 import os
 import signal
@@ -85,6 +86,21 @@ def test_what_fails_in_the_background_is_raised_at_join(toy_separator, tmp_path)
     toy_separator.separate_to_file(tmp_path / "missing.wav", tmp_path, synchronous=False)
     with pytest.raises(SpleeterError, match="no such file"):
         toy_separator.join()
+
+
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_what_nobody_waited_for_is_told(toy_json, tmp_path, caplog, is_joined):
+    """As where a program ends without `join`: it left no files behind, and not a word."""
+    separator = Separator(str(toy_json))
+    separator.separate_to_file(tmp_path / "missing.wav", tmp_path, synchronous=False)
+    (task,) = separator._tasks
+    assert task.exception(60) is not None
+    if is_joined:
+        with pytest.raises(SpleeterError):
+            separator.join()
+    del separator, task
+    gc.collect()
+    assert ("missing.wav" in caplog.text) is not is_joined
 
 
 def test_save_to_file(toy_separator, audio, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
@@ -62,6 +63,7 @@ class Separator:
         # added and removed from several threads.
         self._tasks: dict[Future[Any], None] = {}
         self._process = os.getpid()
+        weakref.finalize(self, _tell_of_failures, self._tasks)
 
     def separate(self, waveform: Signal, audio_descriptor: str | None = "") -> dict[str, Signal]:
         """Stems (samples, 2) of a waveform (samples, channels) of floats at the model's rate; mono is duplicated.
@@ -211,8 +213,23 @@ class Separator:
         """The work that this process has begun: what was begun before a fork is the parent's."""
         if self._process != os.getpid():
             self._process = os.getpid()
-            self._tasks = {}
+            self._tasks.clear()
         return list(self._tasks)
+
+
+def _tell_of_failures(tasks: Iterable[Future[Any]]) -> None:
+    """Log what went wrong in the background where nobody called `join` to hear of it.
+
+    At the end of the program all that was not done yet has failed.
+    """
+    for task in list(tasks):
+        task.add_done_callback(_tell_of_failure)
+
+
+def _tell_of_failure(task: Future[Any]) -> None:
+    error = task.exception()
+    if error is not None:
+        log.error("a separation in the background failed, or the program ended first; call join to wait: %s", error)
 
 
 def _adapter(given: AudioAdapter | None) -> AudioAdapter:
