@@ -1,14 +1,16 @@
 """One model after the other."""
 
 import dataclasses
+import gc
 
 import numpy as np
 import pytest
 
-from tests.helpers.pipelines import Counting, Scaled, run
+from tests.helpers.pipelines import Counting, Scaled, ScaledStream, run
 from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, TOY_FOUR, write_toy
 from unweave import OptionError, Separator
+from unweave.errors import Cancelled
 from unweave.separation.chain import ChainPipeline
 from unweave.separation.ensemble import Member, Step, parse_ensemble, parse_steps
 from unweave.separation.model_state import model_state
@@ -74,6 +76,25 @@ def test_the_second_learns_from_what_the_first_gives():
     learnt = pipeline.learn(lambda: iter(blocks), 44100, lambda seconds: None)
     total = 0.25 * float(np.abs(mixture).sum())
     np.testing.assert_allclose(run(learnt, mixture)["lead"], 0.25 * total * mixture, rtol=1e-3)
+
+
+def test_what_is_given_up_while_learning_is_closed(monkeypatch):
+    """What the first has begun would be computed for nothing."""
+    closed = []
+    monkeypatch.setattr(ScaledStream, "close", lambda self: closed.append(self))
+
+    def cancelled(passes, sample_rate, advance):
+        next(iter(passes()))
+        raise Cancelled
+
+    second = Counting({"lead": 1.0})
+    monkeypatch.setattr(second, "learn", cancelled)
+    with pytest.raises(Cancelled):
+        ChainPipeline(Scaled(VOCALS), "vocals", second, fills_up=False).learn(
+            lambda: iter([noise(100), noise(100)]), 44100, lambda seconds: None
+        )
+    gc.collect()
+    assert len(closed) == 1
 
 
 def test_names_are_unique():

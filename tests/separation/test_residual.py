@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.signals import noise
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, write_toy
 from unweave import Separator
+from unweave.errors import OptionError
 from unweave.models.spec import rest_of
 
 OPTIONS = [{"wiener": "track"}, {"wiener": "segment"}, {"wiener": "track", "shifts": 2}]
@@ -60,6 +61,14 @@ def test_the_residual_as_a_stem(tmp_path, cache, mixture):
         mixture, 44100, stems=["vocals"]
     )
     np.testing.assert_allclose(without["residual"], mixture - stems["vocals"], atol=1e-6)
+
+
+def test_a_model_may_have_a_stem_of_that_name(tmp_path, cache, mixture):
+    """One of the two would take the place of the other."""
+    path = write_toy(tmp_path, dataclasses.replace(TOY, stems=("vocals", "Residual")))
+    assert list(Separator(path).separate(mixture, 44100)) == ["vocals", "Residual"]
+    with pytest.raises(OptionError, match="has a stem called residual itself"):
+        Separator(path, residual=True)
 
 
 def test_exact_drops_it(tmp_path, cache, mixture):

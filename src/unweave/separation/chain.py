@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 
 from unweave.separation.choice import Choice
 from unweave.separation.pipeline import Advance, Passes, Pipeline, completed_stream
@@ -55,15 +55,15 @@ class ChainPipeline:
     def _fed_by(self, first: Pipeline, blocks: Iterable[Waveform], sample_rate: int) -> Iterator[Waveform]:
         """What the second gets, block by block."""
         stream = None
-        for block in blocks:
-            if stream is None:
-                form = _between(StreamFormat(sample_rate, len(block), sample_rate, 2))
-                stream = completed_stream(first, form, Choice((self._fed,)), fills_up=self._fills_up)
-            yield stream.feed(block)[self._fed]
-        if stream is not None:
-            with closing(stream):
-                for part in stream.drain():
-                    yield part[self._fed]
+        with ExitStack() as stack:
+            for block in blocks:
+                if stream is None:
+                    form = _between(StreamFormat(sample_rate, len(block), sample_rate, 2))
+                    stream = completed_stream(first, form, Choice((self._fed,)), fills_up=self._fills_up)
+                    stack.callback(stream.close)
+                yield stream.feed(block)[self._fed]
+            for part in () if stream is None else stream.drain():
+                yield part[self._fed]
 
 
 def _between(form: StreamFormat) -> StreamFormat:

@@ -30,6 +30,7 @@ from unweave.separation.progress import Meter, OnProgress
 from unweave.separation.residual import RESIDUAL_STEM
 from unweave.separation.rules import find_rules
 from unweave.separation.sources import MixtureSource, open_source
+from unweave.separation.stem_names import find_stem
 from unweave.separation.stem_set import StemSet
 from unweave.separation.stream import SeparationStream, StreamFormat, concatenated
 from unweave.separation.workers import Workers
@@ -142,6 +143,8 @@ class Separator:
             for each, n in zip(self.loaded, n_parallel, strict=True)
         ]
         self._pipeline = assemble(self._steps, singles, rules, fills_up=self._sums_to_mixture and not residual)
+        if residual and find_stem(RESIDUAL_STEM, self.stems) is not None:
+            raise OptionError(f"{self.name} has a stem called {RESIDUAL_STEM} itself; leave out the option residual")
 
     def __enter__(self) -> Separator:
         return self
