@@ -72,6 +72,13 @@ def test_length_rate_and_channels_are_the_inputs(toy, sample_rate, n_channels):
         assert stem.dtype == np.float32
 
 
+@pytest.mark.parametrize("wiener", [None, "segment", "track"])
+def test_a_single_sample_is_a_song(toy_json, wiener):
+    """Of this one nothing is left at 44.1 kHz."""
+    stems = Separator(str(toy_json), wiener=wiener, threads=1).separate(np.full((2, 1), 0.5, np.float32), 192_000)
+    np.testing.assert_allclose(sum(stems.values()), 0.5)
+
+
 def test_the_input_is_not_changed(toy):
     mixture = noise(5000)
     mixture[0, 7] = np.nan

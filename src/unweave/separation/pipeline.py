@@ -10,7 +10,7 @@ from typing import Protocol
 
 from unweave.dsp.wiener import SpatialModel, SpatialStatistics
 from unweave.engines.base import SegmentSeparator
-from unweave.errors import AudioReadError, OptionError
+from unweave.errors import OptionError
 from unweave.families.base import Loaded, MaskingModel
 from unweave.families.masking import WienerSeparator
 from unweave.separation.averaging import ShiftedSeparator
@@ -139,7 +139,7 @@ class WienerPipeline:
         return False
 
     def learn(self, passes: Passes, sample_rate: int, advance: Advance) -> SinglePipeline:
-        """See `Pipeline`. Raises `AudioReadError` for a mixture without samples."""
+        """See `Pipeline`."""
         spec, network = self._masking.spec, self._masking.network
         separator = WienerSeparator(spec, network)
         feeder = self._single.feeder(lambda segment, is_first: separator.measure(segment), sample_rate)
@@ -150,8 +150,8 @@ class WienerPipeline:
                 advance(spec.segmentation.hop / spec.sample_rate)
         finally:
             feeder.close()
-        if total is None:
-            raise AudioReadError("there are no samples to separate")
+        if total is None:  # of a mixture so short that nothing of it is left at the model's sample rate
+            return self.in_one_pass()
         return self._single.with_separator(WienerSeparator(spec, network, SpatialModel(total)))
 
     def in_one_pass(self) -> SinglePipeline:
