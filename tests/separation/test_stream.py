@@ -57,6 +57,22 @@ def test_nothing_after_the_end(toy):
         stream.push(noise(10))
 
 
+def test_nothing_after_a_failure(toy, monkeypatch):
+    """A segment would be missing, and everything after it too early."""
+    stream = toy.stream(44100)
+    stream.push(noise(10_000))
+
+    def interrupted(samples):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stream._stream, "push", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stream.push(noise(10_000))
+    monkeypatch.undo()
+    with pytest.raises(OptionError, match="closed"):
+        stream.push(noise(10_000))
+
+
 def test_closed_in_the_middle(toy):
     stream = toy.stream(44100)
     stream.push(noise(100_000))

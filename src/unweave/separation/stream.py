@@ -151,15 +151,20 @@ class SeparationStream:
 
         ``block`` is an array of any float type, from −1 to 1. It is copied, so you may use it again immediately, and
         the stems that are returned are yours. NaN and infinite samples are replaced by silence. `push` only waits
-        while all threads are busy. Raises `OptionError` for other shapes or types, and after `flush` or `close`.
+        while all threads are busy. Raises `OptionError` for other shapes or types, and after `flush`, `close`, or a
+        failure, be it an interrupt, that lost a part of the mixture.
         """
         self._require_open()
         return self.feed(checked_block(block, self._n_channels))
 
     def feed(self, block: Waveform) -> Stems:
         """Like `push`, but without checks or a copy: for finite float32 blocks that nobody will change."""
-        self._keeper.push(block)
-        return self._keeper.complete(self._stream.push(block))
+        try:
+            self._keeper.push(block)
+            return self._keeper.complete(self._stream.push(block))
+        except BaseException:  # an interrupt, too: what came after it would be out of place
+            self.close()
+            raise
 
     def flush(self) -> Stems:
         """End the mixture and return the rest of the stems. The stream takes no more blocks after this."""
