@@ -86,7 +86,8 @@ FORMATS = {
     entry.extension: entry
     for entry in (
         OutputFormat("wav", "wav", PCM),
-        OutputFormat("flac", "flac", {"16": "flac", "24": "flac"}),
+        # FLAC states rates in 20 bits (RFC 9639); DSD of the higher kinds is decoded to more.
+        OutputFormat("flac", "flac", {"16": "flac", "24": "flac"}, highest_rate=768_000),
         OutputFormat("mp3", "mp3", {"": "libmp3lame"}, MPEG_RATES, has_bitrate=True),
         # libvorbis has no settings above 200 kHz, and libsndfile crashes when such a file is closed.
         OutputFormat("ogg", "ogg", {"": "vorbis"}, highest_rate=192_000, has_bitrate=True),
