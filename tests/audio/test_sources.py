@@ -105,10 +105,12 @@ def test_files_are_closed(tmp_path):
 
 
 class FailingDisk(io.BytesIO):
-    """Gives its first 128 kB and no more."""
+    """Gives its first 128 kB and no more, as soon as it ``fails``."""
+
+    fails = True
 
     def read(self, size=-1):
-        if self.tell() >= 1 << 17:
+        if self.fails and self.tell() >= 1 << 17:
             raise OSError(5, "Input/output error")
         return super().read(size if 0 <= size < 1 << 16 else 1 << 16)
 
@@ -119,6 +121,14 @@ def test_a_disk_that_fails_is_said_in_one_line():
     file = FailingDisk(encoded(noise, "flac", "flac"))
     with pytest.raises(AudioReadError, match=r"cannot read .*: input/output error"):
         AudioReader(file)
+    file.fails = False
+    file.seek(0)
+    with AudioReader(file) as reader:
+        blocks = iter(reader)
+        next(blocks)
+        file.fails = True
+        with pytest.raises(AudioReadError, match=r"cannot read .*: input/output error"):
+            list(blocks)
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "ogg"])

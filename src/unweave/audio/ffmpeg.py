@@ -172,6 +172,8 @@ class FFmpegDecoder:
             ) from error
         except av.FFmpegError as error:
             log.warning("%s: reading stopped early: %s", self._source.name, reason(error))
+        except OSError as error:  # of a file object, such as one on a share that is gone
+            raise AudioReadError(f"cannot read {self._source.name}: {reason(error)}") from error
         tracks = self._container.streams.audio
         if self._n_bytes_behind > BYTES_BEHIND:
             log.warning("%s: its sound goes on in another track, which was not read", self._source.name)
