@@ -60,18 +60,6 @@ class Source:
         """Whether it can be read from any place."""
         return self._path is not None or _is_seekable(self._file)
 
-    @property
-    def size(self) -> int | None:
-        """Its length in bytes, where it is known."""
-        if self._path is not None:
-            return self._path.stat().st_size
-        if not self.is_seekable:
-            return None
-        position = self._file.tell()
-        size = int(self._file.seek(0, io.SEEK_END)) - self._start
-        self._file.seek(position)
-        return size
-
     def file(self, start: int = 0, stop: int | None = None) -> Any:
         """A file object for the bytes from ``start`` to ``stop`` (None: the end), at its beginning.
 
