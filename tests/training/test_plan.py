@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.helpers.band import write_tracks
+from tests.helpers.band import changed, small_plan, write_tracks
 from unweave import OptionError, UnweaveError
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
@@ -50,6 +50,13 @@ def test_a_start_may_be_a_name(tmp_path):
         (MINIMAL + "[training]\nlearning_rate = nan\n", "training.learning_rate"),
         (MINIMAL + "[training]\nlearning_rate = inf\n", "training.learning_rate"),
         (MINIMAL + "[training]\nmax_minutes = inf\n", "training.max_minutes"),
+        (MINIMAL + "[training]\nseed = -1\n", "training.seed"),
+        (MINIMAL + f"[training]\nseed = {10**18}\n", "training.seed"),
+        (MINIMAL + "[loss]\n", "loss: .*at least 1 item"),
+        (MINIMAL + "[augmentation]\ngain_db = [0, inf]\n", "augmentation.gain_db"),
+        (MINIMAL + "[augmentation]\nlevel_db = nan\n", "augmentation.level_db"),
+        (MINIMAL + "[augmentation]\nsemitones = 300\n", "augmentation.semitones"),
+        (MINIMAL + "[model]\nwidths = [-8, 16]\n", "model.widths"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
@@ -96,11 +103,32 @@ def test_a_missing_plan(tmp_path):
         (ModelPlan(n_bins=1000), "multiple of 256"),
         (ModelPlan(network="unets", n_bins=1000), "multiple of 64"),
         (ModelPlan(network="unets", widths=(8, 8)), "six widths"),
+        (ModelPlan(hop_length=1000), "hop_length = 1000 contradicts n_fft"),
+        (ModelPlan(n_bins=2304), "n_bins = 2304 contradicts n_fft = 4096"),
+        (ModelPlan(n_frames=500), "n_frames must be a multiple of 16"),
     ],
 )
 def test_numbers_that_do_not_fit(model, message):
-    with pytest.raises(OptionError, match=message):
+    with pytest.raises(UnweaveError, match=message):
         model.to_spec("x")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("data", {"segment_frames": 33}, "segment_frames must be a multiple of 4 .*got 33"),
+        ("data", {"segment_frames": 4}, "segment_frames = 4 is too few for the loss multi_resolution_stft"),
+        ("augmentation", {"taken": {"vocal": 0.5}}, "augmentation.taken: vocal is none of the model's stems vocals"),
+        ("augmentation", {"layers": {"Vocals": 2}}, "augmentation.layers: Vocals"),
+        ("model", {"start": "unweave:4stems"}, "unweave:4stems cannot be trained further: .*piano"),
+    ],
+)
+def test_a_plan_that_does_not_fit_its_model(tmp_path, section, values, message):
+    """All that could only be found out by training is told before anything is decoded."""
+    plan = dataclasses.replace(small_plan(tmp_path, tmp_path / "none"), loss={"multi_resolution_stft": 1.0})
+    with pytest.raises(OptionError, match=message):
+        train(changed(plan, section, **values))
+    assert not plan.output.exists()
 
 
 SPLEETER = {

@@ -93,6 +93,11 @@ def _unusable(stem: str) -> str | None:
     return None
 
 
+def frame_grid(spec: MaskModelSpec) -> int:
+    """The number of frames in a segment must be a multiple of this: the network halves it on every level."""
+    return 1 << len(spec.n_filters) if spec.network == "bands" else UNET_GRID
+
+
 def check_text(text: Any, key: str) -> None:
     """Raise `ModelError` unless ``text`` is one that can be shown on a terminal."""
     if not isinstance(text, str):
@@ -176,10 +181,8 @@ def _check_network(spec: MaskModelSpec) -> None:
         whole(width, "n_filters", 1, MAX_WIDTH)
     if spec.network == "unets" and len(widths) != UNET_LEVELS:
         raise ModelError(f"n_filters must be six numbers for U-Nets, got {len(widths)}")
-    is_bands = spec.network == "bands"
-    bins = 32 << (len(widths) - 1) if is_bands else UNET_GRID
-    frames = 1 << len(widths) if is_bands else UNET_GRID
-    for name, value, grid in (("n_bins", spec.n_bins, bins), ("n_frames", spec.n_frames, frames)):
+    bins = 32 << (len(widths) - 1) if spec.network == "bands" else UNET_GRID
+    for name, value, grid in (("n_bins", spec.n_bins, bins), ("n_frames", spec.n_frames, frame_grid(spec))):
         if value % grid:
             raise ModelError(f"{name} must be a multiple of {grid}, got {value}")
 

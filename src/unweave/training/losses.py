@@ -180,6 +180,14 @@ LOSSES: Mapping[LossName, Callable[[Estimate], Tensor]] = {
 }
 
 
+# Of a segment, without the ends that not all frames cover; what looks at spectra needs none of them.
+FEWEST_SAMPLES: Mapping[LossName, int] = {
+    "waveform_l1": 1,
+    "si_sdr": 1,
+    "multi_resolution_stft": max(RESOLUTIONS) // 2 + 1,  # reflected at both ends
+}
+
+
 def weighted_loss(estimate: Estimate, weights: Mapping[LossName, float]) -> Tensor:
     """The sum of the named losses, each times its weight."""
     return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()

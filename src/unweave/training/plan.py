@@ -14,7 +14,7 @@ from unweave.errors import OptionError
 from unweave.families.bands.layout import frequency_grid
 from unweave.models.resolve import MODEL_FILES
 from unweave.models.spec import Activation, MaskExtension, MaskModelSpec
-from unweave.models.validate import check_stems
+from unweave.models.validate import check_spec
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,6 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Decibels = Annotated[float, Field(ge=-120, le=120, allow_inf_nan=False)]
 LossName = Literal[
     "magnitude_l1", "spectrum_l1", "spectrum_l2", "spectrum_sdr", "waveform_l1", "si_sdr", "multi_resolution_stft"
 ]
@@ -65,16 +66,16 @@ class AugmentationPlan:
     taken: dict[str, Share] = field(
         default_factory=dict
     )  # stem → how often it is removed, as if by a model before this one
-    level_db: float | None = None  # the level of each stem, where it can be heard, before its gain
+    level_db: Decibels | None = None  # the level of each stem, where it can be heard, before its gain
     layers: dict[str, Count] = field(default_factory=dict)  # stem → the most clips of it that are added up in a remix
-    gain_db: tuple[float, float] = (-9.0, 6.0)
+    gain_db: tuple[Decibels, Decibels] = (-9.0, 6.0)
     pan: Share = 0.3
     channel_swap: Share = 0.5
     polarity: Share = 0.5
     speed: Share = 0.0  # pitch and tempo together, by resampling
     pitch: Share = 0.0  # without the tempo
     tempo: Share = 0.0  # without the pitch
-    semitones: Positive = 4.0  # the most that speed, pitch and tempo are changed by
+    semitones: Annotated[float, Field(gt=0, le=24)] = 4.0  # the most that speed, pitch and tempo are changed by
     equaliser: Share = 0.2
     compression: Share = 0.1
     saturation: dict[str, Share] = field(default_factory=dict)  # stem → how often it is distorted
@@ -88,7 +89,7 @@ class ModelPlan:
 
     stems: tuple[str, ...] = ("vocals", "drums", "bass", "other")
     network: Literal["unets", "bands"] = "bands"
-    widths: tuple[int, ...] | None = None  # filters on each level; the default depends on the network
+    widths: tuple[Count, ...] | None = None  # filters on each level; the default depends on the network
     head: Literal["sigmoid", "softmax"] = "sigmoid"  # of U-Nets
     activation: Activation = "leaky_relu"  # of the encoder of U-Nets
     decoder_activation: Activation | None = None  # by default elu if `activation` is elu, otherwise relu
@@ -107,10 +108,8 @@ class ModelPlan:
     def to_spec(self, name: str) -> MaskModelSpec:
         """The model as the rest of unweave describes it.
 
-        Raises `OptionError` for numbers that do not fit, `ModelError` for stems that cannot be names of files: it could
-        not be loaded after training.
+        Raises `OptionError` for numbers that do not fit, and `ModelError`, as whoever loads it after training would.
         """
-        check_stems(self.stems, "stems")
         is_bands = self.network == "bands"
         widths = self.widths or ((32, 64, 96, 128) if is_bands else (16, 32, 64, 128, 256, 512))
         n_bins = self.n_bins or (self.n_fft // 2 if is_bands else 1024)
@@ -119,7 +118,7 @@ class ModelPlan:
             raise OptionError(f"n_bins must be a multiple of {grid}, got {n_bins}")
         if not is_bands and len(widths) != 6:
             raise OptionError(f"U-Nets need six widths, got {len(widths)}")
-        return MaskModelSpec(
+        spec = MaskModelSpec(
             name=name,
             weights=name,
             stems=self.stems,
@@ -139,6 +138,8 @@ class ModelPlan:
             mask_exponent=self.mask_exponent or (1.0 if is_bands else 2.0),
             mask_extension=self.mask_extension,
         )
+        check_spec(spec)
+        return spec
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -165,7 +166,7 @@ class LoopPlan:
     precision: Literal["no", "bf16", "fp16"] = "bf16"
     compile: bool = False  # with torch.compile: takes a minute; on the CPU it needs a C++ compiler
     frozen_norms: bool | None = None  # do not train batch norms, like Spleeter; by default only with a start
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     validate_every_steps: Count = 1000
     patience: Annotated[int, Field(ge=0)] = 0  # stop after this many validations without a better SDR; 0: never
     checkpoint_minutes: Positive = 10.0
@@ -181,7 +182,9 @@ class Plan:
     output: Path = Path("trained")
     model: ModelPlan = field(default_factory=ModelPlan)
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
-    loss: dict[LossName, Positive] = field(default_factory=lambda: {"spectrum_l1": 1.0})  # name → weight
+    loss: Annotated[dict[LossName, Positive], Field(min_length=1)] = field(
+        default_factory=lambda: {"spectrum_l1": 1.0}
+    )  # name → weight
     distillation: DistillationPlan | None = None
     training: LoopPlan = field(default_factory=LoopPlan)
 

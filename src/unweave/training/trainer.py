@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,18 +19,23 @@ from unweave.errors import OptionError
 from unweave.families.torch_network import load_network, new_network, with_time_attention
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
+from unweave.models.validate import frame_grid
 from unweave.training.allocation import keep_freed_memory
 from unweave.training.checkpoint import TrainingState
 from unweave.training.learner import freeze_norms, without
 from unweave.training.loop import Loop
+from unweave.training.losses import FEWEST_SAMPLES
 from unweave.training.optimizers import learning_rate
 from unweave.training.plan import Plan
 from unweave.training.release import release
 from unweave.training.shards import Shards, prepare_shards
+from unweave.training.spectrum import segment_samples
 from unweave.training.tracks import TrainingTrack, find_training_tracks
 from unweave.training.watcher import Step, Watcher
 
 __all__ = ["Result", "Step", "Watcher", "freeze_norms", "is_held_out", "learning_rate", "train", "without"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def train(
     accelerator = _accelerator(plan)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Watcher()
     spec, network = _network(plan, name)
+    _check_fit(plan, spec)
     _check_output(plan.output)
     with accelerator.main_process_first():
         training, held_out = _shards(plan, spec, watcher)
@@ -88,6 +95,21 @@ def _accelerator(plan: Plan) -> Accelerator:
     return accelerator
 
 
+def _check_fit(plan: Plan, spec: MaskModelSpec) -> None:
+    """Raise `OptionError` where ``plan`` says something that the model cannot be trained with."""
+    grid, n_frames = frame_grid(spec), plan.data.segment_frames
+    if n_frames % grid:
+        raise OptionError(f"data.segment_frames must be a multiple of {grid} for this model, got {n_frames}")
+    n_samples = segment_samples(spec, n_frames) - 2 * (spec.n_fft - spec.hop_length)
+    for name in plan.loss:
+        if n_samples < FEWEST_SAMPLES.get(name, 0):
+            raise OptionError(f"data.segment_frames = {n_frames} is too few for the loss {name}")
+    for key in ("rare", "taken", "layers", "saturation"):
+        for stem in getattr(plan.augmentation, key):
+            if stem not in spec.stems:
+                raise OptionError(f"augmentation.{key}: {stem} is none of the model's stems {', '.join(spec.stems)}")
+
+
 def _check_output(folder: Path) -> None:
     """Raise `OptionError` where nothing can be written into ``folder``: before hours of work, not after."""
     try:
@@ -106,6 +128,11 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
     model = resolve(plan.model.start)
     if not isinstance(model.spec, MaskModelSpec):
         raise OptionError(f"{plan.model.start} cannot be trained further: it is a finished graph")
+    if model.spec.folds:
+        raise OptionError(
+            f"{plan.model.start} cannot be trained further: it adds up stems of a network that tells "
+            f"{', '.join(model.spec.network_stems)} apart; start from a model that has all of them"
+        )
     spec = replace(model.spec, name=name, weights=name, before="")  # of a cascade the second network is trained
     network = load_network(model.spec, model.locate(False, lambda done, total, label: None))
     if plan.model.time_attention:
@@ -117,6 +144,9 @@ def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
 def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, Shards | None]:
     """The decoded stems to train on, and those to validate with."""
     sources = [find_training_tracks(source, spec.stems) for source in plan.data.sources]
+    for pattern in plan.data.held_out:
+        if not any(_fits(track, pattern) for tracks in sources for track in tracks):
+            log.warning("no track fits the pattern %r of data.held_out, so nothing is held out for it", pattern)
     if plan.data.licences:
         sources = [[track for track in tracks if track.licence in plan.data.licences] for tracks in sources]
         if not any(sources):
@@ -136,4 +166,9 @@ def _shards(plan: Plan, spec: MaskModelSpec, watcher: Watcher) -> tuple[Shards, 
 
 def is_held_out(track: TrainingTrack, plan: Plan) -> bool:
     """Whether ``plan`` keeps ``track`` to validate with."""
-    return any(fnmatch(track.name, pattern) for pattern in plan.data.held_out)
+    return any(_fits(track, pattern) for pattern in plan.data.held_out)
+
+
+def _fits(track: TrainingTrack, pattern: str) -> bool:
+    """Whether ``pattern`` is the track's name, which may have brackets in it, or fits it."""
+    return track.name == pattern or fnmatch(track.name, pattern)
