@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from itertools import takewhile
 
 import numpy as np
@@ -25,7 +26,8 @@ from unweave.training.learner import Learner
 from unweave.training.plan import LoopPlan, read_plan
 from unweave.training.release import GRAPH, WEIGHTS
 from unweave.training.spectrum import segment_samples
-from unweave.training.trainer import Watcher, freeze_norms, learning_rate, train
+from unweave.training.tracks import TrainingTrack
+from unweave.training.trainer import Watcher, freeze_norms, is_held_out, learning_rate, train
 
 MARGIN_DB = 4.0  # that the trained toy must beat the mixture by, for each stem
 
@@ -116,6 +118,49 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, tracks):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged"):
         train(plan)
+
+
+def test_a_checkpoint_with_one_bit_changed_is_refused(tmp_path, tracks):
+    """PyTorch loads such a file without a word."""
+    from unweave.errors import CheckpointError
+
+    plan = small_plan(tmp_path, tracks, steps=1)
+    path = train(plan).folder / "checkpoint.pt"
+    with zipfile.ZipFile(path) as archive:
+        weights = max((each for each in archive.infolist() if "/data/" in each.filename), key=lambda each: each.file_size)
+    raw = bytearray(path.read_bytes())
+    raw[weights.header_offset + weights.file_size // 2] ^= 0x40
+    path.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="damaged: the checksum of .*--restart"):
+        train(changed(plan, "training", steps=2))
+
+
+def test_the_best_is_not_measured_on_other_tracks(tmp_path, tracks):
+    """A score on tracks that were easier is not to be beaten: otherwise nothing that is learnt later would be kept."""
+    plan = small_plan(tmp_path, tracks, steps=1, validate_every_steps=1)
+    path = train(plan).folder / "checkpoint.pt"
+    saved = torch.load(path, weights_only=True)
+    torch.save({**saved, "best_sdr_db": 99.0}, path)
+    longer = changed(plan, "training", steps=2)
+    assert train(longer).state.best_step == 1
+    torch.save({**saved, "best_sdr_db": 99.0}, path)
+    assert train(changed(longer, "data", held_out=("song 1",))).state.best_step == 2
+    torch.save({**saved, "best_sdr_db": 99.0}, path)
+    assert "best" not in train(changed(longer, "data", held_out=())).state.tensors
+
+
+def test_a_pattern_that_holds_nothing_out_is_told(tmp_path, tracks, caplog):
+    plan = changed(small_plan(tmp_path, tracks, steps=1), "data", held_out=("song 0", "sing*"))
+    train(plan)
+    assert [record.getMessage() for record in caplog.records if "held_out" in record.getMessage()] == [
+        "no track fits the pattern 'sing*' of data.held_out, so nothing is held out for it"
+    ]
+
+
+def test_a_name_with_brackets_fits_itself(tmp_path, tracks):
+    plan = changed(small_plan(tmp_path, tracks), "data", held_out=("Song [live]", "demo*"))
+    names = ("Song [live]", "Song l", "demo 2", "Demo")
+    assert [is_held_out(TrainingTrack(name, (), "", 1.0), plan) for name in names] == [True, True, True, False]
 
 
 def test_sigterm_leaves_a_checkpoint(tmp_path, tracks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ class TrainingState:
     best_sdr_db: float = float("-inf")
     best_step: int = 0
     n_without_gain: int = 0  # validations since the best
+    validated_on: str = ""  # names the held-out segments that the best was the best of
     seconds: float = 0.0  # that training took, over all runs
     curve: list[dict[str, Any]] = field(default_factory=list)  # a validation each: step, seconds, sdr_db
     tensors: dict[str, Any] = field(default_factory=dict)  # network, average, best, optimizer, scaler
@@ -54,16 +56,24 @@ def load_checkpoint(folder: Path, description: str) -> TrainingState | None:
     if not path.is_file():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:  # PyTorch does not look at its checksums
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
         saved = torch.load(path, map_location="cpu", weights_only=True)
         known = saved.pop("model")
         state = TrainingState(**saved)
     except Exception as error:  # whatever a damaged pickle turns into
-        raise CheckpointError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+        raise CheckpointError(f"{path} is damaged: {_said(error)}; start over with --restart") from error
     if spec_from_json(known) != spec_from_json(description):
         raise OptionError(f"{path} belongs to another model; choose another output, or start over with --restart")
     if not all_finite(state.tensors):
         raise CheckpointError(f"{path} contains weights that are not finite numbers; start over with --restart")
     return state
+
+
+def _said(error: Exception) -> str:
+    """Its first sentence: PyTorch goes on with how to load what nobody should load."""
+    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
 
 
 def all_finite(tensors: object) -> bool:

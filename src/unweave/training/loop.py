@@ -75,6 +75,15 @@ class Loop:
                     f"({' '.join(str(error).split())[:120]}); restore them, or start over with --restart"
                 ) from error
             self.state, self._saved_step = state, state.step
+            self._forget_best_of_others()
+
+    def _forget_best_of_others(self) -> None:
+        """The best on tracks that are no longer held out says nothing about the weights of today."""
+        state = self.state
+        name = "" if self._validator is None else self._validator.name
+        if state.step < self._plan.training.steps and state.validated_on not in ("", name):
+            state.best_sdr_db, state.best_step, state.n_without_gain = TrainingState.best_sdr_db, 0, 0
+            state.tensors.pop("best", None)
 
     def best_network(self) -> nn.Module:
         """The averaged weights of the best validation, or the last ones where there was none."""
@@ -133,6 +142,7 @@ class Loop:
         state.n_without_gain = 0 if is_best else state.n_without_gain + 1
         if is_best:
             state.best_sdr_db, state.best_step = validation.mean_sdr_db, state.step
+            state.validated_on = self._validator.name
             state.tensors["best"] = {name: tensor.detach().clone() for name, tensor in average.state_dict().items()}
         state.curve.append({"step": state.step, "seconds": clock.seconds(), "sdr_db": validation.sdr_db})
         self._watcher.validated(state.step, validation, is_best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,6 +51,16 @@ class Validator:
         self._transform = Transform(spec, device)
         self._shards = shards
         self._windows = list(_windows(shards, segment_samples(spec, spec.n_frames), n_segments))
+
+    @property
+    def name(self) -> str:
+        """A name for what is separated: scores of segments of another name are no measure for these."""
+        digest = hashlib.sha256()
+        for clips, start in self._windows:
+            digest.update(f"{start}\n".encode())
+            for stem, clip in sorted(clips.items()):
+                digest.update(f"{stem} {clip.track} {clip.n_samples} {clip.scale}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
 
     @property
     def is_possible(self) -> bool:
