@@ -32,10 +32,23 @@ def tracks(tmp_path):
         ("Lead VOX 2", {"vocals": ("*vox*",)}, "vocals"),
         ("guitar", {"other": ("synth",)}, None),
         ("Master", {"skip": ("master",)}, ""),
+        ("vocals", {"vocals": ("*vox*",)}, "vocals"),  # not to the other stem, which takes the rest
+        ("drums/kick 01", {"drums": ("*kit*",)}, "drums"),
     ],
 )
 def test_files_find_their_stem(label, groups, expected):
     assert stem_of(label, ("vocals", "drums", "other"), groups) == expected
+
+
+def test_stems_in_capitals_have_files_of_their_name():
+    assert stem_of("vocals", ("Vocals", "other"), {}) == "Vocals"
+
+
+def test_one_recording_in_two_formats_is_not_added_to_itself(tmp_path):
+    for name in ("vocals.wav", "Vocals.aiff", "bass.wav"):
+        write_wav(tmp_path / "music" / "one" / name, stems(0, 1.0)["bass"])
+    with pytest.raises(OptionError, match=r"Vocals\.aiff and vocals\.wav are two files of one name"):
+        find_training_tracks(SourcePlan(tmp_path / "music"), ("vocals", "bass"))
 
 
 def test_a_folder_per_track_with_folders_of_parts(tmp_path):
@@ -183,6 +196,17 @@ def test_clips_know_how_loud_they_are(tmp_path, tracks):
     for clip in shards.clips:
         seconds = [shards.read(clip, second * RATE, RATE) for second in clip.active_seconds]
         assert clip.level_db == pytest.approx(level_db(np.stack(seconds)), abs=0.1)
+
+
+def test_a_single_hit_is_as_loud_as_it_sounds(tmp_path):
+    """Shorter than a second, it was taken for something that cannot be heard, and made 28 dB louder."""
+    hit = 0.5 * np.exp(-np.arange(RATE // 2) / 1000) * np.ones((2, 1))
+    write_wav(tmp_path / "music" / "hit" / "drums.wav", hit.astype(np.float32))
+    later = np.concatenate([np.zeros((2, 3 * RATE)), hit], axis=1).astype(np.float32)
+    write_wav(tmp_path / "music" / "later" / "drums.wav", later)
+    shards = prepare_shards(find_training_tracks(SourcePlan(tmp_path / "music"), STEMS), tmp_path / "cache", RATE)
+    assert [clip.active_seconds for clip in shards.clips] == [(0,), (3,)]
+    assert [clip.level_db for clip in shards.clips] == pytest.approx([level_db(hit)] * 2, abs=0.1)
 
 
 def test_stems_are_brought_to_one_level(tmp_path):

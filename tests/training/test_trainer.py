@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from tests.helpers.band import RATE, STEMS, changed, small_plan, stems, write_tracks
 from tests.helpers.signals import error_db
 from unweave import ModelError, OptionError, Separator
+from unweave.cli.training_progress import ShownRun
 from unweave.evaluation.metrics import sdr
 from unweave.families.add import add_model
 from unweave.families.torch_network import new_network
@@ -35,6 +36,12 @@ MARGIN_DB = 4.0  # that the trained toy must beat the mixture by, for each stem
 @pytest.fixture(scope="session")
 def tracks(tmp_path_factory):
     return write_tracks(tmp_path_factory.mktemp("tracks"))
+
+
+def test_names_of_tracks_may_look_like_markup(capsys):
+    with ShownRun() as shown:
+        shown.decoding(0, 1, "Song [/live] [red]")
+    assert "decoding 0 of 1  Song [/live] [red]" in capsys.readouterr().err
 
 
 class Losses(Watcher):

@@ -22,10 +22,10 @@ class ShownRun(Watcher):
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
+            rich.progress.TextColumn("{task.description}", markup=False),
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
-            rich.progress.TextColumn("{task.fields[note]}"),
+            rich.progress.TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             disable=not sys.stderr.isatty(),
         )
@@ -79,7 +79,7 @@ class ShownRun(Watcher):
         self._bar.update(self._task, completed=done, note=note)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)  # names may have brackets
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ def _card(
         f"Trained for {state.step} steps, {state.seconds / 60:.0f} minutes{origin}, with",
         "",
         "```sh",
-        " ".join(command),
+        shlex.join(command),
         "```",
         "",
         f"The weights are those of step {state.best_step or state.step}.",

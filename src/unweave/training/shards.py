@@ -30,7 +30,7 @@ from unweave.types import Waveform
 SHARD_SAMPLES = 1 << 23  # 32 MiB of stereo
 CHANNELS = 2
 INDEX = "index.json"
-FORMAT = 2  # shards of another format are made anew
+FORMAT = 3  # shards of another format are made anew
 ACTIVE_DB = -50.0  # a second of a stem above this, relative to full scale, is one that can be heard
 FULL_SCALE = 32767
 
@@ -189,12 +189,14 @@ def _decode(file: StemFile, sample_rate: int) -> Waveform:
 
 
 def _heard(waveform: Waveform, sample_rate: int) -> tuple[tuple[int, ...], float]:
-    """The seconds in which the stem can be heard, and their level in dB."""
-    n_seconds = waveform.shape[1] // sample_rate
-    seconds = waveform[:, : n_seconds * sample_rate].reshape(CHANNELS, n_seconds, sample_rate)
-    powers = np.mean(seconds**2, axis=(0, 2))
-    active = np.flatnonzero(powers > 10 ** (ACTIVE_DB / 10))
-    level_db = 10 * np.log10(powers[active].mean()) if len(active) else ACTIVE_DB
+    """The seconds in which the stem can be heard, and their level in dB; the last may be a shorter one."""
+    starts = np.arange(0, waveform.shape[1], sample_rate)
+    if not len(starts):
+        return (), ACTIVE_DB
+    energies = np.add.reduceat(np.mean(waveform**2, axis=0), starts, dtype=np.float64)
+    lengths = np.diff([*starts, waveform.shape[1]])
+    active = np.flatnonzero(energies > lengths * 10 ** (ACTIVE_DB / 10))
+    level_db = 10 * np.log10(energies[active].sum() / lengths[active].sum()) if len(active) else ACTIVE_DB
     return tuple(active.tolist()), float(level_db)
 
 

@@ -74,9 +74,12 @@ def _in_folder(source: SourcePlan, stems: Sequence[str]) -> Iterator[TrainingTra
 
 def _track(name: str, files: Sequence[LabelledFile], source: SourcePlan, stems: Sequence[str]) -> TrainingTrack:
     grouped = []
+    seen: dict[str, Path] = {}
     for label, path, stream in files:
         if label.lower() in MIXTURE_NAMES:
             continue
+        if (twin := seen.setdefault(label.lower(), path)) != path:
+            raise OptionError(f"{twin} and {path.name} are two files of one name, which would be added up; remove one")
         stem = stem_of(label, stems, source.groups)
         if stem is None:
             raise OptionError(f"{path} matches no stem; name it in data.sources.groups, or give a stem the pattern '*'")
@@ -88,14 +91,15 @@ def _track(name: str, files: Sequence[LabelledFile], source: SourcePlan, stems: 
 def stem_of(label: str, stems: Sequence[str], groups: Mapping[str, Sequence[str]]) -> str | None:
     """The first stem with a pattern that fits ``label``, a file's name without its extension; None if none does.
 
-    A stem without patterns takes files of its own name and files in a folder of that name; "other" and "accompaniment"
-    take the rest. Patterns under a name that is no stem of the model drop what fits them: the answer is then empty.
+    What fits no pattern goes to the stem of its own name, or that of the folder it is in; "other" and "accompaniment"
+    without patterns take the rest. Patterns under a name that is no stem of the model drop what fits them: the answer
+    is then empty.
     """
     for stem, patterns in groups.items():
         if any(fnmatch(label.lower(), pattern.lower()) for pattern in patterns):
             return stem if stem in stems else ""
     for stem in stems:
-        if stem not in groups and (label.lower() == stem or label.lower().startswith(f"{stem}/")):
+        if label.lower() == stem.lower() or label.lower().startswith(f"{stem.lower()}/"):
             return stem
     return next((stem for stem in stems if stem in REST and stem not in groups), None)
 
