@@ -221,6 +221,29 @@ def test_references_that_tell_more_stems_apart_than_the_model_does():
     np.testing.assert_allclose(matched(two, references)["accompaniment"][0], two["accompaniment"], atol=1e-6)
 
 
+@pytest.mark.parametrize("given", ["instrumental", "accompaniment", "no_vocals"])
+@pytest.mark.parametrize("estimated", ["instrumental", "accompaniment", "no_vocals"])
+def test_a_sum_beside_its_stems_counts_once(given, estimated):
+    """By whatever name the model and the data set call everything but the vocals."""
+    references = {name: noise(500, seed=number) for number, name in enumerate(("vocals", "drums", "bass"))}
+    whole = references["drums"] + references["bass"]
+    pairs = matched({"vocals": whole, estimated: whole}, {**references, given: whole})
+    np.testing.assert_allclose(pairs[estimated][0], whole, atol=1e-6)
+    np.testing.assert_allclose(matched({estimated: whole}, references)[estimated][0], whole, atol=1e-6)
+
+
+def test_six_stems_against_four():
+    """The data set has the guitar and the piano in its other stem."""
+    names = ("drums", "bass", "other", "vocals", "guitar", "piano")
+    estimates = {name: noise(500, seed=number) for number, name in enumerate(names)}
+    references = {name: estimates[name] for name in names[:4]}
+    expected = estimates["other"] + estimates["guitar"] + estimates["piano"]
+    np.testing.assert_allclose(matched(estimates, references)["other"][1], expected, atol=1e-6)
+    assert without_reference(estimates, references) == ()
+    alone = {"guitar": estimates["guitar"], "other": estimates["other"]}
+    assert without_reference(alone, references) == ("guitar",)
+
+
 def test_without_a_mixture_no_stem_counts_twice(tmp_path):
     folder = tmp_path / "data" / "song"
     stems = {name: noise(N, seed=number) / 8 for number, name in enumerate(("vocals", "drums", "bass"))}

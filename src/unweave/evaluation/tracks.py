@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MIXTURE_NAMES = ("mixture", "mix")
 SUMS = ("accompaniment", "instrumental", "no_vocals")  # of all stems but the vocals
+IN_OTHER = ("piano", "guitar")  # where a data set, such as MUSDB18, does not tell them apart
 # The order of the streams in a MUSDB18 file (Native Instruments' stem format).
 MUSDB_STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 STEM_FILE = ".stem.mp4"
@@ -80,10 +81,8 @@ class Track:
         references = {name: part for name, part in fitted.items() if name not in MIXTURE_NAMES}
         mixture = next((fitted[name] for name in MIXTURE_NAMES if name in fitted), None)
         if mixture is None:
-            # The accompaniment would count twice where the stems that it is made of are there.
-            single = [name for name in references if name not in SUMS]
-            counted = single if set(single) - {"vocals"} else list(references)
-            mixture = np.sum([references[name] for name in counted], axis=0)
+            rest = _all_but_vocals(references)
+            mixture = np.sum([part for part in (references.get("vocals"), rest) if part is not None], axis=0)
         spread = (max(lengths) - min(lengths)) / sample_rate
         notes = (f"its files differ in length by {spread:.1f} s",) if spread > SAME_LENGTH_SECONDS else ()
         return Recording(mixture, references, sample_rate, notes)
@@ -152,18 +151,18 @@ def matched(
 ) -> dict[str, tuple[Waveform, Waveform]]:
     """Pairs (reference, estimate) by stem, for the stems that have a reference.
 
-    An accompaniment is compared with the sum of all references but the vocals; a piano goes into the other stem where
-    the references have none. Where the references tell more stems apart than the estimates do, the other stem is
-    compared with the sum of its own reference and of those that no estimate is for.
+    An accompaniment or instrumental is compared with the sum of all references but the vocals; a piano or a guitar goes
+    into the other stem where the references have none. Where the references tell more stems apart than the estimates
+    do, the other stem is compared with the sum of its own reference and of those that no estimate is for.
     """
     references = dict(references)
     comparable = _comparable(estimates, references)
+    rest = _all_but_vocals(references)
+    if rest is not None:
+        references = {**dict.fromkeys([name for name in SUMS if name in comparable], rest), **references}
     if "other" in comparable and "other" in references:
         finer = [part for name, part in references.items() if name not in comparable and rest_of((name,)) is None]
         references["other"] = np.sum([references["other"], *finer], axis=0)
-    others = [reference for name, reference in references.items() if name != "vocals"]
-    if "accompaniment" in estimates and "accompaniment" not in references and others:
-        references["accompaniment"] = np.sum(others, axis=0)
     return {name: (references[name], estimate) for name, estimate in comparable.items() if name in references}
 
 
@@ -175,9 +174,18 @@ def without_reference(estimates: Mapping[str, Waveform], references: Mapping[str
 
 def _comparable(estimates: Mapping[str, Waveform], references: Mapping[str, Waveform]) -> dict[str, Waveform]:
     estimates = dict(estimates)
-    if "piano" in estimates and "piano" not in references and "other" in estimates:
-        estimates["other"] = estimates["other"] + estimates.pop("piano")
+    folded = [name for name in IN_OTHER if name in estimates and name not in references]
+    # A model of the guitar alone has all the rest in its other stem, and the sum of both says nothing about it.
+    if "other" in estimates and (estimates.keys() - {"other", *folded} or references.keys() <= {"other"}):
+        estimates["other"] = np.sum([estimates["other"], *(estimates.pop(name) for name in folded)], axis=0)
     return estimates
+
+
+def _all_but_vocals(references: Mapping[str, Waveform]) -> Waveform | None:
+    """Their sum as it is given, or else that of its stems, so that none counts twice; None where there is neither."""
+    given = next((references[name] for name in SUMS if name in references), None)
+    parts = [part for name, part in references.items() if name != "vocals"]
+    return given if given is not None or not parts else np.sum(parts, axis=0)
 
 
 def _folders(folder: Path) -> Iterator[Path]:
