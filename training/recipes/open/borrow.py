@@ -33,7 +33,7 @@ from unweave.audio.formats import find_format
 from unweave.cli.failures import failures_shown, interrupted, interrupts_deferred
 from unweave.cli.training_progress import ShownRun
 from unweave.errors import OptionError
-from unweave.models.files import replace_file
+from unweave.files import replace_file
 from unweave.training.checkpoint import FILE
 from unweave.training.plan import SourcePlan, read_plan
 from unweave.training.shards import decoded_stems
