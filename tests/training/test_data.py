@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import os
+import time
 
 import numpy as np
 import pytest
@@ -238,3 +240,17 @@ def test_rare_stems_are_silent_as_often_as_planned(tmp_path, tracks):
     # The one stem that is always kept is the rare one in a third of the cases.
     assert is_heard[:, 0].mean() == pytest.approx(0.5 + 0.5 / 3, abs=0.1)
     assert is_heard[:, 1:].all()
+
+
+def test_shards_that_nobody_finishes_are_removed_after_a_day(tmp_path, tracks):
+    """A process that is killed while it decodes leaves as much as all the music takes."""
+    cache, then = tmp_path / "cache", time.time() - 25 * 3600
+    for name in ("left", "busy"):
+        path = cache / f".filling-{name}" / "folder" / "00000.i16"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"00")
+        for each in (path, path.parent, path.parent.parent):
+            os.utime(each, (then, then))
+    os.utime(cache / ".filling-busy" / "folder" / "00000.i16")
+    prepare_shards(tracks, cache, RATE)
+    assert [path.name for path in cache.glob(".filling-*")] == [".filling-busy"]

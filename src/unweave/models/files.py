@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SEAL = "seal.json"
 FILLING = ".filling-"  # how the names of folders begin that are being filled
+ABANDONED_SECONDS = 24 * 3600.0  # in which nothing was written to such a folder
 UNUSED_DAYS = 60
 
 _temporary: dict[Path, Path] = {}  # the folder that was wanted → the one that was filled instead
@@ -55,6 +56,7 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
             os.utime(folder / SEAL)
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder.parent)
     _remove_unused(folder.parent)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=FILLING) as temporary:
         staged = Path(temporary) / "folder"
@@ -69,6 +71,18 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
             if not is_sealed(folder):  # unless another process was faster
                 raise
     return folder
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what processes that were killed have left half filled: decoded music may be all that a disk can hold."""
+    for left in parent.glob(f"{FILLING}*"):
+        try:
+            latest = max(path.lstat().st_mtime for path in (left, *left.rglob("*")))
+        except OSError:  # somebody removes it right now
+            continue
+        if time.time() - latest > ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+            log.info("removed %s, which nobody has written to for a day", left)
 
 
 def sealed_or_temporary_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -103,7 +117,7 @@ def _remove_unused(parent: Path) -> None:
     latest = time.time() - UNUSED_DAYS * 24 * 3600
     for folder in parent.iterdir():
         with suppress(OSError):
-            used = (folder if folder.name.startswith(FILLING) else folder / SEAL).stat()
+            used = (folder / SEAL).stat()
             if max(used.st_atime, used.st_mtime) < latest:
                 shutil.rmtree(folder)
 
