@@ -13,7 +13,7 @@ pytest.importorskip("ray")
 
 from unweave.cluster.journal import StoreJournal, open_journal
 from unweave.cluster.listing import LAST
-from unweave.cluster.parts import lowest_song, new_part, sort_key
+from unweave.cluster.parts import PartsInOrder, lowest_song, new_part, sort_key
 from unweave.cluster.places import Place
 from unweave.cluster.run import SONGS_AT_ONCE, separate_catalogue
 from unweave.cluster.songs import Song, _Owners, find_songs, stem_targets
@@ -44,6 +44,31 @@ class Endless(Place):
             object.__setattr__(self, "told", self.told + 1)
             if not self.stems:
                 yield f"{number // 50:06}/{number:08}.mp3", (1, 0)
+
+
+def test_a_file_among_the_parts_that_is_none_hides_no_part():
+    """A copy, say, or the folder's own entry: whatever came after it was separated again."""
+    store, target = memory_store(), Place("memory://out")
+    entries = {f"{number}.mp3": Entry({"file": str(number)}, "s", {f"{number}/v.wav": (1, 1)}) for number in range(4)}
+    for name, entry in entries.items():
+        target.write(*new_part({name: entry}))
+    for name in ("!unweave-journal-", "!unweave-journal-322e.bak"):
+        store.pipe_file(f"/out/{name}", b"{}")
+    assert list(PartsInOrder(target).entries("0.mp3", "3.mp3")) == [*entries.values()]
+
+
+def test_a_doubtful_name_in_a_store_that_breaks_off(monkeypatch):
+    """Whoever separates the song says what is wrong; the listing goes on."""
+    import botocore.exceptions
+
+    store, source = memory_store(), Place("memory://in")
+    store.pipe_file("/in/a.ts", b"G" * 4096)
+
+    def refused(*arguments, **options):
+        raise botocore.exceptions.EndpointConnectionError(endpoint_url="https://s3")
+
+    monkeypatch.setattr(type(store), "open", refused)
+    assert [song.name for song in find_songs(source, Place("memory://out"), STEMS, OutputOptions())] == ["a.ts"]
 
 
 def test_a_listing_is_in_order_and_has_what_was_asked_for():

@@ -48,10 +48,12 @@ class PartsInOrder:
     def entries(self, first: str, last: str) -> Iterator[Entry]:
         """The entries that can be about songs from ``first`` to ``last``, the latest last."""
         self._open = [part for part in self._open if part.last >= sort_key(first)]
-        while self._next is not None and (lowest := lowest_song(self._next[0])) is not None:
-            if lowest > sort_key(last):
+        while self._next is not None:
+            lowest = lowest_song(self._next[0])
+            if lowest is not None and lowest > sort_key(last):
                 break
-            self._read(self._next[0])
+            if lowest is not None:  # or it is something else, such as a copy of a part
+                self._read(self._next[0])
             self._next = next(self._names, None)
         for part in sorted(self._open, key=lambda part: part.time):
             yield from part.entries

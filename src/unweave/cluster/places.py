@@ -115,9 +115,12 @@ class Place:
         """Whether the file ``name``, which has a doubtful extension, begins like audio."""
         system, root = self._filesystem
         try:
-            with system.open(posixpath.join(root, name), "rb") as file:
+            with (
+                store_failures(AudioReadError, f"cannot read {self._full(name)}"),
+                system.open(posixpath.join(root, name), "rb") as file,
+            ):
                 return begins_right(name, file.read(START_BYTES))
-        except OSError:  # whoever separates it says what is wrong
+        except AudioReadError:  # whoever separates it says what is wrong
             return True
 
     def read(self, name: str) -> bytes | None:
