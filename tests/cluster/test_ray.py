@@ -16,7 +16,7 @@ from tests.audio.test_files import write
 from tests.helpers.catalogues import catalogue, work
 from tests.helpers.signals import tones
 from unweave import Separator
-from unweave.errors import OptionError, UnweaveError
+from unweave.errors import Cancelled, OptionError, UnweaveError
 
 pytest.importorskip("ray")
 pytest.importorskip("moto")
@@ -202,7 +202,7 @@ def test_results_come_while_songs_are_looked_for(place, toy_json, tmp_path, monk
     assert results == ["first", "last"]
 
 
-@pytest.mark.parametrize("fails_at", ["process_number", "separate"])
+@pytest.mark.parametrize("fails_at", ["identity", "separate"])
 def test_a_worker_that_ray_ends_for_want_of_memory_is_replaced(
     place, toy_json, tmp_path, monkeypatch, caplog, fails_at
 ):
@@ -211,8 +211,39 @@ def test_a_worker_that_ray_ends_for_want_of_memory_is_replaced(
     with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, {0}, fails_at) as pool:
         results = sorted((int(result.name), result.error) for result in pool.results(iter(songs)))
     assert results == [(number, "") for number in range(20)]
-    assert len(caplog.records) == (fails_at == "process_number")
+    assert len(caplog.records) == (fails_at == "identity")
     assert all("its machine ran out of memory" in record.getMessage() for record in caplog.records)
+
+
+def test_a_worker_with_another_model_gets_no_songs(place, toy_json, tmp_path, monkeypatch, caplog):
+    """Its machine could not download the one that the others have, or has another version: half of the stems would be
+    of another kind, and nobody would know which.
+    """
+
+    def songs():
+        deadline = time.monotonic() + 30
+        while not caplog.records and time.monotonic() < deadline:
+            yield Song("song")
+        yield from map(Song, ["song"] * 50)
+
+    with pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, {1}, "model") as pool:
+        assert {result.machine for result in pool.results(songs())} == {""}
+    [warning] = caplog.records
+    assert "it has another model, and the first worker has the model" in warning.getMessage()
+
+
+def test_who_stops_a_run_does_not_wait_for_its_first_worker(place, toy_json, tmp_path):
+    chosen = work(tmp_path, tmp_path / "out", toy_json)
+    with pytest.raises(Cancelled, match="stopped before"):
+        run_on_ray(chosen, address=place[0].address, cpus_per_worker=1000, should_stop=lambda: True)
+
+
+def test_a_machine_without_a_graphics_card(toy_json, tmp_path, monkeypatch):
+    """A worker that needs one would be waited for for ever."""
+    monkeypatch.setattr("unweave.cluster.pool._connect", lambda address: None)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with pytest.raises(OptionError, match="needs 1 of the machine's graphics cards, and Ray finds 0"):
+        run_on_ray(work(tmp_path, tmp_path / "out", toy_json), gpus_per_worker=1)
 
 
 def test_workers_that_are_killed_as_they_start(place, toy_json, tmp_path, monkeypatch, caplog):
@@ -239,15 +270,16 @@ def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable=(), at="
                     (tmp_path / str(number)).touch(exist_ok=False)
                     break
             self.fails_at = at if number in unable else None
+            self.number = number
             if self.fails_at == "start":
                 raise OSError("no disk for this worker")
             if self.fails_at == "crash":
                 os._exit(1)
 
-        def process_number(self):
-            if self.fails_at == "process_number":
+        def identity(self):
+            if self.fails_at == "identity":
                 raise ray.exceptions.OutOfMemoryError("killed")
-            return 0
+            return "another model" if self.fails_at == "model" else "the model"
 
         def chosen_stems(self):
             return ("vocals",)
@@ -255,7 +287,7 @@ def pool_of_lame_workers(place, toy_json, tmp_path, monkeypatch, unable=(), at="
         def separate(self, song):
             if self.fails_at == "separate":
                 raise ray.exceptions.OutOfMemoryError("killed")
-            return Result(song.name, {})
+            return Result(song.name, {}, machine=self.fails_at or "")
 
     monkeypatch.setattr("unweave.cluster.pool.Worker", Lame)
     return RayPool(work(tmp_path, tmp_path, toy_json), place[0].address, n_workers=3, cpus_per_worker=0.25)
@@ -294,6 +326,23 @@ def test_the_command(toy_json, tmp_path, monkeypatch):
     assert len(list((tmp_path / "out").rglob("*.flac"))) == 4
     assert sum(value for value, tags in counted if tags == {"outcome": "done"}) == 2
     assert sum(value for value, tags in counted if tags == {"outcome": "failed"}) == 2
+
+
+def test_the_command_is_interrupted_before_there_is_a_worker(tmp_path, monkeypatch):
+    from unweave.cli.failures import interrupted
+    from unweave.cli.main import app
+
+    def run(work, *, should_stop, **options):
+        interrupted.set()
+        assert should_stop()
+        raise Cancelled("stopped before there was a worker")
+
+    monkeypatch.setattr("unweave.cluster.run.run_on_ray", run)
+    try:
+        result = CliRunner().invoke(app, ["batch", str(tmp_path), "memory://out"])
+    finally:
+        interrupted.clear()
+    assert (result.exit_code, result.stderr) == (130, "unweave: error: stopped before there was a worker\n")
 
 
 def test_the_command_says_why_it_stopped(tmp_path, monkeypatch):

@@ -134,11 +134,13 @@ def test_a_checkpoint_with_one_bit_changed_is_refused(tmp_path, tracks):
     plan = small_plan(tmp_path, tracks, steps=1)
     path = train(plan).folder / "checkpoint.pt"
     with zipfile.ZipFile(path) as archive:
-        weights = max((each for each in archive.infolist() if "/data/" in each.filename), key=lambda each: each.file_size)
+        weights = max(
+            (each for each in archive.infolist() if "/data/" in each.filename), key=lambda each: each.file_size
+        )
     raw = bytearray(path.read_bytes())
     raw[weights.header_offset + weights.file_size // 2] ^= 0x40
     path.write_bytes(raw)
-    with pytest.raises(CheckpointError, match="damaged: the checksum of .*--restart"):
+    with pytest.raises(CheckpointError, match=r"damaged: the checksum of .*--restart"):
         train(changed(plan, "training", steps=2))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from unweave.cli.console import print_any_name
-from unweave.errors import OptionError, UnweaveError
+from unweave.errors import Cancelled, OptionError, UnweaveError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -52,6 +52,8 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
         if verbose:
             logging.getLogger("unweave").debug("traceback", exc_info=True)
         fail(str(error))
+        if isinstance(error, Cancelled) and interrupted.is_set():
+            sys.exit(EXIT_INTERRUPTED)
         sys.exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_FAILED)
     except KeyboardInterrupt:
         fail("interrupted; no partial file was left")

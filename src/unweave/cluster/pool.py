@@ -29,7 +29,7 @@ from ray.exceptions import (
 from unweave.cluster.songs import Song
 from unweave.cluster.worker import Result, Work, Worker
 from unweave.engines.processors import available_processors
-from unweave.errors import OptionError, UnweaveError
+from unweave.errors import Cancelled, OptionError, UnweaveError
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ class RayPool:
     """A Ray, and `Worker` actors in it; a context manager, after which all of them are gone.
 
     Raises `OptionError` where Ray cannot be had. A worker that cannot start is a warning as long as another can; where
-    none can, what the last of them raised is raised, as `UnweaveError`.
+    none can, what the last of them raised is raised, as `UnweaveError`. While the first is awaited, ``should_stop`` is
+    asked, and `Cancelled` is raised once it says so.
     """
 
     def __init__(
@@ -68,14 +69,17 @@ class RayPool:
         n_workers: int | None = None,
         cpus_per_worker: float = 1.0,
         gpus_per_worker: float = 0.0,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._work = work
         self._address = address
         self._n_workers = n_workers
-        self._cpus = cpus_per_worker
+        self._cpus, self._gpus = cpus_per_worker, gpus_per_worker
+        self._should_stop = should_stop
         self._remote: Any = ray.remote(num_cpus=cpus_per_worker, num_gpus=gpus_per_worker)(Worker)
         self._starting: dict[Any, Any] = {}  # a reference that is ready when its actor is → the actor
         self.actors: list[Any] = []  # those that can be given files
+        self._identity = ""  # of the first worker
         self._failure = ""  # why the last worker that could not start could not
         self._told = {""}  # the failures that there was a warning about
         self._n_lost = 0  # how often the last worker of all died while it started, since one could
@@ -84,6 +88,8 @@ class RayPool:
     def __enter__(self) -> RayPool:
         _connect(self._address)
         try:
+            if self._address is None:  # to a cluster, machines with more may come
+                self._check_machine()
             with suppress(*DEATHS):  # it may be only that machine
                 self._start_some(1)
             if not self.actors:
@@ -127,11 +133,7 @@ class RayPool:
             self._give(again, drawn, pending, wanted)
             if not (pending or again or drawn.waiting(1)) and drawn.is_over:
                 return
-            if self.actors:
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > SECONDS_WITHOUT_WORKERS:
-                log.warning("waiting for a free processor on the cluster")
-                idle_since = time.monotonic()
+            idle_since = time.monotonic() if self.actors else self._warned(idle_since)
             for reference in self._finished(pending, drawn):
                 if reference in self._starting:
                     self._greet(reference)
@@ -182,23 +184,46 @@ class RayPool:
         """Start so many workers, and wait for the first of them."""
         for _ in range(n_workers):
             self._start()
+        waiting_since = time.monotonic()
         while not self.actors:
+            if self._should_stop():
+                raise Cancelled("stopped before there was a worker")
             if not self._starting:  # their machines died
                 self._start()
-            self._greet(ray.wait([*self._starting])[0][0])
+            for reference in ray.wait([*self._starting], timeout=1.0)[0]:
+                self._greet(reference)
+            waiting_since = self._warned(waiting_since)
+
+    def _check_machine(self) -> None:
+        """Raise `OptionError` where a Ray of this machine alone has no room for any worker: it would wait for ever."""
+        has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        for name, resource, needed in (("graphics cards", "GPU", self._gpus), ("processors", "CPU", self._cpus)):
+            if has.get(resource, 0.0) < needed:
+                found = has.get(resource, 0.0)
+                raise OptionError(f"a worker needs {needed:g} of the machine's {name}, and Ray finds {found:g}")
+
+    def _warned(self, since: float) -> float:
+        """Say that there has been no worker ``since`` then, if that is long ago; from when to count on."""
+        if time.monotonic() - since <= SECONDS_WITHOUT_WORKERS:
+            return since
+        card = " or graphics card" if self._gpus else ""
+        log.warning("no worker is ready yet; either no processor%s of the cluster is free, or it loads the model", card)
+        return time.monotonic()
 
     def _start(self) -> None:
         actor = self._remote.remote(self._work)
-        self._starting[actor.process_number.remote()] = actor
+        self._starting[actor.identity.remote()] = actor
 
     def _greet(self, reference: Any) -> None:
         """Take in an actor that has started, or that could not; raises its error if there is no other.
 
         Where a node or a process died meanwhile, another actor is started by and by; but one after another is not.
+        An actor that separates with something else than the first could not start either: a machine may have another
+        version, or may not be able to download the model and make do with a smaller one.
         """
         actor = self._starting.pop(reference)
         try:
-            ray.get(reference)
+            identity = ray.get(reference)
         except DEATHS as error:
             self._failure = _one_line(error)
             is_last = not (self.actors or self._starting)
@@ -208,8 +233,14 @@ class RayPool:
             if is_last and (_is_unable(error) or self._n_lost > RETRIES):
                 raise
         else:
-            self.actors.append(actor)
-            self._n_lost = 0
+            self._identity = self._identity or identity
+            if identity == self._identity:
+                self.actors.append(actor)
+                self._n_lost = 0
+            else:
+                self._failure = f"it has {identity}, and the first worker has {self._identity}"
+                self._not_before = time.monotonic() + SECONDS_AFTER_FAILED_START
+                ray.kill(actor)
         if self.actors and self._failure not in self._told:
             self._told.add(self._failure)
             log.warning("a worker could not start, and the others go on without it: %s", self._failure)

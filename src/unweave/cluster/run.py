@@ -65,12 +65,13 @@ def run_on_ray(
 
     Without ``address`` a Ray of its own is started on this machine, and stopped at the end. A worker that dies is
     replaced, and its files are given to the next that is free. ``on_start`` gets the list of actors, which changes
-    as they come and go. Raises `OptionError` where Ray cannot be had.
+    as they come and go. Raises `OptionError` where Ray cannot be had, and `Cancelled` where ``should_stop`` says so
+    before there is any worker.
     """
     started = time.monotonic()
     work.source.check()
     work.target.check()
-    with RayPool(work, address, workers, cpus_per_worker, gpus_per_worker) as pool:
+    with RayPool(work, address, workers, cpus_per_worker, gpus_per_worker, should_stop) as pool:
         songs = find_songs(work.source, work.target, pool.chosen_stems, work.output)
         songs = chain(list(islice(songs, 1)), songs)  # what cannot be listed is known before anything begins
         metrics = Metrics()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import unweave
 from unweave.audio.encode import remove_orphans
 from unweave.cluster.listing import Stamp
 from unweave.cluster.places import Place
@@ -76,6 +77,12 @@ class Worker:
     def process_number(self) -> int:
         """The number of this worker's process."""
         return os.getpid()
+
+    def identity(self) -> str:
+        """What it separates with: two workers of different identities would write different stems."""
+        loaded = [(each.spec.name, repr(each.spec)) for each in self._separator.loaded]
+        names = ", ".join(name for name, _ in loaded)
+        return f"unweave {unweave.__version__} with {names} ({settings_key(loaded)[:8]})"
 
     def chosen_stems(self) -> tuple[str, ...]:
         """The stems that are written. Raises `OptionError` for unknown ones."""
