@@ -25,7 +25,8 @@ def graphs(tmp_path):
     for name, days in [("old", UNUSED_DAYS + 1), ("read", UNUSED_DAYS + 1), ("recent", UNUSED_DAYS - 1)]:
         last_used(tmp_path / name / SEAL, days)
     (tmp_path / ".filling-x" / "folder").mkdir(parents=True)  # of a process that was killed
-    last_used(tmp_path / ".filling-x", UNUSED_DAYS + 1)
+    for path in (tmp_path / ".filling-x" / "folder", tmp_path / ".filling-x"):
+        last_used(path, 2)
     (tmp_path / "not ours").mkdir()
     last_used(tmp_path / "not ours", UNUSED_DAYS + 1)
     return tmp_path
