@@ -223,6 +223,19 @@ def test_stems_are_brought_to_one_level(tmp_path):
         assert levels == pytest.approx([-20.0] * len(STEMS), abs=3.0)  # gaps count, too
 
 
+def test_what_cannot_be_heard_is_not_made_loud(tmp_path):
+    """The drums in the microphone of a singer who never sings would otherwise be taught as vocals."""
+    for stem, waveform in stems(0).items():
+        soft = 10 ** (-56 / 20) / np.sqrt(np.mean(waveform**2))
+        write_wav(tmp_path / "music" / "song" / f"{stem}.wav", waveform * (soft if stem == "vocals" else 1))
+    found = find_training_tracks(SourcePlan(tmp_path / "music"), STEMS)
+    plan = dataclasses.replace(PLAIN, level_db=-20.0)
+    batch = sampler(tmp_path, found, plan, segment_samples=4 * RATE).batch(0)
+    levels = dict(zip(STEMS, (level_db(batch[:, index]) for index in range(len(STEMS))), strict=True))
+    assert levels["vocals"] < -50
+    assert levels["drums"] > -25
+
+
 def test_layers_are_several_clips_as_loud_as_one(tmp_path, tracks):
     plan = dataclasses.replace(PLAIN, remix=1.0, level_db=-20.0)
     one = sampler(tmp_path, tracks, plan, segment_samples=2 * RATE).batch(3)

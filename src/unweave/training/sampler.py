@@ -67,7 +67,7 @@ class Sampler:
 
     def _read(self, clip: Clip, start: int) -> npt.NDArray[np.float32]:
         samples = self._shards.read(clip, start, self._n_samples)
-        if self._plan.level_db is not None:
+        if self._plan.level_db is not None and clip.active_seconds:  # bleed in an empty track stays as soft as it is
             samples *= np.float32(10 ** ((self._plan.level_db - clip.level_db) / 20))
         return samples
 
