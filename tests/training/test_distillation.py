@@ -96,6 +96,14 @@ def test_a_teacher_of_other_stems_is_refused(tmp_path, tracks, teacher):
         train(dataclasses.replace(plan, distillation=DistillationPlan(str(teacher))))
 
 
+def test_segments_that_the_teacher_cannot_halve_are_refused(tmp_path, tracks):
+    deeper = changed(small_plan(tmp_path / "deeper", tracks, steps=1), "model", widths=(8, 8, 8))
+    teacher = train(deeper).folder / WEIGHTS
+    plan = changed(small_plan(tmp_path, tracks, steps=1), "data", segment_frames=36)
+    with pytest.raises(OptionError, match=r"segment_frames must be a multiple of 8 for .*, got 36"):
+        train(dataclasses.replace(plan, distillation=DistillationPlan(str(teacher))))
+
+
 def test_a_plan_names_its_teacher_from_its_own_folder(tmp_path):
     values = {"data": {"sources": [{"path": "music"}]}, "distillation": {"teacher": "both/model.safetensors"}}
     plan = parse_plan(values, tmp_path / "plan.toml")

@@ -17,6 +17,7 @@ from unweave.errors import OptionError
 from unweave.families.torch_network import load_network
 from unweave.models.resolve import resolve
 from unweave.models.spec import MaskModelSpec
+from unweave.models.validate import frame_grid
 from unweave.training.losses import EPSILON, Estimate, Truth, weighted_loss
 from unweave.training.plan import DistillationPlan, LossName
 
@@ -59,8 +60,14 @@ class Taught(Truth):
 class Teacher:
     """A trained model whose estimates another one learns."""
 
-    def __init__(self, plan: DistillationPlan, learner: MaskModelSpec, device: torch.device, compile: bool) -> None:
-        """Load the teacher. Raises `OptionError` if ``learner`` has other stems or another transform than it."""
+    def __init__(
+        self, plan: DistillationPlan, learner: MaskModelSpec, n_frames: int, device: torch.device, compile: bool
+    ) -> None:
+        """Load the teacher.
+
+        Raises `OptionError` if ``learner`` has other stems or another transform than it, or if segments of ``n_frames``
+        are none for it.
+        """
         model = resolve(plan.teacher)
         spec = model.spec
         if not isinstance(spec, MaskModelSpec):
@@ -71,6 +78,9 @@ class Teacher:
                     f"{plan.teacher} cannot teach this model: its {name} is {getattr(spec, name)}, "
                     f"and the model's {getattr(learner, name)}"
                 )
+        grid = frame_grid(spec)
+        if n_frames % grid:
+            raise OptionError(f"data.segment_frames must be a multiple of {grid} for {plan.teacher}, got {n_frames}")
         network = load_network(spec, model.locate(False, lambda done, total, label: None)).to(device)
         network = network.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
         self._compute: nn.Module = torch.compile(network) if compile else network  # type: ignore[assignment]

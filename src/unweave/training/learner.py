@@ -44,7 +44,8 @@ class Learner:
         self._is_trusted = not loop.compile or accelerator.device.type != "cpu"
         self._call = compiled() if loop.compile else plainly
         lesson = plan.distillation
-        self._teacher = None if lesson is None else Teacher(lesson, spec, accelerator.device, loop.compile)
+        n_frames = plan.data.segment_frames
+        self._teacher = None if lesson is None else Teacher(lesson, spec, n_frames, accelerator.device, loop.compile)
         self._transform = Transform(spec, accelerator.device)
         self._augmentation = Augmentation(plan.augmentation, spec.stems, spec.sample_rate, loop.seed, process)
         self._has_finite_losses = torch.ones((), dtype=torch.bool, device=accelerator.device)
