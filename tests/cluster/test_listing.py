@@ -2,6 +2,7 @@
 
 import itertools
 import string
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,29 @@ def test_a_file_among_the_parts_that_is_none_hides_no_part():
     for name in ("!unweave-journal-", "!unweave-journal-322e.bak"):
         store.pipe_file(f"/out/{name}", b"{}")
     assert list(PartsInOrder(target).entries("0.mp3", "3.mp3")) == [*entries.values()]
+
+
+def test_a_clock_that_was_ahead_hides_nothing(monkeypatch):
+    """What another run has done since, with other settings, is found by the next."""
+    store, source, target = memory_store(), Place("memory://in"), Place("memory://out")
+    store.pipe_file("/in/a.mp3", b"song")
+    song, now = Song("a.mp3", {"vocals": "a/vocals.wav"}), time.time_ns()
+
+    def is_finished(settings, clock_ns):
+        monkeypatch.setattr("unweave.cluster.parts.time.time_ns", lambda: clock_ns)
+        journal = StoreJournal(source, target, settings)
+        if journal.finished([song]):
+            return True
+        store.pipe_file("/out/a/vocals.wav", settings.encode())
+        journal.record(song.name, source.state(song.name), {"a/vocals.wav": target.stamp("a/vocals.wav")})
+        journal.close()
+        return False
+
+    assert not is_finished("first", now + 3600 * 10**9)
+    assert not is_finished("second", now)
+    assert is_finished("second", now + 1)
+    assert not is_finished("first", now + 2)
+    assert is_finished("first", now + 3)
 
 
 def test_a_doubtful_name_in_a_store_that_breaks_off(monkeypatch):

@@ -126,7 +126,7 @@ class StoreJournal:
     def _flush(self) -> None:
         self._written = time.monotonic()
         if self._waiting:
-            self._target.write(*new_part(self._waiting))
+            self._target.write(*new_part(self._waiting, self._parts.latest_ns))
             self._waiting.clear()
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ class PartsInOrder:
     """The parts of ``target``'s journal about stretches of songs, each stretch further on than the last."""
 
     def __init__(self, target: Place) -> None:
+        self.latest_ns = 0  # when the latest of the parts that were read was written, by the clock of its driver
         self._target = target
         self._names = target.files(prefix=PREFIX)
         self._next = next(self._names, None)
@@ -62,18 +63,22 @@ class PartsInOrder:
         raw = self._target.read(name) or b""
         found = NAME.fullmatch(name)
         if found:
+            self.latest_ns = max(self.latest_ns, int(found[2]))
             self._open.append(Part(found[2], _last_song(raw), tuple(parse_lines(raw))))
 
 
-def new_part(entries: Mapping[str, Entry]) -> tuple[str, bytes]:
+def new_part(entries: Mapping[str, Entry], after_ns: int = 0) -> tuple[str, bytes]:
     """A name that no other part has, and the lines of a part about ``entries``, by song.
 
+    It counts as later than the parts of ``after_ns``, even if the clock of whoever wrote those was ahead of ours: their
+    entries would otherwise hide what is done now, and every run would do it again until our clock has come so far.
     The first line names the last song. As it has no stems, it is no entry for those who read journals.
     """
     names = sorted(entries, key=sort_key)
     lowest = sort_key(names[0])[:N_BYTES].hex()
     lines = [json.dumps({"last": names[-1]}) + "\n", *(entries[name].line() for name in names)]
-    return f"{PREFIX}{lowest}.{time.time_ns():020}-{uuid.uuid4().hex[:8]}.jsonl", "".join(lines).encode()
+    written_ns = max(time.time_ns(), after_ns + 1)
+    return f"{PREFIX}{lowest}.{written_ns:020}-{uuid.uuid4().hex[:8]}.jsonl", "".join(lines).encode()
 
 
 def _last_song(raw: bytes) -> bytes:
