@@ -70,6 +70,32 @@ def test_an_older_site_is_replaced(site, tmp_path):
     assert (folder / "words.js").read_bytes() == (site / "words.js").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "files", [{".git/HEAD": "ref"}, {"CNAME": "example.org"}, {"files.js": "mine", "song.txt": "words"}]
+)
+def test_nothing_is_lost_that_is_no_part_of_a_site(site, tmp_path, files):
+    folder = tmp_path / "site"
+    if "files.js" not in files:
+        assert run(folder).exit_code == 0
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    done = run(folder)
+    assert done.exit_code == 2
+    assert f"{folder} holds something else than an exported site ({min(files)})" in done.stderr
+    assert all((folder / name).read_text() == text for name, text in files.items())
+
+
+def test_a_link_to_the_folder_stays(site, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / ".DS_Store").write_text("where icons are")
+    assert run(tmp_path / "link").exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "real") == contents(site)
+
+
 @pytest.mark.parametrize("what", ["folder", "libraries"])
 def test_what_cannot_be_exported_leaves_everything_as_it_was(site, tmp_path, monkeypatch, what):
     folder = tmp_path / "mine"

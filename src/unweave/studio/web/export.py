@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from unweave import __version__
@@ -22,6 +23,8 @@ LICENCES = "licences.txt"  # of the libraries beside it
 NETWORK = "network.onnx"
 TEMPLATES = "templates"  # of projects for DAWs
 FILES = "files.js"  # the last to be written, and how a site of ours is known
+LISTING = "self.SITE = "  # how that file begins
+LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db"})  # in every folder that somebody looked into
 
 # Nothing may be loaded from, or sent to, any other place.
 POLICY = {
@@ -46,16 +49,15 @@ FOOT = """<footer class="note"><a href="licences.txt" data-text="licences">Licen
 def export_site(folder: Path) -> int:
     """Write the site to ``folder``, which appears whole or not at all; gives its size in bytes.
 
-    An older site there is replaced. Raises `OptionError` for a folder with anything else in it, `UnweaveError` where
-    this installation lacks the libraries, and OSError.
+    An older site there is replaced. Raises `OptionError` for a folder with anything else in it, which would be lost,
+    `UnweaveError` where this installation lacks the libraries, and OSError.
     """
     if not all((libraries / LICENCES).is_file() for libraries in (SHARED_LIBRARIES, LIBRARIES)):
         raise UnweaveError(
             "this installation of unweave lacks the web edition's libraries: run `make web` in a copy of its repository"
         )
-    folder = folder.absolute()
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / FILES).is_file()):
-        raise OptionError(f"{folder} holds something else than an exported site; choose an empty or a new folder")
+    folder = folder.resolve()  # a link stays, and what it leads to is replaced
+    _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=".unweave-site-", dir=folder.parent))
     try:
@@ -70,6 +72,28 @@ def export_site(folder: Path) -> int:
         shutil.rmtree(staged, ignore_errors=True)
         raise
     return size
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise `OptionError` if something in ``folder`` is no part of an exported site, such as a repository's history."""
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(f"{folder} is a file; choose an empty or a new folder")
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = {path.relative_to(folder).as_posix() for path in paths if path.name not in LEFT_BY_SYSTEMS}
+    others = names - _names_of_site(folder)
+    if others:
+        raise OptionError(
+            f"{folder} holds something else than an exported site ({min(others)}); choose an empty or a new folder"
+        )
+
+
+def _names_of_site(folder: Path) -> set[str]:
+    """The files of the site in ``folder``, by its own list; none where there is no list of ours."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        text = (folder / FILES).read_text(encoding="utf-8")
+        if text.startswith(LISTING):
+            return {FILES, *json.loads(text.removeprefix(LISTING).rstrip(";\n"))["files"]}
+    return set()
 
 
 def _write_site(folder: Path) -> int:
@@ -124,5 +148,5 @@ def _list_files(folder: Path) -> int:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     names = ["./", *(path.relative_to(folder).as_posix() for path in paths)]
     listing = {"version": digest.hexdigest()[:16], "files": names}
-    (folder / FILES).write_text(f"self.SITE = {json.dumps(listing, indent=1)};\n", encoding="utf-8")
+    (folder / FILES).write_text(f"{LISTING}{json.dumps(listing, indent=1)};\n", encoding="utf-8")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
