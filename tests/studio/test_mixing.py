@@ -94,6 +94,10 @@ def test_the_level_of_the_whole_is_part_of_the_mix_that_is_saved(desk):
     assert desk.inner_text("#master-db") == "−4.5 dB"
     gains = re.findall(r"gain=(\w+)%3A([-\d.]+)", desk.get_attribute("#export-mix", "href"))
     assert dict(gains) == {"vocals": "-10.5", "accompaniment": "-4.5"}
+    desk.fill("[data-stem=vocals] input[data-what=gain]", "12")
+    desk.fill("#master-level", "-60")  # which is silence
+    gains = re.findall(r"gain=(\w+)%3A([-\d.]+)", desk.get_attribute("#export-mix", "href"))
+    assert dict(gains) == {"vocals": "-60", "accompaniment": "-60"}
     desk.fill("#master-level", "0")
 
 

@@ -2,12 +2,14 @@
 
 import io
 import re
+import time
 
 import pytest
 
 from tests.audio.test_files import read, write
 from tests.helpers import dawproject
 from tests.helpers.signals import error_db, tones
+from tests.studio import conftest
 from tests.studio.pages import (
     PATIENCE,
     becomes_loud,
@@ -284,6 +286,52 @@ def test_a_server_that_is_gone_is_said_so(page, studio, song):
     page.set_input_files("#file", str(song))
     until(page, "document.getElementById('message').textContent.startsWith('The server is not responding')")
     page.problems.clear()  # the failed requests themselves
+
+
+def test_sound_that_cannot_be_had_is_asked_for_now_and_then(page, studio, song):
+    upload(page, song)
+    done(page)
+    asked = []
+    page.on("request", lambda request: asked.append(time.monotonic()) if "vocals/samples" in request.url else None)
+    page.route("**/samples*", lambda route: route.abort())
+    page.click("#play")
+    until(page, "document.getElementById('play').ariaLabel === 'Pause'")
+    conftest.until(lambda: len(asked) > 1 or page.wait_for_timeout(10))
+    assert asked[1] - asked[0] > 0.3
+    page.unroute("**/samples*")
+    until(page, "window.unweave.player.now > 0.1")
+    page.evaluate("window.unweave.player.pause()")
+    page.problems.clear()  # the failed requests themselves
+
+
+def test_a_second_that_was_fetched_while_its_song_was_completed_is_fetched_again(page, song):
+    upload(page, song)
+    done(page)
+    seconds = page.evaluate("""async () => {
+        const { Player } = await import("/player.js");
+        const { job } = window.unweave.player;
+        const player = new Player();
+        Object.assign(player, { job: { ...job, state: "running" }, context: new OfflineAudioContext(2, 1, 44100) });
+        const some = player.piece(5, 5 * 44100 + 4410);
+        player.job = job;
+        return [(await some).seconds, (await player.piece(5, job.n_samples)).seconds];
+    }""")
+    assert seconds == [0.1, 1]
+
+
+def test_the_page_works_where_the_browser_keeps_nothing(browser, shared_studio):
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.add_init_script("""Object.defineProperty(window, "localStorage", {
+        get() { throw new DOMException("Access is denied for this document.", "SecurityError"); },
+    })""")
+    page.goto(shared_studio.address)
+    until(page, "Boolean(window.unweave)")
+    page.select_option("#language", "fr")
+    page.click("#theme")
+    assert page.inner_text("#drop-title") == "Séparer les pistes d’un morceau"
+    context.close()
 
 
 def test_everything_has_a_name_for_screen_readers(page, song):

@@ -2,7 +2,7 @@
 
 from tests.audio.test_files import write
 from tests.helpers.signals import tones
-from tests.studio.pages import until
+from tests.studio.pages import done, opened, until
 
 
 def names(page):
@@ -40,3 +40,31 @@ def test_songs_that_are_dropped_together_wait_in_an_order_that_can_be_changed(he
     jobs = {job["name"]: job for job in held_studio.get("/api/jobs").json()}
     assert jobs["b.wav"]["state"] == "cancelled"
     assert jobs["d.wav"]["turn"] < jobs["c.wav"]["turn"]
+
+
+def test_songs_are_told_apart(browser, held_studio, tmp_path):
+    """One that plays stops for another one, and what the server does not answer changes nothing."""
+    for name in "ab":
+        held_studio.upload(write(tmp_path / f"{name}.wav", tones(2 * 44100)))
+    with opened(browser, held_studio) as page:
+        page.get_by_role("button", name="a.wav", exact=True).click()
+        page.wait_for_selector("#strips .strip")
+        page.click("#play")
+        until(page, "window.unweave.player.now > 0.1")
+        assert page.get_attribute("#play", "aria-label") == "Pause"
+        page.get_by_role("button", name="b.wav", exact=True).click()
+        assert page.get_attribute("#play", "aria-label") == "Play"
+        save = "document.getElementById('export-mix')"
+        click = 'new MouseEvent("click", { bubbles: true, cancelable: true })'
+        assert page.evaluate(f"!{save}.dispatchEvent({click})")  # by the keyboard: there is nothing to save yet
+        held_studio.release()
+        page.wait_for_selector("#queue", state="hidden")
+        done(page)
+
+        page.route("**/api/jobs", lambda route: route.abort())
+        page.route("**/api/jobs/*", lambda route: route.abort())
+        page.get_by_role("button", name="Delete: b.wav").click()
+        until(page, "document.getElementById('message').textContent.startsWith('The server is not responding')")
+        assert page.is_visible("#player")
+        assert page.locator("#history .open").all_inner_texts() == ["b.wav", "a.wav"]
+        page.problems.clear()  # the failed requests themselves

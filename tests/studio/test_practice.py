@@ -117,6 +117,44 @@ def test_a_loop_is_dragged_over_a_waveform_and_zooming_makes_it_finer(desk):
     assert desk.is_disabled("#zoom-out")
 
 
+def test_a_song_goes_on_from_where_it_is_when_a_loop_ends_and_from_its_beginning_when_one_begins(desk):
+    state(desk, "player.loop = [0, 0.5]")
+    desk.click("#play")
+    turns(desk, "player.context.currentTime - player.startTime > 1.6")
+    desk.keyboard.press("l")
+    assert state(desk, "player.loop") is None
+    assert state(desk, "player.now") < 1  # and not where it would be without the loop
+    state(desk, "player.seek(4)")
+    turns(desk, "player.now > 4.1")
+    drag(desk, 1 / 6, 1 / 2)
+    assert state(desk, "player.now") == pytest.approx(1, abs=0.05)
+
+
+def test_a_drag_that_the_browser_takes_for_itself_leaves_nothing(desk):
+    """As when a finger scrolls the page after all."""
+    box = desk.locator("[data-stem=vocals] .wave").bounding_box()
+    desk.mouse.move(box["x"] + 50, box["y"] + 20)
+    desk.mouse.down()
+    desk.mouse.move(box["x"] + 150, box["y"] + 20)
+    region = desk.locator("[data-stem=vocals] .region")
+    region.wait_for(state="visible")
+    desk.dispatch_event("[data-stem=vocals] .wave", "pointercancel")
+    region.wait_for(state="hidden")
+    desk.mouse.up()
+    assert state(desk, "player.loop") is None
+
+
+def test_the_speed_that_is_shown_is_the_one_that_is_heard(desk):
+    """Browsers fill in what was chosen before, when one comes back to a page."""
+    desk.select_option("#rate", "0.5")
+    desk.goto("about:blank")
+    desk.go_back()
+    until(desk, "Boolean(window.unweave)")
+    desk.wait_for_selector("#strips .strip")
+    assert desk.input_value("#rate") == "1"
+    assert state(desk, "player.rate") == 1
+
+
 def test_markers_are_set_named_found_and_kept(desk):
     for seconds in (4, 1.5):
         state(desk, f"player.seek({seconds})")

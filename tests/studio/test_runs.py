@@ -125,6 +125,14 @@ def test_what_is_cancelled_at_the_last_moment_stays_cancelled(store, queue, job)
     assert not list(store.folder(job.id).glob("stem-*"))
 
 
+def test_what_is_cancelled_has_nothing_to_be_heard(store, queue, running, job):
+    """Whoever watches hears no more of it, and the stems go when the run notices."""
+    store.update(job.id, n_samples=4096)
+    assert queue.cancel(job.id).n_samples == 0
+    finish(running)
+    assert store.get(job.id).n_samples == 0
+
+
 def test_what_is_done_cannot_be_cancelled(store, queue, running, job):
     finish(running)
     with pytest.raises(Refused, match="already ended"):

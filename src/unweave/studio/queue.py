@@ -63,7 +63,7 @@ class JobQueue:
         with self._store.lock:
             if self._store.get(identifier).state not in ACTIVE:
                 raise Refused("ended")
-            return self._store.update(identifier, state="cancelled", seconds_left=None)
+            return self._store.update(identifier, state="cancelled", n_samples=0, seconds_left=None)
 
     def retry(
         self, identifier: str, model: str | None = None, quality: str | None = None, accept_licence: bool = False

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { listModels, loadChoices, modelName, showLicence } from "./choices.js";
 import { Controls } from "./controls.js";
-import { keepMix } from "./kept.js";
+import { keepMix, readText, writeText } from "./kept.js";
 import { Player } from "./player.js";
 import { forget, Practice } from "./practice.js";
 import { showProjects } from "./projects.js";
@@ -26,6 +26,7 @@ let built = "";
 let drawnAt = 0;
 let listed = ""; // the songs that the list shows
 let nextLook = null; // at the songs that wait
+let lastLook = null;
 
 function length() {
   return open?.seconds || player.length;
@@ -39,14 +40,15 @@ function complain(error) {
 
 // Jobs
 
-// Several songs are sent one after the other, and wait for their turns; the first one is shown.
+// Several songs are sent one after the other, with what is chosen now, and wait for their turns; the first one is shown.
 async function send(files) {
+  const chosen = [$("model").value, $("quality").value, $("consent").checked];
   const wrong = [];
   let isFirst = true;
   for (const [index, file] of files.entries()) {
     $("message").textContent = files.length > 1 ? say("uploading_one", { name: file.name, number: index + 1, total: files.length }) : say("uploading");
     try {
-      const job = await api.upload(file, $("model").value, $("quality").value, $("consent").checked);
+      const job = await api.upload(file, ...chosen);
       if (isFirst) show(job);
       isFirst = false;
       list();
@@ -74,6 +76,7 @@ function update(job) {
   if (practice.id !== job.id) {
     practice.open(job.id);
     controls.open();
+    showPlaying();
   }
   $("player").hidden = false;
   $("song").textContent = job.name;
@@ -118,27 +121,34 @@ function showLinks() {
   showProjects($("projects"), open, savedMix(), player.metronome.bpm);
 }
 
-// The level of the whole is a part of every stem's.
+// The level of the whole is a part of every stem's; at the lowest end of either there is silence.
 function savedMix() {
   const { db } = player.settings;
-  return Object.fromEntries(Object.entries(player.mix).map(([stem, strip]) => [stem, { ...strip, gain: strip.gain <= -60 ? -60 : Math.max(-60, strip.gain + db) }]));
+  const saved = (gain) => (Math.min(gain, db) <= -60 ? -60 : Math.max(-60, gain + db));
+  return Object.fromEntries(Object.entries(player.mix).map(([stem, strip]) => [stem, { ...strip, gain: saved(strip.gain) }]));
 }
 
 // Where no server answers at a link's address, the browser makes the file.
 function saveLink(event) {
   const link = event.target.closest("a[download]");
   if (!link) return;
-  event.preventDefault();
-  if (link.getAttribute("aria-disabled") !== "true") api.save(link.href).catch(complain);
+  const isDisabled = link.getAttribute("aria-disabled") === "true"; // which links do not know for themselves
+  if (isDisabled || api.save) event.preventDefault();
+  if (!isDisabled) api.save?.(link.href).catch(complain);
 }
 
+// Where the songs cannot be had, or are asked for once more meanwhile, those that are on the screen stay there.
 async function list() {
-  const jobs = await api.jobs().catch(() => []);
-  waiting.show(jobs);
   clearTimeout(nextLook);
-  if (jobs.filter(isActive).length > 1) nextLook = setTimeout(list, 1000);
-  showHistory(jobs);
-  return jobs;
+  const look = (lastLook = {});
+  const jobs = await api.jobs().catch(() => null);
+  if (look !== lastLook) return jobs ?? [];
+  if (jobs) {
+    waiting.show(jobs);
+    showHistory(jobs);
+  }
+  if (!$("queue").hidden) nextLook = setTimeout(list, 1000);
+  return jobs ?? [];
 }
 
 function showHistory(jobs) {
@@ -153,12 +163,22 @@ function showHistory(jobs) {
     const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
     remove.setAttribute("aria-label", sayOf("remove", job.name));
     remove.onclick = async () => {
-      await api.remove(job.id).then(() => { forget(job.id); keepMix(job.id, {}); }, complain);
-      if (open?.id === job.id) { player.pause(); stopWatching?.(); open = null; $("player").hidden = true; history.replaceState(null, "", "#"); }
+      await api.remove(job.id).then(() => removed(job.id), complain);
       list();
     };
     return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
   }));
+}
+
+function removed(id) {
+  forget(id);
+  keepMix(id, {});
+  if (open?.id !== id) return;
+  player.pause();
+  stopWatching?.();
+  open = null;
+  $("player").hidden = true;
+  history.replaceState(null, "", "#");
 }
 
 // Transport
@@ -243,14 +263,14 @@ function speak(language) {
 }
 
 async function begin() {
-  const theme = localStorage.getItem("theme");
+  const theme = readText("theme");
   if (theme) document.documentElement.dataset.theme = theme;
   $("theme").onclick = () => {
     const isDark = getComputedStyle(document.documentElement).colorScheme === "dark"
       || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
     const chosen = isDark ? "light" : "dark";
     document.documentElement.dataset.theme = chosen;
-    localStorage.setItem("theme", chosen);
+    writeText("theme", chosen);
   };
   await loadChoices();
   $("language").value = currentLanguage();
@@ -266,7 +286,7 @@ async function begin() {
   $("practice").addEventListener("change", () => controls.showListening());
   $("format").replaceChildren(...api.FORMATS.map((name) => make("option", { value: name, textContent: name })));
   $("format").onchange = showLinks;
-  if (api.save) document.addEventListener("click", saveLink);
+  document.addEventListener("click", saveLink);
   $("view-waves").onclick = () => view(false);
   $("view-spectra").onclick = () => view(true);
   strips.onSeek = (share) => player.seek(share * length());

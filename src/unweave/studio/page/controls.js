@@ -66,10 +66,11 @@ export class Controls {
 
   setLoop(edges) {
     const { player } = this;
+    const { now } = player; // as the loop that there was has it
     player.loop = edges;
     this.loopStart = null;
-    const isInside = edges && player.now >= edges[0] && player.now < edges[1];
-    player.seek(!edges || isInside ? player.now : edges[0]);
+    const isInside = edges && now >= edges[0] && now < edges[1];
+    player.seek(!edges || isInside ? now : edges[0]);
     announce(edges ? say("loop_set", { start: clock(edges[0]), stop: clock(edges[1]) }) : say("loop_off"));
     this.showLoop();
   }

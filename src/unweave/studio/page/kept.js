@@ -7,21 +7,33 @@ const MOST_MIXES = 100;
 const RANGES = { gain: [-60, 12], pan: [-1, 1], sensitivity: [0, 1] }; // of the mixer's sliders
 const UNTOUCHED = { gain: 0, pan: 0, sensitivity: NEUTRAL, mute: false, solo: false };
 
-export function read(key) {
+export function readText(key) {
   try {
-    return JSON.parse(localStorage.getItem(key));
+    return localStorage.getItem(key);
   } catch {
     return null;
   }
 }
 
-export function write(key, value) {
+// Nothing (null) is kept no more.
+export function writeText(key, text) {
   try {
-    localStorage.setItem(key, JSON.stringify(value));
+    if (text === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
   } catch {
     // The storage is full or closed: it is for this visit only.
   }
 }
+
+export function read(key) {
+  try {
+    return JSON.parse(readText(key));
+  } catch {
+    return null;
+  }
+}
+
+export const write = (key, value) => writeText(key, JSON.stringify(value));
 
 // A stem's place in the mixer as it was left, or untouched.
 export function keptStrip(id, stem) {

@@ -222,7 +222,11 @@ export class Player {
         continue;
       }
       const piece = await this.piece(Math.floor(start / rate), ready);
-      if (this.run !== run || !piece) continue;
+      if (this.run !== run) return;
+      if (!piece) {
+        await pause(500); // it cannot be had, perhaps for a while
+        continue;
+      }
       const offset = start / rate - piece.start;
       let seconds = piece.seconds - offset;
       if (this.loop && next < this.loop[1]) seconds = Math.min(seconds, this.loop[1] - next);
@@ -283,7 +287,8 @@ export class Player {
       buffers[stem] = buffer;
     });
     const piece = { start: number, seconds: length / rate, buffers };
-    if (length === rate || this.job.state === "done") {
+    const isLast = this.job.state === "done" && start + length === this.job.n_samples;
+    if (length === rate || isLast) {
       this.pieces.set(number, piece);
       if (this.pieces.size > 40) this.pieces.delete(this.pieces.keys().next().value);
     }

@@ -1,6 +1,6 @@
 // What one needs to practise with a song: markers, its tempo, clicks. Kept in the browser, for each song.
 
-import { read, write } from "./kept.js";
+import { read, write, writeText } from "./kept.js";
 import { FASTEST, SLOWEST } from "./metronome.js";
 import { make } from "./strips.js";
 import { announce, clock, say, sayNumber } from "./words.js";
@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 const KEPT = ["bpm", "first", "beats", "isOn", "countsIn"];
 const keyOf = (id) => `song ${id}`;
 
-export const forget = (id) => localStorage.removeItem(keyOf(id));
+export const forget = (id) => writeText(keyOf(id), null);
 
 export class Practice {
   // onMarkers(seconds of all markers) is called when they change, and onKept() when something is kept.

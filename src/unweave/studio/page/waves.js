@@ -96,7 +96,10 @@ export function listen(element, view, { onSeek, onLoop }) {
     if (isDrag) onLoop(edges, true);
     else onSeek(edges[0]);
   });
-  element.addEventListener("pointercancel", () => { from = null; });
+  element.addEventListener("pointercancel", () => {
+    if (from && isDrag) onLoop([0, 0], true); // no loop
+    from = null;
+  });
   element.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.shiftKey) return; // the page scrolls
     event.preventDefault();

@@ -1,5 +1,7 @@
 // What the page says, in every language. A text in braces is filled in by `say`.
 
+import { readText, writeText } from "./kept.js";
+
 export const WORDS = {
   en: {
     language: "Language", theme: "Light / dark", drop_title: "Take a song apart",
@@ -128,7 +130,7 @@ export const REFUSALS = {
   },
 };
 
-let language = localStorage.getItem("language");
+let language = readText("language");
 if (!WORDS[language]) language = navigator.language.startsWith("fr") ? "fr" : "en";
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -153,7 +155,7 @@ export function announce(text) {
 
 export function setLanguage(chosen) {
   language = chosen;
-  localStorage.setItem("language", chosen);
+  writeText("language", chosen);
   document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", say(element.dataset.label));

@@ -25,7 +25,10 @@ export function watch(id, onJob) {
   };
   listening.addEventListener("message", heard);
   database.job(id).then((job) => { if (job && !isKnown) onJob(job); });
-  return () => listening.removeEventListener("message", heard);
+  return () => {
+    isKnown = true; // more than anyone wants to know
+    listening.removeEventListener("message", heard);
+  };
 }
 
 // A song that was cancelled or deleted, in whatever tab, is not computed any further.
