@@ -1,5 +1,6 @@
 """Killed in the middle, started again; and fifty listeners at once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -53,6 +54,22 @@ def test_the_command_ends_as_quietly(studio):
     assert studio.stop() == 0
     assert len(studio.said) == 1
     assert studio.said[0].startswith("unweave studio: http://127.0.0.1:")
+
+
+def test_a_browser_that_waits_for_the_page_gets_it(tmp_path):
+    """As those in a terminal do, and in their way ones with windows."""
+    script = tmp_path / "browser.py"
+    script.write_text(
+        "import sys, urllib.request\n"
+        "try: print(urllib.request.urlopen(sys.argv[1], timeout=20).status, flush=True)\n"
+        "except OSError as error: print(error, flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "unweave", "studio", "--folder", str(tmp_path / "studio"), "--port", "0"],
+        env={**os.environ, "BROWSER": f"{sys.executable} {script} %s"}, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "200\n"
+        process.send_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,10 @@ def studio(
         def announce(address: str) -> None:
             print(f"unweave studio: {address}  (press Ctrl-C to stop)", file=sys.stderr, flush=True)
             if browser:
+                import threading
                 import webbrowser
 
-                webbrowser.open(address)
+                # One in a terminal, and many a one that was not running, keeps its caller waiting: for our answer, too.
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
         serve(settings, announce, verbose=verbose)

@@ -2,8 +2,10 @@
 
 import functools
 import http.server
+import shutil
 import threading
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from tests.audio.test_files import read, write
 from tests.helpers import dawproject
 from tests.helpers.signals import error_db
+from tests.studio import conftest
 from tests.studio.pages import PATIENCE, nameless, needs_axe, until, violations
 from unweave.audio.tags import Tags
 from unweave.dsp.sensitivity import reshared
@@ -20,6 +23,7 @@ from unweave.separation.output import OutputOptions, relative_stem_paths
 from unweave.separation.projects import PROJECT
 from unweave.separation.remix import write_stems
 from unweave.studio.export import safe_name
+from unweave.studio.web.export import FILES
 from unweave.types import Stems
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
@@ -36,10 +40,10 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture
-def server(site):
-    """A server of the site's folder: its address, and `shutdown`."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+@contextmanager
+def serving(folder):
+    """A server of a folder: its address, and `shutdown`."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     server.address = f"http://127.0.0.1:{server.server_port}/"
@@ -47,6 +51,13 @@ def server(site):
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def server(site):
+    """A server of the site's folder."""
+    with serving(site) as server:
+        yield server
 
 
 @pytest.fixture
@@ -283,3 +294,34 @@ def test_songs_wait_in_an_order_that_can_be_changed(page, tmp_path):
     }""")
     until(page, "window.begun.includes('b.wav')")
     assert page.evaluate("[...new Set(window.begun)]") == ["c.wav", "b.wav"]
+
+
+def test_a_page_keeps_to_its_version_until_its_last_tab_is_closed(browser, site, tmp_path):
+    newer, worker = "// newer", "fetch('worker.js').then((response) => response.text())"
+    registration = "navigator.serviceWorker.getRegistration()"
+    folder = shutil.copytree(site, tmp_path / "site")
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    with serving(folder) as server:
+        page.goto(server.address)
+        until(page, "Boolean(navigator.serviceWorker.controller)")
+        (folder / "worker.js").write_text(newer)
+        (folder / FILES).write_text((folder / FILES).read_text().replace('"version": "', '"version": "f'))
+        page.evaluate(f"{registration}.then((registration) => registration.update())")
+        until(page, f"{registration}.then(({{ installing }}) => !installing)")
+        until(page, f"{registration}.then(({{ active }}) => active.state === 'activated')")
+        assert page.evaluate(worker) != newer
+        page.reload()
+        assert page.evaluate(worker) != newer
+
+        def has_newer():  # a moment after the last tab was closed
+            page = context.new_page()
+            page.goto(server.address)
+            found = page.evaluate(worker)
+            page.close()
+            return found == newer
+
+        page.close()
+        conftest.until(has_newer)
+    context.close()

@@ -161,4 +161,4 @@ async function takeUp() {
 }
 
 takeUp().catch(() => {}); // the page says what is wrong when it asks for the songs itself
-navigator.serviceWorker?.register("sw.js").catch(() => {}); // without it the page needs the network
+navigator.serviceWorker?.register("sw.js", { updateViaCache: "none" }).catch(() => {}); // without it the page needs the network

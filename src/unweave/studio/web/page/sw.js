@@ -1,5 +1,6 @@
 // Keeps the whole site, so that it works without a network, and isolates it from other sites, so that ONNX Runtime may use
-// threads whatever headers the host sends. files.js is written by the export, and changes with every file of the site.
+// threads whatever headers the host sends. files.js is written by the export, and changes with every file of the site. A newer
+// version waits until the older one's last tab is closed: what a page loads later, such as the network, must go with the rest.
 
 importScripts("files.js");
 
@@ -8,7 +9,7 @@ const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-E
 
 self.addEventListener("install", (event) => {
   const requests = self.SITE.files.map((name) => new Request(name, { cache: "no-cache" }));
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(requests)).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(requests)));
 });
 
 self.addEventListener("activate", (event) => {
