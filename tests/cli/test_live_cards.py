@@ -40,8 +40,9 @@ def test_it_plays_until_it_is_interrupted(toy_json, tmp_path):
     assert "Traceback" not in rest
 
 
-def test_a_card_that_is_not_there(toy_json, tmp_path):
-    process = start(toy_json, tmp_path, "-i", "no such card")
+@pytest.mark.parametrize("name", ["no such card", "²"])
+def test_a_card_that_is_not_there(toy_json, tmp_path, name):
+    process = start(toy_json, tmp_path, "-i", name)
     rest = process.communicate(timeout=60)[1]
     assert process.returncode == 2
     assert "cannot open the sound card" in rest.splitlines()[-1]

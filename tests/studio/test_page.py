@@ -254,6 +254,9 @@ def test_every_text_is_there_in_both_languages(page):
             assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", french[key])), key
     for code, (_, sentence) in REFUSALS.items():
         assert refusals["en"][code].replace("’", "'") == sentence, code
+    page.select_option("#language", "fr")
+    assert page.text_content("#practice summary") == "Travailler\u202f: repères, tempo, clic"
+    assert not re.search(" [:;!?»]|« ", page.text_content("main"))  # no line begins with these, or ends
     named = page.evaluate("""() => [...document.querySelectorAll("[data-text], [data-label]")]
         .flatMap(({ dataset }) => [dataset.text, dataset.label]).filter(Boolean)""")
     assert set(named) <= words["en"].keys()
@@ -268,6 +271,18 @@ def test_what_is_no_audio_is_said_in_one_line(page, tmp_path):
     page.set_input_files("#file", str(wrong))
     until(page, "document.getElementById('message').textContent.startsWith('Ce fichier est une archive. Veuillez')")
     page.problems.clear()  # the refused requests themselves
+
+
+def test_a_folder_is_no_song(page, tmp_path):
+    (tmp_path / "album").mkdir()
+    session = page.context.new_cdp_session(page)
+    place = {"x": page.locator("#drop").bounding_box()["x"] + 20, "y": page.locator("#drop").bounding_box()["y"] + 20}
+    files = {"items": [], "files": [str(tmp_path / "album")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": files})
+    until(
+        page, "document.getElementById('message').textContent.startsWith('This file cannot be read. If it is a folder')"
+    )
 
 
 def test_half_a_song_is_separated_and_said_to_be_half(page, tmp_path):

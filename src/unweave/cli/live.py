@@ -147,7 +147,7 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
         worker.hear(np.array(given.T, np.float32))
         wanted[:] = playout.take(frames).T
 
-    devices = tuple(int(name) if name.isdigit() else None if name == "default" else name for name in (source, target))
+    devices = tuple(int(name) if name.isdecimal() else None if name == "default" else name for name in (source, target))
     try:
         with sounddevice.Stream(
             samplerate=rate, blocksize=BLOCK_SAMPLES, channels=2, dtype="float32", device=devices, callback=callback

@@ -296,6 +296,17 @@ def test_songs_wait_in_an_order_that_can_be_changed(page, tmp_path):
     assert page.evaluate("[...new Set(window.begun)]") == ["c.wav", "b.wav"]
 
 
+def test_a_page_without_https_says_what_it_needs(browser, server):
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("http://unweave.example/**", lambda route: route.fulfill(
+        response=route.fetch(url=route.request.url.replace("http://unweave.example/", server.address))
+    ))  # fmt: skip
+    page.goto("http://unweave.example/")
+    until(page, "document.getElementById('message').textContent.startsWith('This page only works over HTTPS.')")
+    context.close()
+
+
 def test_a_page_keeps_to_its_version_until_its_last_tab_is_closed(browser, site, tmp_path):
     newer, worker = "// newer", "fetch('worker.js').then((response) => response.text())"
     registration = "navigator.serviceWorker.getRegistration()"

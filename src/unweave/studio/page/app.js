@@ -14,6 +14,7 @@ import { clock, currentLanguage, say, sayOf, sayRefusal, sayShare, setLanguage }
 const $ = (id) => document.getElementById(id);
 const PLAY = "M7 4l14 8-14 8z";
 const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
+const OURS = ["unreachable", "unreadable"]; // what no back end refuses
 
 const player = new Player();
 const strips = new Strips(player, { strips: $("strips"), presets: $("presets"), layers: $("layers") }, showMix);
@@ -32,7 +33,7 @@ function length() {
   return open?.seconds || player.length;
 }
 
-const sentence = (error) => (error.code === "unreachable" ? say("unreachable") : sayRefusal(error.code, error.values, error.message));
+const sentence = (error) => (OURS.includes(error.code) ? say(error.code) : sayRefusal(error.code, error.values, error.message));
 
 function complain(error) {
   $("message").textContent = error ? sentence(error) : "";
@@ -48,6 +49,7 @@ async function send(files) {
   for (const [index, file] of files.entries()) {
     $("message").textContent = files.length > 1 ? say("uploading_one", { name: file.name, number: index + 1, total: files.length }) : say("uploading");
     try {
+      await check(file);
       const job = await api.upload(file, ...chosen);
       if (isFirst) show(job);
       isFirst = false;
@@ -59,6 +61,9 @@ async function send(files) {
   $("message").textContent = wrong.join(" ");
   list();
 }
+
+// Folders look like files until one reads them, and files may be gone since they were chosen.
+const check = (file) => file.slice(0, 1).arrayBuffer().catch((error) => { throw Object.assign(new Error(error.message), { code: "unreadable" }); });
 
 function show(job) {
   if (open?.id !== job.id) {

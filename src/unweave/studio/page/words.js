@@ -26,6 +26,7 @@ export const WORDS = {
     left_side: "L", right_side: "R", centre: "C", position: "Position", length: "Length", progress: "Progress", view: "View", presets: "Presets",
     queued: "Waiting", running: "Separating", done: "Done", failed: "Failed", cancelled: "Cancelled",
     left: "{time} left", uploading: "Uploading the song…", unreachable: "The server is not responding. Is it still running?",
+    unreadable: "This file cannot be read. If it is a folder, please choose the songs inside.",
     karaoke: "Karaoke", a_cappella: "A cappella", drumless: "No drums", practice_bass: "Practise bass", all: "Everything",
     vocals: "vocals", accompaniment: "accompaniment", drums: "drums", bass: "bass", piano: "piano", other: "other",
     fast: "fast", balanced: "balanced", best: "best", exact: "same as Spleeter",
@@ -33,7 +34,7 @@ export const WORDS = {
     purpose_five: "Five stems: the same plus piano", purpose_best: "Best sound (slow)",
     about_voice: "Very fast, good sound. For when you only need the voice, or the song without it.",
     about_four: "Fast, decent sound.", about_five: "Fast, decent sound; the piano is not always cleanly separated.",
-    about_best: "By far the best sound with four stems, but it takes about as long as the song itself.",
+    about_best: "By far the best sound with four stems, but much slower: allow half the length of the song.",
     licence_MIT: "Free for any use (MIT licence).", "licence_CC-BY-SA-4.0": "Free for any use, commercial included (CC BY-SA 4.0).",
     licence_research: "For personal and research use only.", licence_unknown: "Its authors do not say what it may be used for.", licence_other: "Licence: {licence}.",
     download: "{size} will be downloaded before the first song.", measured: "On this machine, {times} times faster than playing the song.",
@@ -64,6 +65,7 @@ export const WORDS = {
     left_side: "G", right_side: "D", centre: "C", position: "Position", length: "Durée", progress: "Progression", view: "Affichage", presets: "Préréglages",
     queued: "En attente", running: "Séparation en cours", done: "Terminé", failed: "Échec", cancelled: "Annulé",
     left: "il reste {time}", uploading: "Envoi du morceau…", unreachable: "Le serveur ne répond pas. Est-il toujours en marche ?",
+    unreadable: "Ce fichier est illisible. Si c’est un dossier, veuillez choisir les morceaux qu’il contient.",
     karaoke: "Karaoké", a_cappella: "A cappella", drumless: "Sans batterie", practice_bass: "Travailler la basse", all: "Tout",
     vocals: "voix", accompaniment: "accompagnement", drums: "batterie", bass: "basse", piano: "piano", other: "autres",
     fast: "rapide", balanced: "équilibrée", best: "maximale", exact: "identique à Spleeter",
@@ -71,13 +73,13 @@ export const WORDS = {
     purpose_five: "Cinq pistes : les mêmes, plus le piano", purpose_best: "Le meilleur son (lent)",
     about_voice: "Très rapide, bon son. Pour obtenir la voix seule, ou le morceau sans la voix.",
     about_four: "Rapide, son correct.", about_five: "Rapide, son correct ; le piano n’est pas toujours bien isolé.",
-    about_best: "De loin le meilleur son en quatre pistes, mais la séparation dure à peu près aussi longtemps que le morceau.",
+    about_best: "De loin le meilleur son en quatre pistes, mais bien plus lent : comptez la moitié de la durée du morceau.",
     licence_MIT: "Utilisation libre (licence MIT).", "licence_CC-BY-SA-4.0": "Utilisation libre, même commerciale (CC BY-SA 4.0).",
     licence_research: "Réservé à l’usage personnel et à la recherche.", licence_unknown: "Ses auteurs ne disent pas à quoi il peut servir.", licence_other: "Licence : {licence}.",
     download: "{size} seront téléchargés avant le premier morceau.", measured: "Sur cet ordinateur, {times} fois plus rapide que la lecture du morceau.",
     measured_slow: "Sur cet ordinateur, {times} fois la durée du morceau.",
     consent: "Je l’utiliserai uniquement à titre personnel ou pour la recherche.", unusable: "inutilisable (« {problem} »)", to_download: "téléchargement : {size}",
-    of: "{what}\u202f: {name}", megabytes: "{number} Mo", licences: "Licences",
+    of: "{what} : {name}", megabytes: "{number} Mo", licences: "Licences",
   },
 };
 
@@ -104,6 +106,7 @@ export const REFUSALS = {
     broken: "Something went wrong. See the server’s log for details.", wrong_host: "This server can only be reached under its own address.",
     no_token: "You need an access token: open the address that the server printed.",
     other_site: "Requests from other sites are refused.",
+    insecure: "This page only works over HTTPS. Please open its address with https://.",
     no_storage: "This browser does not let the page keep songs. Perhaps this is a private window, or the browser’s storage is full.",
   },
   fr: {
@@ -126,6 +129,7 @@ export const REFUSALS = {
     broken: "Une erreur s’est produite. Consultez le journal du serveur pour en savoir plus.", wrong_host: "Ce serveur n’est accessible qu’à sa propre adresse.",
     no_token: "Un jeton d’accès est nécessaire : ouvrez l’adresse affichée par le serveur.",
     other_site: "Les requêtes provenant d’autres sites sont refusées.",
+    insecure: "Cette page ne fonctionne qu’en HTTPS. Veuillez ouvrir son adresse en https://.",
     no_storage: "Ce navigateur ne permet pas à la page de conserver des morceaux. C’est peut-être une fenêtre privée, ou l’espace de stockage du navigateur est plein.",
   },
 };
@@ -133,7 +137,9 @@ export const REFUSALS = {
 let language = readText("language");
 if (!WORDS[language]) language = navigator.language.startsWith("fr") ? "fr" : "en";
 
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+// In French there is a space before and after some signs, at which no line may end.
+const spaced = (text) => (language === "fr" ? text.replace(/ ([:;!?»])/g, "\u202f$1").replaceAll("« ", "«\u202f") : text);
+const filled = (text, values) => spaced(text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 export const currentLanguage = () => language;
 export const knows = (key) => key in WORDS[language];

@@ -20,6 +20,7 @@ const card = fetch("models.json").then((response) => response.json());
 const pictures = new Map();
 
 export async function models() {
+  if (!globalThis.isSecureContext) throw refused("insecure"); // there are no locks between tabs then, for one
   const measured = {};
   for (const { state, model, seconds, run_seconds } of await database.jobs()) {
     if (state === "done") (measured[model] ??= []).push(seconds / run_seconds);
