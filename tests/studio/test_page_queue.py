@@ -53,6 +53,7 @@ def test_songs_are_told_apart(browser, held_studio, tmp_path):
         until(page, "window.unweave.player.now > 0.1")
         assert page.get_attribute("#play", "aria-label") == "Pause"
         page.get_by_role("button", name="b.wav", exact=True).click()
+        assert page.locator(".strip, #presets button").count() == 0  # it waits, and those of a.wav are not its own
         assert page.get_attribute("#play", "aria-label") == "Play"
         save = "document.getElementById('export-mix')"
         click = 'new MouseEvent("click", { bubbles: true, cancelable: true })'
@@ -60,6 +61,17 @@ def test_songs_are_told_apart(browser, held_studio, tmp_path):
         held_studio.release()
         page.wait_for_selector("#queue", state="hidden")
         done(page)
+        page.click("#view-spectra")
+        page.wait_for_selector(".layer", state="attached")
+        held_studio.gate.touch()
+        page.select_option("#model", "toy")
+        page.set_input_files("#file", str(tmp_path / "a.wav"))
+        page.wait_for_selector("#job")
+        page.wait_for_selector(".strip")
+        assert page.locator(".layer").count() == 0
+        page.get_by_role("button", name="Delete: a.wav").first.click()
+        page.wait_for_selector("#player", state="hidden")
+        page.get_by_role("button", name="b.wav", exact=True).click()
 
         page.route("**/api/jobs", lambda route: route.abort())
         page.route("**/api/jobs/*", lambda route: route.abort())

@@ -69,6 +69,7 @@ function show(job) {
   if (open?.id !== job.id) {
     stopWatching?.();
     built = "";
+    strips.clear();
     history.replaceState(null, "", `#${job.id}`);
     stopWatching = api.watch(job.id, (now) => { update(now); if (!isActive(now)) list(); });
   }

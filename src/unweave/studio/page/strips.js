@@ -43,6 +43,12 @@ export class Strips {
     return { onSeek: (share) => this.onSeek?.(share), onLoop: (edges, isDone) => this.onLoop?.(edges, isDone) };
   }
 
+  // Of another song nothing is known at first.
+  clear() {
+    Object.assign(this, { rows: {}, layerOf: null, layerCursor: null });
+    for (const place of [this.strips, this.presets, this.layers]) place.replaceChildren();
+  }
+
   build(job) {
     this.rows = {};
     this.view.zoomBy(1 / this.view.zoom, 0);
