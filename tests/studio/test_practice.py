@@ -97,6 +97,23 @@ def drag(page, start, stop):
     page.mouse.up()
 
 
+@needs_library
+def test_another_song_while_the_library_loads_leaves_speed_and_sound_as_they_were(desk):
+    state(desk, "player.setSpeed(0.5, 0)")
+    found = desk.evaluate("""async () => {
+        const { player } = window.unweave;
+        const playing = player.play();
+        player.pause();
+        player.closeContext(); // as another song does
+        await playing;
+        return [player.canStretch, player.plain];
+    }""")
+    assert found == [True, None]
+    desk.click("#play")
+    turns(desk, "player.now > 0.1 && player.level('vocals') > 1e-3")
+    assert desk.is_hidden("#plain")
+
+
 def test_a_loop_is_dragged_over_a_waveform_and_zooming_makes_it_finer(desk):
     drag(desk, 0.25, 0.5)
     assert state(desk, "player.loop") == pytest.approx([1.5, 3], abs=0.03)

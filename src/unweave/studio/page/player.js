@@ -88,7 +88,7 @@ export class Player {
     if (this.canStretch && (this.rate !== 1 || this.semitones)) {
       this.stretched ??= this.openStretched(context, inputs);
       const stretched = await this.stretched;
-      if (stretched) return stretched;
+      if (stretched || context !== this.context) return stretched;
     }
     return (this.plain ??= new Plain(context, inputs));
   }
@@ -98,6 +98,7 @@ export class Player {
       if (context.sampleRate !== this.job.sample_rate) throw new Error("this browser does not offer the song's rate");
       return await Stretched.open(context, inputs);
     } catch {
+      if (context !== this.context) return null; // closed meanwhile: another song is open
       this.canStretch = false;
       this.onPlain?.();
       return null;
