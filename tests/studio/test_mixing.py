@@ -67,6 +67,31 @@ def test_clipping_is_shown_until_it_is_acknowledged_and_the_limiter_prevents_it(
     desk.click("#clip")
 
 
+def test_the_limiter_stays_on_when_another_song_is_opened_while_it_loads(desk):
+    found = desk.evaluate("""async () => {
+        const { player } = window.unweave;
+        player.closeContext();
+        player.settings.isLimited = true;
+        const playing = player.play();
+        player.pause();
+        const { master } = player;
+        player.closeContext(); // as another song does
+        await Promise.all([playing, master.route().catch(() => {})]);
+        return player.settings.isLimited;
+    }""")
+    assert found
+    state(desk, "player.setMaster({ isLimited: false })")
+
+
+def test_a_key_that_is_held_down_counts_once(desk):
+    desk.evaluate("document.activeElement.blur()")
+    for key, expression in (("Digit1", "player.mix.vocals.mute"), ("Space", "player.isPlaying")):
+        for _ in range(2):
+            desk.keyboard.down(key)
+        desk.keyboard.up(key)
+        assert state(desk, expression)
+
+
 def test_the_original_is_as_loud_as_the_mix(desk, running_studio):
     press(desk, "vocals", "mute")
     desk.fill("[data-stem=accompaniment] input[data-what=gain]", "-9")

@@ -242,15 +242,15 @@ function key(event) {
   if (event.target.matches("input:not([type=range]), select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
   if (event.target.matches("input") && event.code.startsWith("Arrow")) return; // a fader that was moved last keeps these alone
   const digit = /^Digit([1-9])$/.exec(event.code);
-  if (event.code === "Space" && !event.target.closest("button, a, summary")) toggle();
+  const once = (act) => event.repeat || act(); // a key that is held down says the same thing again and again
+  if (event.code === "Space" && !event.target.closest("button, a, summary")) once(toggle);
   else if (event.code === "ArrowLeft") player.seek(player.now - 5);
   else if (event.code === "ArrowRight") player.seek(player.now + 5);
-  else if (event.key.toLowerCase() in KEYS) KEYS[event.key.toLowerCase()]();
+  else if (event.key.toLowerCase() in KEYS) once(KEYS[event.key.toLowerCase()]);
   else if (digit && open.stems[digit[1] - 1]) {
     const mix = player.mix[open.stems[digit[1] - 1]];
-    if (event.shiftKey) mix.solo = !mix.solo;
-    else mix.mute = !mix.mute;
-    strips.show();
+    const what = event.shiftKey ? "solo" : "mute";
+    once(() => { mix[what] = !mix[what]; strips.show(); });
   } else return;
   event.preventDefault();
 }

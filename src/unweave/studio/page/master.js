@@ -9,7 +9,7 @@ const MOST = 4; // that the song is turned up or down by to be as loud as the mi
 
 export class Master {
   constructor(context, settings) {
-    Object.assign(this, { context, settings, powers: null, lookedAt: 0, limiter: null });
+    Object.assign(this, { context, settings, powers: null, lookedAt: 0, limiter: null, isClosed: false });
     for (const name of ["mix", "song", "level", "clicks", "output"]) this[name] = context.createGain();
     this.mixGate = context.createGain();
     this.songGate = context.createGain();
@@ -36,6 +36,7 @@ export class Master {
     let problem = null;
     if (this.settings.isLimited && !this.limiter) {
       await this.addLimiter().catch((error) => { problem = error; });
+      if (this.isClosed) return; // meanwhile: another song is open, with the same settings
       if (problem) this.settings.isLimited = false;
     }
     this.output.disconnect();

@@ -79,6 +79,7 @@ export class Player {
   // A context belongs to one song: its rate, its stems, and what is connected to them.
   closeContext() {
     this.context?.close();
+    if (this.master) this.master.isClosed = true;
     this.context = this.master = this.chains = this.resharing = this.plain = this.stretched = this.outlet = null;
   }
 
