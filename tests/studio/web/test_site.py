@@ -296,6 +296,18 @@ def test_songs_wait_in_an_order_that_can_be_changed(page, tmp_path):
     assert page.evaluate("[...new Set(window.begun)]") == ["c.wav", "b.wav"]
 
 
+def test_a_song_is_separated_in_another_tab_when_its_own_is_closed(page, server, tmp_path):
+    hold(page)
+    other = page.context.new_page()
+    other.goto(server.address)
+    until(other, "Boolean(window.unweave)")
+    (tmp_path / "a.wav").write_bytes(b"no song, which is quickly found out")
+    page.set_input_files("#file", str(tmp_path / "a.wav"))
+    until(page, "document.getElementById('song').textContent === 'a.wav'")
+    page.close()
+    until(other, "import('/database.js').then(({ jobs }) => jobs()).then(([{ state }]) => state === 'failed')")
+
+
 def test_a_page_without_https_says_what_it_needs(browser, server):
     context = browser.new_context()
     page = context.new_page()

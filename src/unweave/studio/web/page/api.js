@@ -5,7 +5,7 @@ import * as database from "./database.js";
 import { ENCODERS } from "./encode.js";
 import { isHeard, mixed, safeName, zip } from "./mix.js";
 import { readFormat, readMix, readTempo } from "./queries.js";
-import { enqueue, inOrder, tell, watch } from "./queue.js";
+import { enqueue, inOrder, onWaiting, tell, watch } from "./queue.js";
 import { refused } from "./refused.js";
 import { clear, withShared } from "./shared.js";
 import { drawSpectrogram } from "./spectrogram.js";
@@ -47,8 +47,7 @@ export async function upload(file, model, quality) {
     seconds: 0, progress: 0, seconds_left: null, error: "", error_code: "", error_values: {}, run_seconds: 0,
   };
   await kept(database.add(added, file));
-  begin();
-  return added;
+  return tell(added);
 }
 
 const nextTurn = async () => 1 + Math.max(0, ...(await database.jobs()).map(({ turn }) => turn ?? 0));
@@ -60,6 +59,7 @@ async function kept(writing) {
 }
 
 const begin = async () => enqueue((await card).models);
+onWaiting(begin);
 
 export async function cancel(id) {
   const cancelled = await database.change(id, { state: "cancelled", n_samples: 0, seconds_left: null }, ["queued", "running"]);
@@ -82,7 +82,6 @@ export async function move(id, place) {
 export async function retry(id) {
   const again = await database.change(id, { state: "queued", turn: await nextTurn(), n_samples: 0, progress: 0, error: "" }, ["failed", "cancelled"]);
   if (!again) throw refused("not_ended");
-  begin();
   return tell(again);
 }
 

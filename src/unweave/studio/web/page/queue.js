@@ -34,6 +34,9 @@ export function watch(id, onJob) {
 // A song that was cancelled or deleted, in whatever tab, is not computed any further.
 listening.addEventListener("message", ({ data }) => { if (giveUp?.id === data.id && !UNFINISHED.includes(data.state)) giveUp.stop(); });
 
+// Calls `begin` for each song that begins to wait, in whatever tab: if that is closed, another one separates it.
+export const onWaiting = (begin) => listening.addEventListener("message", ({ data }) => { if (data.state === "queued") begin(); });
+
 export const inOrder = (jobs) => jobs.sort((one, other) => (one.turn ?? 0) - (other.turn ?? 0) || one.created - other.created);
 
 // Separates one more song: of those that are unfinished when there is time for it, the one whose turn it is. One that says that
