@@ -151,8 +151,10 @@ def _optimised(path: Path) -> Path:
     folder = path.parent.with_name(f"{path.parent.name}-{_fingerprint()}")
     try:
         return sealed_folder(folder, lambda staged: _optimise(path, staged)) / OPTIMISED
-    except OSError:
-        return path  # a cache that cannot be written costs speed, not the result
+    except Exception as error:  # of a full disk ONNX Runtime tells in its own way
+        # It costs speed, not the result; what is wrong with the network itself is told when it is opened.
+        log.debug("the network at %s is not kept as ONNX Runtime optimises it: %s", path, error)
+        return path
 
 
 def _optimise(path: Path, folder: Path) -> None:
