@@ -177,7 +177,7 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
         spec,
         with_overlap(separator, spec.name, options),
         n_parallel=n_parallel,
-        sums_to_mixture=bool(spec.complement) and getattr(description, "compensation", 1) == 1,
+        sums_to_mixture=bool(spec.complement) and getattr(description, "sums_to_mixture", True),
     )
 
 

@@ -43,6 +43,11 @@ class MdxSpec:
         return (*self.stems, self.complement)
 
     @property
+    def sums_to_mixture(self) -> bool:
+        """Whether the stem and the complement together are the mixture."""
+        return self.compensation == 1
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The name and shape of every array in the file."""
         return dict(self.weights)

@@ -60,6 +60,11 @@ class VrSpec:
         return (*self.stems, self.complement)
 
     @property
+    def sums_to_mixture(self) -> bool:
+        """Whether the stem and the complement together are the mixture: not what bands lack, or have twice."""
+        return False
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The name and shape of every array that the network has."""
         return dict(self.weights)
