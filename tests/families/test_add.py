@@ -49,7 +49,7 @@ def test_added_and_used(brought, kind):
     assert Separator("mine").stems == TOY.stems
 
 
-@pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "../up", "", "a b"])
+@pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "melband-kim", "../up", "", "a b"])
 def test_unusable_names(brought, name):
     with pytest.raises(ModelError, match="name"):
         add_model(name, brought)

@@ -11,6 +11,7 @@ from unweave.errors import ModelError
 from unweave.families.unet.path import load_unets, network_path
 from unweave.models.added import CARD, CONFIGURATION, GRAPH, MAX_BYTES, WEIGHTS, added_model_folder, check_name
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
+from unweave.models.catalogue import published
 from unweave.models.catalogue.official import specs
 from unweave.models.checkpoint_folder import has_checkpoint
 from unweave.models.export import read_exported_spec
@@ -28,6 +29,8 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
     Then the files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
     check_name(name)
+    if name in published():
+        raise ModelError(f"{name!r} is the name of a published model; choose another")
     if not origin.exists():
         raise ModelError(f"{origin} does not exist")
     target = added_model_folder(name)
