@@ -14,6 +14,7 @@ from unweave.errors import CheckpointError
 from unweave.families.complements import complement_of
 
 LARGEST = 1 << 31
+SECTIONS = ("audio", "model", "training", "inference")
 STEM = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f][^/\\:*?\"<>|\x00-\x1f]{0,60}")
 
 
@@ -37,6 +38,11 @@ def naming(name: str) -> Iterator[None]:
         if name in str(error):
             raise
         raise CheckpointError(f"{name}: {error}") from error
+
+
+def has_settings(configuration: Mapping[str, Any] | None) -> bool:
+    """Whether there is any section of such a file: checkpoints themselves may hold an epoch and figures of training."""
+    return configuration is not None and any(isinstance(configuration.get(name), Mapping) for name in SECTIONS)
 
 
 class Settings:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings, taken_for
+from unweave.families.configuration import Settings, has_settings, taken_for
 from unweave.families.mdx23c.spec import N_CHANNELS, PARTS, Mdx23cSpec
 from unweave.models.checkpoints import Tensors
 
@@ -24,7 +24,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     """
     if FIRST_BLOCK not in tensors or "first_conv.weight" not in tensors:
         return None
-    if configuration is None:
+    if configuration is None or not has_settings(configuration):
         raise CheckpointError(
             f"{name} is an MDX23C, whose weights do not say its transform, segments and stems: its YAML file is needed"
         )

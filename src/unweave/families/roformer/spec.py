@@ -33,6 +33,7 @@ class RoformerSpec:
     mask_widths: tuple[int, ...] = (1536,)  # of the hidden layers of the mask estimators
     band_sizes: tuple[int, ...] = BS_BANDS  # bs: bins per band
     n_bands: int = 60  # mel: bands
+    bands_rate: int = 0  # mel: Hz of the signals that the bands were laid out for; 0: the sample rate
     skip_connections: bool = False  # each layer's input is also given the outputs of all layers before it
     zero_dc: bool = True  # the lowest bin of each stem is set to zero
     sample_rate: int = 44100  # Hz
@@ -58,7 +59,7 @@ class RoformerSpec:
         """The bins of each band, lowest band first."""
         if self.kind == "bs":
             return neighbouring_bands(self.band_sizes)
-        return mel_bands(self.n_bands, self.n_fft, self.sample_rate)
+        return mel_bands(self.n_bands, self.n_fft, self.bands_rate or self.sample_rate)
 
     @property
     def n_bins(self) -> int:

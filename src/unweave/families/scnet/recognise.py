@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings, taken_for
+from unweave.families.configuration import Settings, has_settings, taken_for
 from unweave.families.scnet.spec import N_BANDS, N_CHANNELS, PARTS, ScnetSpec
 from unweave.models.checkpoints import Tensors
 
@@ -34,7 +34,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         found = next((key for key in tensors if pattern.search(key)), None)
         if found:
             raise CheckpointError(f"{name} is an SCNet with {what} ({found:.120}), which is not supported")
-    if configuration is None:
+    if configuration is None or not has_settings(configuration):
         raise CheckpointError(
             f"{name} is an SCNet, whose weights do not say its bands, segments and stems: its YAML file is needed"
         )
