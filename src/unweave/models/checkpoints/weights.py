@@ -116,7 +116,7 @@ def _entries(value: object) -> dict[str, object] | None:
 
 
 def without_prefixes(weights: Mapping[str, Item]) -> dict[str, Item]:
-    """``weights`` without what wrappers of their network put before all names, and without the wrappers' own counters."""
+    """``weights`` without what wrappers of their network put before all names, and without counters of the wrappers."""
     weights = dict(weights)
     while True:
         names = [name for name in weights if name not in COUNTERS]
