@@ -176,7 +176,6 @@ def test_the_complement_has_the_name_that_is_left(tmp_path, instruments, target,
     settings = changed(SETTINGS, "training", instruments=instruments, target_instrument=target)
     spec = recognise(tensors(tmp_path, BS.shapes), settings, "x")
     assert (spec.stems, spec.complement) == ((target,), complement)
-    assert spec.rest_stem == complement
 
 
 def published(kind, dim, depth, n_stems=1, expansion=4, hidden=1, **more):

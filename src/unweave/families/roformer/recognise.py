@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings, has_settings, taken_for
+from unweave.families.configuration import Settings, count_numbers, has_settings, taken_for
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
 from unweave.models.checkpoints import Tensors
 
@@ -58,11 +58,11 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
     n_heads = tensors.shape("layers.0.0.layers.0.0.to_gates.weight")[0]
     inner = tensors.shape("layers.0.0.layers.0.0.to_qkv.weight")[0] // 3
     ff_width = tensors.shape("layers.0.0.layers.0.1.net.1.weight")[0]
-    n_estimators = _count(tensors, "mask_estimators.")
+    n_estimators = count_numbers(tensors, "mask_estimators.")
     stems, complement = settings.network_stems(n_estimators, "mask estimators")
     sizes = tuple(
         tensors.shape(f"band_split.to_features.{band}.1.weight")[-1] // NUMBERS_PER_BIN
-        for band in range(_count(tensors, "band_split.to_features."))
+        for band in range(count_numbers(tensors, "band_split.to_features."))
     )
     n_fft = settings.integer("model", "stft_n_fft", 2048)
     if settings.integer("model", "stft_win_length", n_fft) != n_fft:
@@ -80,9 +80,9 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
         stems=stems,
         complement=complement,
         dim=dim,
-        depth=_count(tensors, "layers."),
-        time_depth=_count(tensors, "layers.0.0.layers."),
-        frequency_depth=_count(tensors, "layers.0.1.layers."),
+        depth=count_numbers(tensors, "layers."),
+        time_depth=count_numbers(tensors, "layers.0.0.layers."),
+        frequency_depth=count_numbers(tensors, "layers.0.1.layers."),
         n_heads=n_heads,
         head_width=inner // max(n_heads, 1),
         ff_width=ff_width,
@@ -100,15 +100,9 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
     )
 
 
-def _count(tensors: Tensors, prefix: str) -> int:
-    """How many numbers follow ``prefix`` in the names."""
-    found = {key[len(prefix) :].split(".", 1)[0] for key in tensors if key.startswith(prefix)}
-    return len([number for number in found if number.isdigit()])
-
-
 def _mask_widths(tensors: Tensors) -> tuple[int, ...]:
     prefix = "mask_estimators.0.to_freqs.0.0."
-    n_layers = _count(tensors, prefix)
+    n_layers = count_numbers(tensors, prefix)
     keys = [f"{prefix}{2 * step}.weight" for step in range(n_layers - 1)]
     return tuple(tensors.shape(key)[0] for key in keys if key in tensors)
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from unweave.errors import ModelError
 from unweave.families.roformer.bands import BS_BANDS, mel_bands, neighbouring_bands
-from unweave.models.spec import rest_of
 
-FORMAT_VERSION = 1  # of a description in a file
 N_CHANNELS = 2
 NUMBERS_PER_BIN = 2 * N_CHANNELS  # real and imaginary part of either channel
 
@@ -43,16 +39,6 @@ class RoformerSpec:
     n_overlaps: int = 2  # segments that cover each sample
     normalised: bool = False  # the track is brought to mean 0 and deviation 1 and back
     licence: str = "unknown"
-
-    @property
-    def all_stems(self) -> tuple[str, ...]:
-        """The stems of the network, and the complement where there is one."""
-        return (*self.stems, self.complement) if self.complement else self.stems
-
-    @property
-    def rest_stem(self) -> str | None:
-        """The stem that takes the rest of the mixture, or None where no stem means "the rest"."""
-        return rest_of(self.all_stems) or self.complement or None
 
     @property
     def bands(self) -> tuple[tuple[int, ...], ...]:
@@ -116,22 +102,3 @@ class RoformerSpec:
                     shapes[f"{prefix}.weight"] = (widths[step + 1], widths[step])
                     shapes[f"{prefix}.bias"] = (widths[step + 1],)
         return shapes
-
-
-def to_description(spec: RoformerSpec) -> dict[str, Any]:
-    """``spec`` as plain data for a JSON file."""
-    return {"format": FORMAT_VERSION, **asdict(spec)}
-
-
-def from_description(description: Mapping[str, Any]) -> RoformerSpec:
-    """The inverse of `to_description`. Raises `ModelError` for another version, or for what is no description."""
-    if description.get("format") != FORMAT_VERSION:
-        raise ModelError(f"the description has format {description.get('format')!r:.40}, expected {FORMAT_VERSION}")
-    known = {field.name for field in fields(RoformerSpec)}
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in description.items()
-    }
-    given.pop("format")
-    if not {"name", "kind", "stems"} <= set(given) <= known:
-        raise ModelError(f"the description is not one of a RoFormer: {', '.join(sorted(set(given) ^ known))[:80]}")
-    return RoformerSpec(**given)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FORMAT_VERSION = 1  # of this description when it is written to a file
 NETWORK = "network.onnx"
 N_CHANNELS = 2
 
