@@ -101,7 +101,7 @@ def _files(path: Path, unpacked: Path) -> list[Path]:
 def _unpacked(archive: Path, folder: Path) -> list[Path]:
     """The checkpoints and configurations in an archive, under their bare names."""
     files = []
-    with _faults_told(archive):
+    with _faults_told(archive, "unpack"):
         for member in members(archive, MAX_BYTES):
             file = folder / member.name
             if member.name.startswith(".") or not (is_checkpoint_name(file) or file.suffix.lower() in SUFFIXES):
@@ -122,11 +122,11 @@ def _names(origin: Path) -> list[str]:
 
 
 @contextmanager
-def _faults_told(origin: Path) -> Iterator[None]:
-    """Turns what goes wrong while a folder or an archive is read into `CheckpointError`."""
+def _faults_told(origin: Path, what: str = "read") -> Iterator[None]:
+    """Turns what goes wrong while a folder or an archive is read, or unpacked, into `CheckpointError`."""
     try:
         yield
     except ArchiveError as error:
         raise CheckpointError(f"{origin} cannot be used as a folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
-        raise CheckpointError(f"cannot read {origin}: {error.strerror or error}") from error
+        raise CheckpointError(f"cannot {what} {origin}: {error.strerror or error}") from error
