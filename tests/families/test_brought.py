@@ -124,3 +124,12 @@ def test_an_archive_that_finds_no_room_is_one_line(tmp_path):
             pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_only_yaml_in_a_folder_is_taken_whatever_json_is_there(tmp_path, cache):
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    path = roformer(folder)
+    path.with_suffix(".yaml").rename(folder / "settings.yaml")
+    (folder / "config.json").write_text('{"model_type": "mel_band_roformer"}')
+    assert foreign.add_checkpoint("mine", folder).stems == ("vocals", "other")

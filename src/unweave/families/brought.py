@@ -75,8 +75,10 @@ def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str
             if bag is not None:
                 return read_members(bag, weights)
     if len(weights) == 1:
-        beside = configuration_beside(weights[0])
-        chosen = configurations[0] if len(configurations) == 1 else beside
+        # Repositories have a JSON file about something else, too.
+        yamls = [file for file in configurations if file.suffix.lower() != ".json"]
+        only = next((files[0] for files in (configurations, yamls) if len(files) == 1), None)
+        chosen = only if len(configurations) == 1 else configuration_beside(weights[0]) or only
         checkpoint = read_tensors(weights[0], chosen)
         if chosen is None and settings:
             return replace(checkpoint, configuration={**(checkpoint.configuration or {}), **settings})
