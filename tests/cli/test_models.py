@@ -157,6 +157,7 @@ def test_our_own_network_is_exported_as_it_runs(run, tmp_path, name):
     [
         ("unweave:4stems-cascade", "x.onnx", "runs spleeter:2stems first"),
         ("unweave:5stems", "x.safetensors", "open5.safetensors already"),
+        ("melband-kim", "x.onnx", "only models of unweave and Spleeter are exported"),
     ],
 )
 def test_what_cannot_be_exported_says_why(run, tmp_path, name, file, message):

@@ -1,12 +1,15 @@
 """Any network by ONNX Runtime."""
 
+import os
+
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from unweave.engines.onnx import OnnxSession
 from unweave.errors import ModelError
+from unweave.models.cache import graphs_folder
 
 
 @pytest.fixture
@@ -35,3 +38,27 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "network.onnx").write_bytes(b"\x08\x07nothing")
     with pytest.raises(ModelError, match=r"network\.onnx"):
         OnnxSession(tmp_path / "network.onnx", 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of files are POSIX's")
+def test_a_disk_that_is_full_costs_speed_not_the_result(cache):
+    import resource
+
+    weights = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 64]) for name in "xy")
+    constant = numpy_helper.from_array(weights, "w")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [constant])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    path = graphs_folder() / "net" / "network.onnx"
+    path.parent.mkdir(parents=True)
+    onnx.save_model(model, path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (weights.nbytes // 2, hard))
+    try:
+        session = OnnxSession(path, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [folder.name for folder in graphs_folder().iterdir()] == ["net"]
+    mixture = np.ones((1, 64), np.float32)
+    np.testing.assert_allclose(session.run(mixture)[0], mixture @ weights, rtol=1e-5)

@@ -1,5 +1,7 @@
+import os
 import shutil
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -49,7 +51,29 @@ def test_added_and_used(brought, kind):
     assert Separator("mine").stems == TOY.stems
 
 
-@pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "../up", "", "a b"])
+def test_the_network_that_verified_it_is_the_one_that_runs(brought, cache):
+    add_model("mine", brought)
+    (network,) = (cache / "graphs").iterdir()
+    written = (network / "network.onnx").stat().st_mtime_ns
+    Separator("mine", device="cpu")
+    others = [folder.name for folder in (cache / "graphs").iterdir() if folder != network]
+    assert len(others) == 1
+    assert others[0].startswith(f"{network.name}-")  # as ONNX Runtime optimises it
+    assert (network / "network.onnx").stat().st_mtime_ns == written
+
+
+def test_what_killed_processes_left_goes_after_a_day(brought, cache):
+    left = [cache / "added" / f".filling-{name}" for name in ("long_ago", "in_use")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "arrays").write_bytes(b"x")
+    for path in (left[0], left[0] / "arrays", left[1]):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    add_model("mine", brought)
+    assert sorted(path.name for path in (cache / "added").iterdir()) == [".filling-in_use", "mine"]
+
+
+@pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "melband-kim", "../up", "", "a b"])
 def test_unusable_names(brought, name):
     with pytest.raises(ModelError, match="name"):
         add_model(name, brought)
@@ -92,7 +116,7 @@ def test_the_old_model_stays_where_the_new_one_cannot_take_its_place(brought, mo
     rename = Path.rename
 
     def failing(self, target):
-        if self.name == "model":
+        if self.name == "folder":
             raise OSError(28, "no space left on device")
         return rename(self, target)
 

@@ -1,6 +1,7 @@
 """Folders, archives and files that belong together, of other families than bags."""
 
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -14,7 +15,7 @@ from tests.helpers.signals import tones
 from unweave import CheckpointError, Separator
 from unweave.cli.main import app
 from unweave.families import foreign
-from unweave.families.brought import holds_checkpoints
+from unweave.families.brought import holds_checkpoints, opened
 from unweave.families.openunmix.spec import OpenUnmixSpec
 from unweave.models.added import added_names
 
@@ -105,3 +106,30 @@ def test_a_broken_archive_is_one_line(tmp_path, cache):
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 1
     assert "x.zip cannot be used as a folder, .tar.gz or .zip: it is not an archive" in result.output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of files are POSIX's")
+def test_an_archive_that_finds_no_room_is_one_line(tmp_path):
+    import resource
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.ckpt", bytes(100_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with (
+            pytest.raises(CheckpointError, match=r"cannot unpack .*a\.zip: File too large"),
+            opened([tmp_path / "a.zip"], None),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_only_yaml_in_a_folder_is_taken_whatever_json_is_there(tmp_path, cache):
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    path = roformer(folder)
+    path.with_suffix(".yaml").rename(folder / "settings.yaml")
+    (folder / "config.json").write_text('{"model_type": "mel_band_roformer"}')
+    assert foreign.add_checkpoint("mine", folder).stems == ("vocals", "other")

@@ -1,5 +1,6 @@
 """From anybody's checkpoint to stems: added, recognised, kept as arrays, run; and refused in one line."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 import yaml
 from click.testing import CliRunner
 
+from tests.families.checkpoint_files import tensors_of
+from tests.families.hdemucs import small as hdemucs
 from tests.families.htdemucs import small
 from tests.families.roformer import cases
 from tests.helpers.signals import error_db, tones
@@ -125,6 +128,16 @@ def test_what_is_refused_is_named(tmp_path, cache, state):
     result = CliRunner().invoke(app, ["models", "add", "mine", str(path)])
     assert refused(result)
     assert result.output.startswith(f"unweave: error: {path.name}: the weights are of an HTDemucs")
+
+
+@pytest.mark.parametrize(("family", "spec"), [("htdemucs", small.SPECS["odd"]), ("hdemucs", hdemucs.SPECS["odd"])])
+def test_a_demucs_for_mono_signals_is_refused(tmp_path, family, spec):
+    kwargs = {"sources": list(spec.stems), "segment": 0.25, "nfft": spec.n_fft, "samplerate": spec.sample_rate}
+    kwargs |= {"norm_groups": 2} if family == "hdemucs" else {"t_heads": spec.t_heads}
+    package = {"klass": {"htdemucs": "HTDemucs", "hdemucs": "HDemucs"}[family], "kwargs": kwargs}
+    tensors = tensors_of(tmp_path, spec.shapes())
+    with pytest.raises(CheckpointError, match="for mono signals, only stereo is supported"):
+        import_module(f"unweave.families.{family}").recognise(tensors, package, "x")
 
 
 def test_weights_that_are_no_numbers(tmp_path, cache):

@@ -1,11 +1,12 @@
-"""Folders of the cache that can be made again: which ones stay."""
+"""Folders of the cache: how they get their names, and which ones stay."""
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, sealed_folder
+from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, replace_folder, sealed_folder
 
 DAY = 24 * 3600
 
@@ -49,3 +50,45 @@ def test_a_folder_that_is_only_read_counts_as_used(graphs):
 def test_nothing_is_removed_while_nothing_is_added(graphs):
     sealed_folder(graphs / "read", fill)
     assert is_sealed(graphs / "old")
+
+
+def made(path, text):
+    path.mkdir(parents=True)
+    (path / "file").write_text(text)
+    return path
+
+
+def test_a_folder_is_replaced(tmp_path):
+    target = made(tmp_path / "model", "old")
+    replace_folder(made(tmp_path / "staging" / "new", "new"), target)
+    assert (target / "file").read_text() == "new"
+    assert not any((tmp_path / "staging").iterdir())
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_of_two_processes_at_once_the_last_one_wins(tmp_path, monkeypatch, is_there):
+    target = tmp_path / "model"
+    if is_there:
+        made(target, "old")
+    staged = made(tmp_path / "staging" / "mine", "mine")
+    rename, others = Path.rename, iter(["of another process"])
+
+    def interrupted(path, to):
+        """Another process puts its folder there just before ours is renamed."""
+        if path == staged:
+            for text in others:
+                made(target, text)
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    replace_folder(staged, target)
+    assert (target / "file").read_text() == "mine"
+    assert not any((tmp_path / "staging").iterdir())
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path):
+    target = made(tmp_path / "model", "old")
+    (tmp_path / "staging").mkdir()
+    with pytest.raises(OSError, match="missing"):
+        replace_folder(tmp_path / "staging" / "missing", target)
+    assert (target / "file").read_text() == "old"

@@ -82,6 +82,7 @@ def test_exact_drops_it(tmp_path, cache, mixture):
         (("drums", "bass", "other", "vocals"), "other"),
         (("accompaniment", "vocals"), "accompaniment"),
         (("instrumental", "vocals"), "instrumental"),
+        (("Vocals", "Instrumental"), "Instrumental"),  # as MDX23C's configurations write them
         (("speech", "music"), None),
         (("vocals",), None),
     ],

@@ -257,11 +257,15 @@ def export(name: str, path: Path, to: str) -> None:
         from unweave.families.unet.path import load_unets
         from unweave.models.export import export_graph
         from unweave.models.resolve import resolve
-        from unweave.models.spec import MaskModelSpec
+        from unweave.models.spec import ForeignModelSpec, MaskModelSpec
 
         if path.suffix != f".{to}":
             raise OptionError(f"expected a path that ends in .{to}, got {path}")
         model = resolve(name)
+        if isinstance(model.spec, ForeignModelSpec):
+            raise OptionError(
+                f"{name} is a checkpoint from elsewhere; only models of unweave and Spleeter are exported"
+            )
         if not isinstance(model.spec, MaskModelSpec):
             raise OptionError(f"{name} is already an ONNX file: see 'unweave models path {name}'")
         if model.before is not None:

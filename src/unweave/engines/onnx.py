@@ -16,6 +16,7 @@ import onnxruntime
 
 from unweave.dsp.memory import ThreadBuffer
 from unweave.engines.denormals import without_denormals
+from unweave.engines.lack_of_memory import lack_of_memory_told
 from unweave.errors import ModelError
 from unweave.forks import after_fork
 from unweave.models.cache import graphs_folder
@@ -59,7 +60,7 @@ class OnnxNetwork:
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._input.name, np.ascontiguousarray(mixture[None]))
         binding.bind_output(self._output.name, "cpu", 0, np.float32, estimates.shape, estimates.ctypes.data)
-        with without_denormals():
+        with without_denormals(), lack_of_memory_told():
             self._session.run_with_iobinding(binding)
         return estimates[:, 0]
 
@@ -85,7 +86,7 @@ class OnnxSession:
             if self._process != os.getpid():
                 self._stale.append(self._session)  # kept: its end would wait for threads that are not there
                 self._open()
-        with self._turns, without_denormals():
+        with self._turns, without_denormals(), lack_of_memory_told():
             outputs: list[npt.NDArray[np.float32]] = self._session.run(
                 None, {name: np.ascontiguousarray(array) for name, array in zip(self._inputs, arrays, strict=True)}
             )
@@ -151,8 +152,10 @@ def _optimised(path: Path) -> Path:
     folder = path.parent.with_name(f"{path.parent.name}-{_fingerprint()}")
     try:
         return sealed_folder(folder, lambda staged: _optimise(path, staged)) / OPTIMISED
-    except OSError:
-        return path  # a cache that cannot be written costs speed, not the result
+    except Exception as error:  # of a full disk ONNX Runtime tells in its own way
+        # It costs speed, not the result; what is wrong with the network itself is told when it is opened.
+        log.debug("the network at %s is not kept as ONNX Runtime optimises it: %s", path, error)
+        return path
 
 
 def _optimise(path: Path, folder: Path) -> None:

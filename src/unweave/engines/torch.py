@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unweave.dsp.masks import EPSILON, fade_weights
+from unweave.engines.lack_of_memory import lack_of_memory_told
 from unweave.engines.torch_transform import TorchTransform
 from unweave.models.spec import MaskModelSpec
 from unweave.types import Magnitude, Waveform
@@ -52,14 +53,14 @@ class TorchSeparator:
 
     def estimate(self, mixture: Magnitude) -> npt.NDArray[np.float32]:
         """See `unweave.engines.base.Network`."""
-        with torch.inference_mode():
+        with lack_of_memory_told(), torch.inference_mode():
             magnitude = torch.from_numpy(np.ascontiguousarray(mixture))[None].to(self._device, self._dtype)
             estimates: Tensor = self._network(magnitude.to(memory_format=torch.channels_last))
             return estimates[:, 0].float().cpu().numpy()
 
     def separate(self, segment: Waveform, stems: Sequence[int], *, is_first: bool) -> npt.NDArray[np.float32]:
         """The stems with the given indices: (channels, length) → (stems, channels, length), to be overlap-added."""
-        with torch.inference_mode():
+        with lack_of_memory_told(), torch.inference_mode():
             if self._device.type != "cuda":
                 samples = torch.from_numpy(np.ascontiguousarray(segment)).to(self._device)
                 return self._separate(samples, list(stems), is_first).cpu().numpy()

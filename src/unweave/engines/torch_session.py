@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from unweave.engines.lack_of_memory import lack_of_memory_told
 from unweave.engines.torch import DTYPES
 
 
@@ -20,14 +21,19 @@ class TorchSession:
     def __init__(self, network: nn.Module, device: str, precision: str = "float32") -> None:
         self._device = torch.device(device)
         self._dtype = DTYPES[precision]
-        self._network = network.eval().to(self._device)
+        with lack_of_memory_told():
+            self._network = network.eval().to(self._device)
 
     def run(self, *arrays: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
         """All outputs of the network for the inputs."""
         is_mixed = self._dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self._device.type, self._dtype, enabled=is_mixed):
+        with (
+            lack_of_memory_told(),
+            torch.inference_mode(),
+            torch.autocast(self._device.type, self._dtype, enabled=is_mixed),
+        ):
             outputs = self._network(
                 *(torch.from_numpy(np.ascontiguousarray(array)).to(self._device) for array in arrays)
             )
-        given = outputs if isinstance(outputs, tuple | list) else (outputs,)
-        return [output.float().cpu().numpy() for output in given]
+            given = outputs if isinstance(outputs, tuple | list) else (outputs,)
+            return [output.float().cpu().numpy() for output in given]

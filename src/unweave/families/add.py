@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 from pathlib import Path
 
 from unweave.errors import ModelError
 from unweave.families.unet.path import load_unets, network_path
 from unweave.models.added import CARD, CONFIGURATION, GRAPH, MAX_BYTES, WEIGHTS, added_model_folder, check_name
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
+from unweave.models.catalogue import published
 from unweave.models.catalogue.official import specs
 from unweave.models.checkpoint_folder import has_checkpoint
 from unweave.models.export import read_exported_spec
-from unweave.models.files import SEAL, replace_folder, seal
+from unweave.models.files import SEAL, replace_folder, seal, staging_folder
 from unweave.models.spec import MaskModelSpec
 from unweave.models.spleeter_json import read_spleeter_json, write_spleeter_json
 
@@ -28,17 +28,18 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
     Then the files are sealed, so that damage is noticed later. Raises `ModelError` or `CheckpointError`.
     """
     check_name(name)
+    if name in published():
+        raise ModelError(f"{name!r} is the name of a published model; choose another")
     if not origin.exists():
         raise ModelError(f"{origin} does not exist")
     target = added_model_folder(name)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
-            staged = Path(temporary) / "model"
+        with staging_folder(target.parent) as staged:
             _copy(origin, staged)
-            spec = (
-                _seal_trained(staged) if (staged / GRAPH).is_file() else _seal_checkpoint(staged, origin, configuration)
-            )
+            if (staged / GRAPH).is_file():
+                spec = _checked_trained(staged)
+            else:
+                spec = _converted_checkpoint(name, staged, origin, configuration)
             seal(staged)
             replace_folder(staged, target)
     except ArchiveError as error:
@@ -48,7 +49,7 @@ def add_model(name: str, origin: Path, configuration: Path | None = None) -> Mas
     return dataclasses.replace(spec, name=name, weights=name)
 
 
-def _seal_trained(staged: Path) -> MaskModelSpec:
+def _checked_trained(staged: Path) -> MaskModelSpec:
     spec = read_exported_spec(staged / GRAPH)
     if (staged / WEIGHTS).is_file():
         if read_exported_spec(staged / WEIGHTS) != spec:
@@ -58,10 +59,9 @@ def _seal_trained(staged: Path) -> MaskModelSpec:
     return spec
 
 
-def _seal_checkpoint(staged: Path, origin: Path, configuration: Path | None) -> MaskModelSpec:
+def _converted_checkpoint(name: str, staged: Path, origin: Path, configuration: Path | None) -> MaskModelSpec:
     """Describe the checkpoint in ``staged``, and convert it, which verifies it."""
     spec = _configuration(staged, origin, configuration)
-    name = staged.parent.name
     spec = dataclasses.replace(spec, name=name, weights=name)
     (staged / CONFIGURATION).write_text(write_spleeter_json(spec, name), encoding="utf-8")
     network_path(spec, staged)
@@ -70,7 +70,6 @@ def _seal_checkpoint(staged: Path, origin: Path, configuration: Path | None) -> 
 
 def _copy(origin: Path, staged: Path) -> None:
     """Copy the files of a model, flat, so that no path in an archive can lead elsewhere."""
-    staged.mkdir()
     if origin.is_dir():
         for path in origin.iterdir():
             if path.is_file() and _is_wanted(path.name):

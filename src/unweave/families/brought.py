@@ -75,8 +75,10 @@ def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str
             if bag is not None:
                 return read_members(bag, weights)
     if len(weights) == 1:
-        beside = configuration_beside(weights[0])
-        chosen = configurations[0] if len(configurations) == 1 else beside
+        # Repositories have a JSON file about something else, too.
+        yamls = [file for file in configurations if file.suffix.lower() != ".json"]
+        only = next((files[0] for files in (configurations, yamls) if len(files) == 1), None)
+        chosen = only if len(configurations) == 1 else configuration_beside(weights[0]) or only
         checkpoint = read_tensors(weights[0], chosen)
         if chosen is None and settings:
             return replace(checkpoint, configuration={**(checkpoint.configuration or {}), **settings})
@@ -101,7 +103,7 @@ def _files(path: Path, unpacked: Path) -> list[Path]:
 def _unpacked(archive: Path, folder: Path) -> list[Path]:
     """The checkpoints and configurations in an archive, under their bare names."""
     files = []
-    with _faults_told(archive):
+    with _faults_told(archive, "unpack"):
         for member in members(archive, MAX_BYTES):
             file = folder / member.name
             if member.name.startswith(".") or not (is_checkpoint_name(file) or file.suffix.lower() in SUFFIXES):
@@ -122,11 +124,11 @@ def _names(origin: Path) -> list[str]:
 
 
 @contextmanager
-def _faults_told(origin: Path) -> Iterator[None]:
-    """Turns what goes wrong while a folder or an archive is read into `CheckpointError`."""
+def _faults_told(origin: Path, what: str = "read") -> Iterator[None]:
+    """Turns what goes wrong while a folder or an archive is read, or unpacked, into `CheckpointError`."""
     try:
         yield
     except ArchiveError as error:
         raise CheckpointError(f"{origin} cannot be used as a folder, .tar.gz or .zip: {error}") from error
     except OSError as error:
-        raise CheckpointError(f"cannot read {origin}: {error.strerror or error}") from error
+        raise CheckpointError(f"cannot {what} {origin}: {error.strerror or error}") from error

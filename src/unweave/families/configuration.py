@@ -6,7 +6,7 @@ RoFormers, SCNet and MDX23C come with such a file. Whatever is wrong in it is a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from unweave.errors import CheckpointError
 from unweave.families.complements import complement_of
 
 LARGEST = 1 << 31
+SECTIONS = ("audio", "model", "training", "inference")
 STEM = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f][^/\\:*?\"<>|\x00-\x1f]{0,60}")
 
 
@@ -37,6 +38,17 @@ def naming(name: str) -> Iterator[None]:
         if name in str(error):
             raise
         raise CheckpointError(f"{name}: {error}") from error
+
+
+def count_numbers(names: Iterable[str], prefix: str) -> int:
+    """How many different numbers follow ``prefix`` in the names of arrays."""
+    found = {name[len(prefix) :].split(".", 1)[0] for name in names if name.startswith(prefix)}
+    return len([number for number in found if number.isdigit()])
+
+
+def has_settings(configuration: Mapping[str, Any] | None) -> bool:
+    """Whether there is any section of such a file: checkpoints themselves may hold an epoch and figures of training."""
+    return configuration is not None and any(isinstance(configuration.get(name), Mapping) for name in SECTIONS)
 
 
 class Settings:

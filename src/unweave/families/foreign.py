@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from unweave.models.added import added_model_folder, check_name
 from unweave.models.cache import graphs_folder
 from unweave.models.catalogue import Entry, published
 from unweave.models.checkpoints import Tensors
-from unweave.models.files import file_crc32c, kept_network_folder, replace_folder, seal
+from unweave.models.files import file_crc32c, kept_network_folder, replace_folder, seal, staging_folder
 from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
 from unweave.models.obtain import matching
 from unweave.models.resolve import ResolvedModel
@@ -127,10 +126,7 @@ def add(
         spec = ForeignModelSpec(name, name, stems, family, to_json(description), description.sample_rate, complement)
         target = added_model_folder(name)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adding-") as temporary:
-                staged = Path(temporary) / "model"
-                staged.mkdir()
+            with staging_folder(target.parent) as staged:
                 write_foreign(spec, found.checkpoint.tensors, staged, listed=entry.name if entry else "")
                 seal(staged)
                 replace_folder(staged, target)
@@ -177,7 +173,7 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
         spec,
         with_overlap(separator, spec.name, options),
         n_parallel=n_parallel,
-        sums_to_mixture=bool(spec.complement) and getattr(description, "compensation", 1) == 1,
+        sums_to_mixture=bool(spec.complement) and getattr(description, "sums_to_mixture", True),
     )
 
 

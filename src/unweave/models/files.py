@@ -11,8 +11,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import google_crc32c
@@ -30,18 +30,39 @@ _temporary: dict[Path, Path] = {}  # the folder that was wanted → the one that
 _turn = threading.Lock()
 
 
+@contextmanager
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """An empty folder in ``parent``, to be filled before it is given its name; at the end it is gone. Raises OSError.
+
+    What killed processes left there, which may be gigabytes, goes first.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=FILLING) as temporary:
+        staged = Path(temporary) / "folder"
+        staged.mkdir()
+        yield staged
+
+
 def replace_folder(staged: Path, target: Path) -> None:
-    """Give the folder ``staged`` the name ``target``. An older folder of that name goes only once that is done."""
+    """Give the folder ``staged`` the name ``target``. An older folder of that name goes only once that is done.
+
+    Of several processes that do so at once, the last one wins. Raises OSError.
+    """
     old = staged.with_name(f"{staged.name}-old")
-    if target.exists():
-        target.rename(old)
-    try:
-        staged.rename(target)
-    except BaseException:
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    is_done = False
+    while not is_done:
+        with suppress(FileNotFoundError):
+            target.rename(old)
+        try:
+            staged.rename(target)
+            is_done = True
+        except BaseException as error:
+            if not (isinstance(error, OSError) and target.exists()):  # unless another process was faster
+                if old.exists():
+                    old.rename(target)
+                raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -56,11 +77,8 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
             os.utime(folder / SEAL)
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder.parent)
     _remove_unused(folder.parent)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=FILLING) as temporary:
-        staged = Path(temporary) / "folder"
-        staged.mkdir()
+    with staging_folder(folder.parent) as staged:
         fill(staged)
         seal(staged)
         if folder.exists() and not is_sealed(folder):

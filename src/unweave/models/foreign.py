@@ -98,4 +98,4 @@ def read_arrays(folder: Path) -> Tensors:
     """The arrays of the model kept in ``folder``, read when they are asked for. Raises `CheckpointError`."""
     from unweave.models.checkpoints import read_tensors  # the readers of all formats: only to build a network
 
-    return read_tensors(folder / ARRAYS).tensors
+    return read_tensors(folder / ARRAYS, keeps_prefixes=True).tensors

@@ -139,8 +139,9 @@ ModelSpec = MaskModelSpec | WaveformModelSpec | ForeignModelSpec
 
 
 def rest_of(stems: tuple[str, ...]) -> str | None:
-    """The stem of ``stems`` that means "everything else", whatever its place among them; None where none does."""
-    return next((stem for stem in REST_STEMS if stem in stems), None)
+    """The stem of ``stems`` that means "everything else", in whatever place and letters; None where none does."""
+    known = {stem.casefold(): stem for stem in stems}
+    return next((known[stem] for stem in REST_STEMS if stem in known), None)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def test_an_array_without_axes(tmp_path, name):
     ("settings", "match"),
     [
         (None, "YAML file is needed"),
+        ({"epoch": 3, "all_losses": {}}, "YAML file is needed"),
         (changed(SETTINGS, "model", dim=32), "says dim 32, its weights have 16"),
         (changed(SETTINGS, "model", depth=12), "says depth 12"),
         (changed(SETTINGS, "model", num_stems=2), "says num_stems 2"),
@@ -150,6 +151,18 @@ def test_the_segment_may_be_given_in_frames(tmp_path):
     assert recognise(tensors(tmp_path, BS.shapes), settings, "x").segment_samples == 352800
 
 
+def test_bands_may_be_laid_out_for_another_rate_than_that_of_the_signals(tmp_path):
+    shapes = tensors(tmp_path, MEL.shapes)
+    for rates, bands_rate in (({"sample_rate": 44100}, 44100), ({}, 44100)):
+        settings = changed(changed(SETTINGS, "model", **rates), "audio", sample_rate=48000)
+        found = recognise(shapes, settings, "x")
+        assert (found.sample_rate, found.bands_rate, found.bands) == (48000, bands_rate, MEL.bands)
+    with pytest.raises(CheckpointError, match="has the shape"):
+        recognise(shapes, changed(settings, "model", sample_rate=48000), "x")
+    assert recognise(shapes, changed(SETTINGS, "model", sample_rate=44100), "x").bands_rate == 0
+    assert recognise(tensors(tmp_path, BS.shapes), settings, "x").sample_rate == 48000
+
+
 @pytest.mark.parametrize(
     ("instruments", "target", "complement"),
     [
@@ -163,7 +176,6 @@ def test_the_complement_has_the_name_that_is_left(tmp_path, instruments, target,
     settings = changed(SETTINGS, "training", instruments=instruments, target_instrument=target)
     spec = recognise(tensors(tmp_path, BS.shapes), settings, "x")
     assert (spec.stems, spec.complement) == ((target,), complement)
-    assert spec.rest_stem == complement
 
 
 def published(kind, dim, depth, n_stems=1, expansion=4, hidden=1, **more):

@@ -10,8 +10,10 @@ import safetensors.numpy
 
 from tests.families.segments import decibels
 from tests.families.vr.cases import CASES, EVERY, mixture, mixtures, random_weights
+from unweave import Separator
 from unweave.dsp.segments import SegmentCutter, SegmentJoiner
 from unweave.engines.choose import Runtime
+from unweave.families import foreign
 from unweave.families.vr import VrSpec, open_separator, recognise, separate_track, write_network
 from unweave.families.vr.recipe import VrSeparator
 from unweave.models.checkpoints import read_tensors
@@ -110,3 +112,16 @@ def test_both_stems_together_are_what_the_bands_hold(made):
     stem, complement = separate_track(half, mixture(20000))
     np.testing.assert_allclose(stem, complement, atol=1e-6)
     assert np.abs(stem).max() > 0.05
+
+
+def test_a_stem_is_the_same_whatever_else_is_asked_for(tmp_path, cache):
+    safetensors.numpy.save_file(random_weights(shapes_of("six")), tmp_path / "net.safetensors")
+    _, _, spectrum, stem = CASES["six"]
+    (tmp_path / "net.json").write_text(json.dumps({**spectrum, "primary_stem": stem}))
+    foreign.add_checkpoint("mine", tmp_path / "net.safetensors")
+    separator, mix = Separator("mine", device="cpu", segment_seconds=1), mixture(20000)
+    together = separator.separate(mix, 44100)
+    np.testing.assert_allclose(sum(together.values()), mix, atol=1e-4)
+    # The one that takes what the bands do not hold.
+    alone = separator.separate(mix, 44100, stems=["instrumental"])
+    np.testing.assert_allclose(alone["instrumental"], together["instrumental"], atol=1e-4)

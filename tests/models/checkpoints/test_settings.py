@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from tests.helpers.torch_files import dictionary, name, number, tensor, text, whole, zip_bytes
 from unweave.errors import CheckpointError
@@ -66,6 +67,12 @@ def test_a_prefix_that_all_names_share_goes(tmp_path, prefix):
     assert sorted(read(tmp_path, {f"{prefix}a.w": ONE, f"{prefix}b": TWO}).tensors) == ["a.w", "b"]
     assert list(read(tmp_path, {f"{prefix}a": ONE, "b": TWO}).tensors) == [f"{prefix}a", "b"]
     assert list(read(tmp_path, {prefix: ONE}).tensors) == [prefix.removeprefix("module.") or prefix]
+    averaged = {"n_averaged": np.array(7), f"module.{prefix}a": ONE, f"module.{prefix}b": TWO}
+    assert sorted(read(tmp_path, averaged).tensors) == ["a", "b"]
+    safetensors.numpy.save_file({f"{prefix}a.w": ONE, f"{prefix}b": TWO}, tmp_path / "a.safetensors")
+    assert sorted(read_tensors(tmp_path / "a.safetensors").tensors) == ["a.w", "b"]
+    kept = read_tensors(tmp_path / "a.safetensors", keeps_prefixes=True)
+    assert sorted(kept.tensors) == [f"{prefix}a.w", f"{prefix}b"]
 
 
 def nested(depth, value):

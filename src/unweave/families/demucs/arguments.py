@@ -124,6 +124,13 @@ def require_channels(arguments: Mapping[str, Any], audio_channels: int) -> None:
         raise CheckpointError(f"the weights are for {audio_channels} channels, not {arguments['audio_channels']!r}")
 
 
+def require_stereo(audio_channels: int, kind: str) -> None:
+    """Refuse a network that does not take the two channels which every mixture is brought to."""
+    if audio_channels != 2:
+        told = "mono signals" if audio_channels == 1 else f"{audio_channels} channels"
+        raise CheckpointError(f"the weights are of an {kind} for {told}, only stereo is supported")
+
+
 def stems_of(told: object, n_stems: int, published: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:
     """The names of the stems, or where none are told those of the published models. Raises `CheckpointError`."""
     if told is None:

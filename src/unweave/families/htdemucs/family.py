@@ -12,7 +12,9 @@ import numpy as np
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime, cpu_session
 from unweave.errors import OptionError
+from unweave.families.demucs.arguments import require_stereo
 from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
+from unweave.families.htdemucs.recognise import KIND
 from unweave.families.htdemucs.recognise import recognise as recognise_arrays
 from unweave.families.htdemucs.spec import HTDemucsSpec
 from unweave.models.checkpoints import Tensors
@@ -23,7 +25,10 @@ MOST_AT_ONCE = 2
 
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> HTDemucsSpec | None:
     """See `unweave.families.foreign.ForeignFamily`."""
-    return recognise_arrays(tensors, configuration)
+    spec = recognise_arrays(tensors, configuration)
+    if spec is not None:
+        require_stereo(spec.audio_channels, KIND)
+    return spec
 
 
 def with_segment(spec: HTDemucsSpec, n_samples: int) -> HTDemucsSpec:

@@ -8,7 +8,7 @@ from pathlib import Path
 from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.mdx.recipe import MdxSeparator, separate_track
 from unweave.families.mdx.recognise import recognise
-from unweave.families.mdx.spec import FORMAT_VERSION, NETWORK, MdxSpec
+from unweave.families.mdx.spec import NETWORK, MdxSpec
 from unweave.families.segment_options import whole_frames
 from unweave.models.checkpoints import Tensors
 
@@ -16,7 +16,6 @@ Spec = MdxSpec
 FRAMES_TOGETHER = 64  # networks have five or six levels
 
 __all__ = [
-    "FORMAT_VERSION",
     "MdxSpec",
     "Spec",
     "open_separator",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FORMAT_VERSION = 1  # of this description when it is written to a file
 NETWORK = "network.onnx"
 N_CHANNELS = 2
 N_PARTS = 2 * N_CHANNELS  # real and imaginary part of either channel
@@ -41,6 +40,11 @@ class MdxSpec:
     def all_stems(self) -> tuple[str, ...]:
         """The names of all that comes out: the stem, then the complement."""
         return (*self.stems, self.complement)
+
+    @property
+    def sums_to_mixture(self) -> bool:
+        """Whether the stem and the complement together are the mixture."""
+        return self.compensation == 1
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

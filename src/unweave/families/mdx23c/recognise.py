@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings, taken_for
+from unweave.families.configuration import Settings, count_numbers, has_settings, taken_for
 from unweave.families.mdx23c.spec import N_CHANNELS, PARTS, Mdx23cSpec
 from unweave.models.checkpoints import Tensors
 
@@ -24,7 +24,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     """
     if FIRST_BLOCK not in tensors or "first_conv.weight" not in tensors:
         return None
-    if configuration is None:
+    if configuration is None or not has_settings(configuration):
         raise CheckpointError(
             f"{name} is an MDX23C, whose weights do not say its transform, segments and stems: its YAML file is needed"
         )
@@ -61,9 +61,9 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> Mdx23cSpec:
         complement=complement,
         n_channels=n_channels,
         growth=down[0] - n_channels,
-        n_scales=_count(tensors, "encoder_blocks."),
+        n_scales=count_numbers(tensors, "encoder_blocks."),
         scale=(scale[0], scale[1]),
-        n_blocks=_count(tensors, "encoder_blocks.0.tfc_tdf.blocks."),
+        n_blocks=count_numbers(tensors, "encoder_blocks.0.tfc_tdf.blocks."),
         bottleneck_factor=settings.integer("model", "bottleneck_factor", 4),
         n_subbands=n_subbands,
         norm=norm or "",
@@ -79,12 +79,6 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> Mdx23cSpec:
     stated = {"num_channels": spec.n_channels, "growth": spec.growth, "num_scales": spec.n_scales}
     settings.require("model", {**stated, "num_blocks_per_scale": spec.n_blocks})
     return spec
-
-
-def _count(tensors: Tensors, prefix: str) -> int:
-    """How many numbers follow ``prefix`` in the names."""
-    found = {key[len(prefix) :].split(".", 1)[0] for key in tensors if key.startswith(prefix)}
-    return len([number for number in found if number.isdigit()])
 
 
 def _check(spec: Mdx23cSpec, tensors: Tensors) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.openunmix.recipe import OpenUnmixSeparator, separate_track
 from unweave.families.openunmix.recognise import recognise
-from unweave.families.openunmix.spec import FORMAT_VERSION, NETWORK, OpenUnmixSpec
+from unweave.families.openunmix.spec import NETWORK, OpenUnmixSpec
 from unweave.families.openunmix.targets import read_targets
 from unweave.families.segment_options import whole_hops
 from unweave.models.checkpoints import Tensors
@@ -16,7 +16,6 @@ from unweave.models.checkpoints import Tensors
 Spec = OpenUnmixSpec
 
 __all__ = [
-    "FORMAT_VERSION",
     "OpenUnmixSpec",
     "Spec",
     "open_separator",

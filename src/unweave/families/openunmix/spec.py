@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FORMAT_VERSION = 1  # of this description when it is written to a file
 NETWORK = "network.onnx"
 N_DENSE = 3  # fully connected layers, each with a batch norm behind it
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings, taken_for
+from unweave.families.configuration import Settings, count_numbers, has_settings, taken_for
 from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, RoformerSpec
 from unweave.models.checkpoints import Tensors
 
 FIRST_BAND = "band_split.to_features.0.1.weight"
+DEFAULT_RATE = 44100  # Hz, of the original's constructor
 # Tables that some versions of the training code stored, and that follow from the configuration.
 DERIVED = {"freq_indices", "freqs_per_band", "num_freqs_per_band", "num_bands_per_freq"}
 # Parts of variants that are not computed here: (what their names contain, what they are called).
@@ -40,7 +41,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         found = next((key for key in names if pattern.search(key)), None)
         if found:
             raise CheckpointError(f"{name} is a RoFormer with {what} ({found}), which is not supported")
-    if configuration is None:
+    if configuration is None or not has_settings(configuration):
         raise CheckpointError(
             f"{name} is a RoFormer, whose weights do not say its hop, segments and stems: its YAML file is needed"
         )
@@ -57,11 +58,11 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
     n_heads = tensors.shape("layers.0.0.layers.0.0.to_gates.weight")[0]
     inner = tensors.shape("layers.0.0.layers.0.0.to_qkv.weight")[0] // 3
     ff_width = tensors.shape("layers.0.0.layers.0.1.net.1.weight")[0]
-    n_estimators = _count(tensors, "mask_estimators.")
+    n_estimators = count_numbers(tensors, "mask_estimators.")
     stems, complement = settings.network_stems(n_estimators, "mask estimators")
     sizes = tuple(
         tensors.shape(f"band_split.to_features.{band}.1.weight")[-1] // NUMBERS_PER_BIN
-        for band in range(_count(tensors, "band_split.to_features."))
+        for band in range(count_numbers(tensors, "band_split.to_features."))
     )
     n_fft = settings.integer("model", "stft_n_fft", 2048)
     if settings.integer("model", "stft_win_length", n_fft) != n_fft:
@@ -69,23 +70,28 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
     if not settings.flag("model", "stereo", default=True) or settings.integer("audio", "num_channels", 2) != N_CHANNELS:
         raise CheckpointError(f"{name} is a RoFormer for mono signals, which is not supported")
     hop = settings.integer("model", "stft_hop_length")
+    # Signals have the rate of audio.sample_rate; the other one only lays out the bands, and may have been forgotten.
+    bands_rate = settings.integer("model", "sample_rate", DEFAULT_RATE)
+    sample_rate = settings.integer("audio", "sample_rate", bands_rate)
+    is_bs = "final_norm.gamma" in tensors
     return RoformerSpec(
         name=name,
-        kind="bs" if "final_norm.gamma" in tensors else "mel",
+        kind="bs" if is_bs else "mel",
         stems=stems,
         complement=complement,
         dim=dim,
-        depth=_count(tensors, "layers."),
-        time_depth=_count(tensors, "layers.0.0.layers."),
-        frequency_depth=_count(tensors, "layers.0.1.layers."),
+        depth=count_numbers(tensors, "layers."),
+        time_depth=count_numbers(tensors, "layers.0.0.layers."),
+        frequency_depth=count_numbers(tensors, "layers.0.1.layers."),
         n_heads=n_heads,
         head_width=inner // max(n_heads, 1),
         ff_width=ff_width,
         mask_widths=_mask_widths(tensors),
-        **({"band_sizes": sizes} if "final_norm.gamma" in tensors else {"n_bands": len(sizes)}),
+        **({"band_sizes": sizes} if is_bs else {"n_bands": len(sizes)}),
+        bands_rate=0 if is_bs or bands_rate == sample_rate else bands_rate,
         skip_connections=settings.flag("model", "skip_connection", default=False),
         zero_dc=settings.flag("model", "zero_dc", default=True),
-        sample_rate=settings.integer("model", "sample_rate", settings.integer("audio", "sample_rate", 44100)),
+        sample_rate=sample_rate,
         n_fft=n_fft,
         hop_length=hop,
         segment_samples=settings.segment_samples(hop),
@@ -94,15 +100,9 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
     )
 
 
-def _count(tensors: Tensors, prefix: str) -> int:
-    """How many numbers follow ``prefix`` in the names."""
-    found = {key[len(prefix) :].split(".", 1)[0] for key in tensors if key.startswith(prefix)}
-    return len([number for number in found if number.isdigit()])
-
-
 def _mask_widths(tensors: Tensors) -> tuple[int, ...]:
     prefix = "mask_estimators.0.to_freqs.0.0."
-    n_layers = _count(tensors, prefix)
+    n_layers = count_numbers(tensors, prefix)
     keys = [f"{prefix}{2 * step}.weight" for step in range(n_layers - 1)]
     return tuple(tensors.shape(key)[0] for key in keys if key in tensors)
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from unweave.errors import ModelError
 from unweave.families.roformer.bands import BS_BANDS, mel_bands, neighbouring_bands
-from unweave.models.spec import rest_of
 
-FORMAT_VERSION = 1  # of a description in a file
 N_CHANNELS = 2
 NUMBERS_PER_BIN = 2 * N_CHANNELS  # real and imaginary part of either channel
 
@@ -33,6 +29,7 @@ class RoformerSpec:
     mask_widths: tuple[int, ...] = (1536,)  # of the hidden layers of the mask estimators
     band_sizes: tuple[int, ...] = BS_BANDS  # bs: bins per band
     n_bands: int = 60  # mel: bands
+    bands_rate: int = 0  # mel: Hz of the signals that the bands were laid out for; 0: the sample rate
     skip_connections: bool = False  # each layer's input is also given the outputs of all layers before it
     zero_dc: bool = True  # the lowest bin of each stem is set to zero
     sample_rate: int = 44100  # Hz
@@ -44,21 +41,11 @@ class RoformerSpec:
     licence: str = "unknown"
 
     @property
-    def all_stems(self) -> tuple[str, ...]:
-        """The stems of the network, and the complement where there is one."""
-        return (*self.stems, self.complement) if self.complement else self.stems
-
-    @property
-    def rest_stem(self) -> str | None:
-        """The stem that takes the rest of the mixture, or None where no stem means "the rest"."""
-        return rest_of(self.all_stems) or self.complement or None
-
-    @property
     def bands(self) -> tuple[tuple[int, ...], ...]:
         """The bins of each band, lowest band first."""
         if self.kind == "bs":
             return neighbouring_bands(self.band_sizes)
-        return mel_bands(self.n_bands, self.n_fft, self.sample_rate)
+        return mel_bands(self.n_bands, self.n_fft, self.bands_rate or self.sample_rate)
 
     @property
     def n_bins(self) -> int:
@@ -115,22 +102,3 @@ class RoformerSpec:
                     shapes[f"{prefix}.weight"] = (widths[step + 1], widths[step])
                     shapes[f"{prefix}.bias"] = (widths[step + 1],)
         return shapes
-
-
-def to_description(spec: RoformerSpec) -> dict[str, Any]:
-    """``spec`` as plain data for a JSON file."""
-    return {"format": FORMAT_VERSION, **asdict(spec)}
-
-
-def from_description(description: Mapping[str, Any]) -> RoformerSpec:
-    """The inverse of `to_description`. Raises `ModelError` for another version, or for what is no description."""
-    if description.get("format") != FORMAT_VERSION:
-        raise ModelError(f"the description has format {description.get('format')!r:.40}, expected {FORMAT_VERSION}")
-    known = {field.name for field in fields(RoformerSpec)}
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in description.items()
-    }
-    given.pop("format")
-    if not {"name", "kind", "stems"} <= set(given) <= known:
-        raise ModelError(f"the description is not one of a RoFormer: {', '.join(sorted(set(given) ^ known))[:80]}")
-    return RoformerSpec(**given)

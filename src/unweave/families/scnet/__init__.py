@@ -3,7 +3,6 @@
 from unweave.families.scnet.graph import write_network
 from unweave.families.scnet.recipe import open_separator, open_twin, with_segment
 from unweave.families.scnet.recognise import recognise
-from unweave.families.scnet.spec import FORMAT_VERSION
 from unweave.families.scnet.spec import ScnetSpec as Spec
 
-__all__ = ["FORMAT_VERSION", "Spec", "open_separator", "open_twin", "recognise", "with_segment", "write_network"]
+__all__ = ["Spec", "open_separator", "open_twin", "recognise", "with_segment", "write_network"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unweave.errors import CheckpointError
-from unweave.families.configuration import Settings, taken_for
+from unweave.families.configuration import Settings, count_numbers, has_settings, taken_for
 from unweave.families.scnet.spec import N_BANDS, N_CHANNELS, PARTS, ScnetSpec
 from unweave.models.checkpoints import Tensors
 
@@ -34,7 +34,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         found = next((key for key in tensors if pattern.search(key)), None)
         if found:
             raise CheckpointError(f"{name} is an SCNet with {what} ({found:.120}), which is not supported")
-    if configuration is None:
+    if configuration is None or not has_settings(configuration):
         raise CheckpointError(
             f"{name} is an SCNet, whose weights do not say its bands, segments and stems: its YAML file is needed"
         )
@@ -47,7 +47,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
 
 
 def _spec(tensors: Tensors, settings: Settings, name: str) -> ScnetSpec:
-    n_levels = _count(tensors, "encoder.")
+    n_levels = count_numbers(tensors, "encoder.")
     dims = (PARTS, *(tensors.shape(f"encoder.{level}.globalconv.weight")[0] for level in range(n_levels)))
     n_outputs = tensors.shape(f"decoder.{n_levels - 1}.1.convtrs.0.weight")[1]
     stems, complement = settings.network_stems(n_outputs // PARTS, "stems")
@@ -67,10 +67,10 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> ScnetSpec:
         band_shares=settings.shares("model", "band_SR", (0.175, 0.392, 0.433)),
         band_strides=settings.integers("model", "band_stride", (1, 4, 16)),
         band_kernels=tuple(tensors.shape(f"encoder.0.SDlayer.convs.{band}.weight")[2] for band in range(N_BANDS)),
-        conv_depths=tuple(_count(tensors, f"encoder.0.conv_modules.{band}.layers.") for band in range(N_BANDS)),
+        conv_depths=tuple(count_numbers(tensors, f"encoder.0.conv_modules.{band}.layers.") for band in range(N_BANDS)),
         hidden_widths=tuple(_hidden_width(tensors, level, dims[level + 1], settings) for level in range(n_levels)),
         conv_kernel=_conv_kernel(tensors, settings),
-        n_layers=_count(tensors, "separation_net.dp_modules."),
+        n_layers=count_numbers(tensors, "separation_net.dp_modules."),
         expand=tensors.shape(first_lstm)[1] // max(dims[-1], 1),
         masked="pos_embed_f" in tensors or any(key.startswith("mask_layer.") for key in tensors),
         sample_rate=settings.integer("audio", "sample_rate", 44100),
@@ -81,12 +81,6 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> ScnetSpec:
         n_overlaps=settings.integer("inference", "num_overlap", 4),
         normalised=settings.flag("inference", "normalize", default=False),
     )
-
-
-def _count(tensors: Tensors, prefix: str) -> int:
-    """How many numbers follow ``prefix`` in the names."""
-    found = {key[len(prefix) :].split(".", 1)[0] for key in tensors if key.startswith(prefix)}
-    return len([number for number in found if number.isdigit()])
 
 
 def _first_module(tensors: Tensors, level: int) -> str | None:

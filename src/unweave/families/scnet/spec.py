@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-FORMAT_VERSION = 1  # of this description when it is written to a file
 N_CHANNELS = 2
 PARTS = 2 * N_CHANNELS  # real and imaginary part of either channel
 N_BANDS = 3  # low, middle, high

@@ -8,14 +8,13 @@ from pathlib import Path
 from unweave.engines.choose import Runtime, cpu_session
 from unweave.families.vr.recipe import N_WINDOWS, VrSeparator, separate_track
 from unweave.families.vr.recognise import recognise
-from unweave.families.vr.spec import FORMAT_VERSION, NETWORK, VrSpec
+from unweave.families.vr.spec import NETWORK, VrSpec
 from unweave.models.checkpoints import Tensors
 
 Spec = VrSpec
 FRAMES_TOGETHER = 32  # networks have up to five levels
 
 __all__ = [
-    "FORMAT_VERSION",
     "Spec",
     "VrSpec",
     "open_separator",

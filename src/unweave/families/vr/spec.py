@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FORMAT_VERSION = 1  # of this description when it is written to a file
 NETWORK = "network.onnx"
 N_CHANNELS = 2
 
@@ -58,6 +57,11 @@ class VrSpec:
     def all_stems(self) -> tuple[str, ...]:
         """The names of all that comes out: the stem, then the complement."""
         return (*self.stems, self.complement)
+
+    @property
+    def sums_to_mixture(self) -> bool:
+        """Whether the stem and the complement together are the mixture: not what bands lack, or have twice."""
+        return False
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

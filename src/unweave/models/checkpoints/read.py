@@ -17,7 +17,7 @@ from unweave.models.checkpoints.storages import Storage, TensorReference, tensor
 from unweave.models.checkpoints.tensors import DAMAGE, Array, Tensor, Tensors, check_total, shown
 from unweave.models.checkpoints.torch_legacy import read_torch_legacy
 from unweave.models.checkpoints.torch_zip import LOCAL_MAGIC, read_torch_zip
-from unweave.models.checkpoints.weights import find_weights
+from unweave.models.checkpoints.weights import find_weights, without_prefixes
 
 PICKLE_MAGIC = b"\x80"
 SUFFIXES = (".ckpt", ".th", ".pth", ".pt", ".chpt", ".safetensors", ".onnx")
@@ -48,11 +48,14 @@ def is_checkpoint_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_tensors(path: Path | str, configuration: Path | str | None = None) -> Checkpoint:
+def read_tensors(
+    path: Path | str, configuration: Path | str | None = None, *, keeps_prefixes: bool = False
+) -> Checkpoint:
     """Open a checkpoint of PyTorch, safetensors or ONNX; the format is detected from its contents.
 
     ``configuration`` is its YAML or JSON file; otherwise one of the same name beside the checkpoint is used, if there
-    is one. Arrays are mapped: opening takes no memory for them, and each is read on demand. Nothing in the file is
+    is one. Names lose what wrappers of the network put before all of them; ``keeps_prefixes`` is for safetensors files
+    of our own. Arrays are mapped: opening takes no memory for them, and each is read on demand. Nothing in the file is
     executed. Raises `CheckpointError` for a file that is damaged, is not a checkpoint, or asks for anything but data.
     """
     path = Path(path)
@@ -61,6 +64,8 @@ def read_tensors(path: Path | str, configuration: Path | str | None = None) -> C
         if not path.is_file():
             raise CheckpointError(f"there is no file {path}")
         entries, inside, kind = _read(path)
+        if kind == "safetensors" and not keeps_prefixes:
+            entries = without_prefixes(entries)
         check_total(entries, path.stat().st_size if kind != "onnx" else 1 << 62)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None

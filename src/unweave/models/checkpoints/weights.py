@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,9 +22,11 @@ TRAINING = {
 }  # fmt: skip
 # Prefixes that wrappers of a network add to all its names.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "generator.", "ema_model.")
+COUNTERS = {"n_averaged"}  # of PyTorch's AveragedModel
 MAX_DEPTH = 8
 MAX_NAMES = 200_000
 
+Item = TypeVar("Item")
 Weights = dict[str, "TensorReference | np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]
 
 
@@ -36,7 +39,7 @@ def find_weights(value: object) -> tuple[Weights, dict[str, object]]:
     weights = search.find(value, 0)
     if not weights:
         raise CheckpointError("it holds no weights")
-    return _without_prefixes(weights), search.settings
+    return without_prefixes(weights), search.settings
 
 
 class _Search:
@@ -112,9 +115,12 @@ def _entries(value: object) -> dict[str, object] | None:
     return {key: item for key, item in entries.items() if isinstance(key, str)}
 
 
-def _without_prefixes(weights: Weights) -> Weights:
+def without_prefixes(weights: Mapping[str, Item]) -> dict[str, Item]:
+    """``weights`` without what wrappers of their network put before all names, and without counters of the wrappers."""
+    weights = dict(weights)
     while True:
-        prefix = next((p for p in PREFIXES if all(name.startswith(p) and name != p for name in weights)), None)
+        names = [name for name in weights if name not in COUNTERS]
+        prefix = next((p for p in PREFIXES if names and all(name.startswith(p) and name != p for name in names)), None)
         if prefix is None:
             return weights
-        weights = {name[len(prefix) :]: array for name, array in weights.items()}
+        weights = {name.removeprefix(prefix): weights[name] for name in names}
