@@ -201,6 +201,21 @@ def test_an_output_that_cannot_be_written_is_named_before_anything_is_decoded(tm
     assert not (tmp_path / "cache").exists()
 
 
+def test_two_runs_do_not_share_an_output(tmp_path, tracks):
+    plan = small_plan(tmp_path, tracks, steps=2)
+
+    class Meanwhile(Watcher):
+        def step(self, step):
+            with pytest.raises(OptionError, match="another run is training in"):
+                train(plan)
+            self.is_refused = True
+
+    watcher = Meanwhile()
+    train(plan, watcher=watcher)
+    assert watcher.is_refused
+    assert train(plan).is_finished  # once the first has ended
+
+
 def test_early_stopping(tmp_path, tracks):
     plan = small_plan(tmp_path, tracks, steps=40, validate_every_steps=1, patience=2, learning_rate=1e-9)
     state = train(plan).state

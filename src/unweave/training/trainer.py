@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from filelock import FileLock, Timeout
 from torch import nn
 
 from unweave.errors import OptionError
@@ -60,9 +62,9 @@ def train(
     """Train as ``plan`` says, continuing from the checkpoint in its output folder if there is one.
 
     ``should_stop`` is called after each step; if it returns True, a checkpoint is written and the result is not
-    finished. Raises `OptionError` for a plan that cannot be carried out, and if the loss is no longer a number (the
-    last good checkpoint is then kept); `ModelError` for a start that is not available. From here on, the process
-    keeps the memory that it frees (`keep_freed_memory`).
+    finished. Raises `OptionError` for a plan that cannot be carried out, where another run trains in the same folder,
+    and if the loss is no longer a number (the last good checkpoint is then kept); `ModelError` for a start that is not
+    available. From here on, the process keeps the memory that it frees (`keep_freed_memory`).
     """
     keep_freed_memory()
     accelerator = _accelerator(plan)
@@ -70,15 +72,16 @@ def train(
     spec, network = _network(plan, name)
     _check_fit(plan, spec)
     _check_output(plan.output)
-    with accelerator.main_process_first():
-        training, held_out = _shards(plan, spec, watcher)
-    loop = Loop(plan, spec, network, training, held_out, accelerator, watcher)
-    if not restart:
-        loop.resume()
-    is_finished = loop.run(should_stop)
-    if accelerator.is_main_process and is_finished:
-        teacher = None if plan.distillation is None else plan.distillation.teacher
-        release(loop.best_network(), spec, training, loop.state, plan.output, command, plan.model.start, teacher)
+    with _only_run_in(plan.output) if accelerator.is_main_process else nullcontext():
+        with accelerator.main_process_first():
+            training, held_out = _shards(plan, spec, watcher)
+        loop = Loop(plan, spec, network, training, held_out, accelerator, watcher)
+        if not restart:
+            loop.resume()
+        is_finished = loop.run(should_stop)
+        if accelerator.is_main_process and is_finished:
+            teacher = None if plan.distillation is None else plan.distillation.teacher
+            release(loop.best_network(), spec, training, loop.state, plan.output, command, plan.model.start, teacher)
     accelerator.end_training()
     return Result(loop.state, plan.output, is_finished, accelerator.is_main_process)
 
@@ -118,6 +121,22 @@ def _check_output(folder: Path) -> None:
             pass
     except OSError as error:
         raise OptionError(f"cannot write to the output folder {folder}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _only_run_in(folder: Path) -> Iterator[None]:
+    """Raises `OptionError` where another run trains in ``folder``: each would replace the other's checkpoint."""
+    lock = FileLock(folder / "training.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OptionError(f"another run is training in {folder}; stop it, or choose another output") from error
+    except (OSError, NotImplementedError) as error:  # some file systems of clusters have no locks
+        log.debug("%s cannot be locked: %s", folder, error)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _network(plan: Plan, name: str) -> tuple[MaskModelSpec, nn.Module]:
