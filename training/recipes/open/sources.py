@@ -207,6 +207,22 @@ GUITARS = {  # the guitar's own track of each song
     "/usr/share/games/fretsonfire/data/songs/muldjord": "CC-BY-SA-3.0",
     "/usr/share/games/fretsonfire/data/songs/sectoid": "MIT",
 }
+SUPERTUXKART, RED_ECLIPSE = "/usr/share/games/supertuxkart/data", "/usr/share/games/redeclipse/data"
+SONGS = (  # folder, names, licence of instrumental songs that have no stems; those under the GPL alone stay out
+    (
+        f"{SUPERTUXKART}/music",
+        "Lava SkyVibe-HighFrequency Snowy West bay celtic demonhill egypt farm garden hacienda "
+        "jumping_to_the_stars_remake kart_grand_prix landing_in_gran_paradiso menutheme overworld ravenbridge_mansion "
+        "subsea valley win_theme xeon6",
+        "CC-BY-SA-3.0",
+    ),
+    (f"{SUPERTUXKART}/music", "Boom_boom_boom alien_signal", "CC-BY-SA-4.0"),
+    (f"{SUPERTUXKART}/tracks/ancient_colosseum_labyrinth", "Battle_Theme_1", "CC-BY-4.0"),
+    (f"{RED_ECLIPSE}/sounds/music", "track_*", "CC-BY-SA-3.0"),
+    (f"{RED_ECLIPSE}/maps", "tonatiuh", "CC0-1.0"),
+    # The band around the guitars. Muldjord's is left out: their singer growls, which the networks take for drums.
+    ("/usr/share/games/fretsonfire/data/songs/sectoid", "*/song", "MIT"),
+)
 FROM_DEBIAN = (  # package, licence, what it gives
     ("fluid-soundfont-gm", "MIT", "FluidR3, a sound font by Frank Wen"),
     ("musescore-general-soundfont", "MIT", "a sound font by S. Christian Collins"),
@@ -221,7 +237,17 @@ FROM_DEBIAN = (  # package, licence, what it gives
     ("hydrogen-drumkits", "all rights granted", "ElectricEmpireKit, HardElectro1 and VariBreaks, by Artemiy Pavlov"),
     ("sonic-pi-samples", "CC0-1.0", "drum sounds"),
     ("fretsonfire-songs-muldjord", "CC-BY-SA-3.0", "the guitars of four songs, by Muldjord"),
-    ("fretsonfire-songs-sectoid", "MIT", "the guitars of four songs, by Carlos Viola Iborra"),
+    ("fretsonfire-songs-sectoid", "MIT", "four songs and their guitars, by Carlos Viola Iborra"),
+    (
+        "supertuxkart-data",
+        "CC-BY-SA-3.0",
+        "songs by 0zone0ne, Chris Leutwyler (Krobonil), Claude Werner (bollen), DJ Helium, GeekPenguinBR, Heuchi1, "
+        "Kalsan, Speedsound with Constantin Pelikan, Weirwood, and one that Bart Kelsey commissioned",
+    ),
+    ("supertuxkart-data", "CC-BY-SA-4.0", "songs by Keith Baylis (Vim) and Heuchi1"),
+    ("supertuxkart-data", "CC-BY-4.0", "a song by Alexandr Zhelanov"),
+    ("redeclipse-data", "CC-BY-SA-3.0", "twelve songs by Derek Stegall (JoJo)"),
+    ("redeclipse-data", "CC0-1.0", "a song by yd"),
 )
 DEBIAN = " ".join(["mma", "fluidsynth", *dict.fromkeys(package for package, _, _ in FROM_DEBIAN)])
 STYLES = "/usr/share/mma/lib"  # accompaniment styles of MMA (GPL-2+; they drive the rendering and are not in it)
