@@ -1,6 +1,6 @@
-"""Stems of songs that exist only as mixtures, estimated by the networks in the package.
+"""Stems of songs that exist only as mixtures, estimated by networks that were trained before.
 
-    python estimated.py FOLDER OUT.csv
+    python estimated.py MODEL FOLDER OUT.csv [LIMIT]
 
 Nobody sings in these songs, and for some there is a guitar to be added: what the networks take for drums or bass is
 kept, and all else is other. A song whose piano carries more than an eighth of its energy keeps that, too.
@@ -8,6 +8,7 @@ kept, and all else is other. A song whose piano carries more than an eighth of i
 
 import csv
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import soxr
 from sources import SONGS
 from unweave import Separator
 
-TEACHER, RATE = "unweave:5stems", 44100
+RATE = 44100
 AUDIBLE, PIANO = 1e-3, 0.12  # shares of all energy, below which a stem is left out
 
 
@@ -57,12 +58,12 @@ def kept(stems, mixture, guitar):
 
 
 def main():
-    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    separator = Separator(TEACHER)
+    separator, folder, out = Separator(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     with out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("track", "stem", "path", "licence", "weight"))
-        for name, path, licence, guitar in mixtures():
+        limit = int(sys.argv[4]) if len(sys.argv) > 4 else None
+        for name, path, licence, guitar in islice(mixtures(), limit):
             mixture = samples_of(path)
             stems = estimated(separator, mixture)
             for stem, samples in kept(stems, mixture, None if guitar is None else samples_of(guitar)).items():

@@ -1,16 +1,17 @@
 """Put trained models into the package, in half precision: their network as ONNX, its weights for PyTorch, its card.
 
-    python pack.py TRAINED [TRAINED ...] PACKAGE/models/weights/NAME
+    python pack.py TRAINED [TRAINED ...] PACKAGE/models/weights/NAME [--teacher CARD]
 
 TRAINED is the folder of a run. Its weights are the mean of the best ones by validation and the last ones, both averages
 over many steps already: as good as the better of the two for each stem. Or it is a packed .safetensors file, to go on
-from. Several make an ensemble, whose estimates are averaged. Prints the lines for the catalogue.
+from. Several make an ensemble, whose estimates are averaged. CARD is the model card of what a network was distilled
+from, whose data it owes as much to: its text is kept in the new card. Prints the lines for the catalogue.
 """
 
+import argparse
 import dataclasses
 import hashlib
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,10 +122,11 @@ def body(text):
     return re.sub(r"```sh\n.*\n```", "```sh\nmake -C training/recipes/open\n```", text)
 
 
-def card(name, network, spec, members):
+def card(name, network, spec, members, teacher):
     """The cards that training wrote, under the model's own name, with every source and its makers."""
     if len(members) == 1:
-        text = members[0].card.replace("Weights: unknown licence", f"Weights: {LICENCE}, which allows commercial use")
+        licence = f"The weights are under {LICENCE}, which allows commercial use."
+        text = re.sub(r"Weights: .*", licence, members[0].card, count=1)
     else:
         millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         gigaflops = count_operations(network, spec) / 1e9
@@ -136,20 +138,28 @@ def card(name, network, spec, members):
         for number, member in enumerate(members, 1):
             own = re.sub(r"^#", "##", member.card.strip(), flags=re.MULTILINE)
             text += f"\n## Network {number}\n\n{re.sub(r' Weights: .*', '', own)}\n"
+    if teacher is not None:
+        own = re.sub(r"^#", "##", body(teacher.read_text()).strip(), flags=re.MULTILINE)
+        text = f"{text.rstrip()}\n\n## What it was distilled from\n\n{own}\n"
     rows = [f"| {' | '.join(row)} |" for row in all_credits()]
     table = "\n".join(["| from | commit | licence | what |", "|---|---|---|---|", *rows])
     return f"# {name}\n{text}{CREDITS}\n{table}\n"
 
 
 def main():
-    members, target = [read_member(Path(path)) for path in sys.argv[1:-1]], Path(sys.argv[-1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trained", nargs="+", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--teacher", type=Path)
+    arguments = parser.parse_args()
+    members, target = [read_member(path) for path in arguments.trained], arguments.target
     name = target.name
     target.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)  # attention that a member lacks adds nothing, but has weights: the same files each time
     network, spec = together(members)
     spec = dataclasses.replace(spec, name=name, weights=name, licence=LICENCE)
     pack(network, spec, target / name)
-    (target / "README.md").write_text(card(name, network, spec, members))
+    (target / "README.md").write_text(card(name, network, spec, members, arguments.teacher))
     for file in sorted(target.glob(f"{name}.*")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         print(f'WeightsFile("{file.name}", "{digest}", {file.stat().st_size:_}),')
