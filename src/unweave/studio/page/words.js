@@ -106,7 +106,7 @@ export const REFUSALS = {
     broken: "Something went wrong. See the server’s log for details.", wrong_host: "This server can only be reached under its own address.",
     no_token: "You need an access token: open the address that the server printed.",
     other_site: "Requests from other sites are refused.",
-    insecure: "This page only works over HTTPS. Please open its address with https://.",
+    insecure: "This page only works over a secure connection. Please begin its address with “https” instead of “http”.",
     no_storage: "This browser does not let the page keep songs. Perhaps this is a private window, or the browser’s storage is full.",
   },
   fr: {
@@ -129,7 +129,7 @@ export const REFUSALS = {
     broken: "Une erreur s’est produite. Consultez le journal du serveur pour en savoir plus.", wrong_host: "Ce serveur n’est accessible qu’à sa propre adresse.",
     no_token: "Un jeton d’accès est nécessaire : ouvrez l’adresse affichée par le serveur.",
     other_site: "Les requêtes provenant d’autres sites sont refusées.",
-    insecure: "Cette page ne fonctionne qu’en HTTPS. Veuillez ouvrir son adresse en https://.",
+    insecure: "Cette page ne fonctionne qu’avec une connexion sécurisée. Veuillez commencer son adresse par « https » au lieu de « http ».",
     no_storage: "Ce navigateur ne permet pas à la page de conserver des morceaux. C’est peut-être une fenêtre privée, ou l’espace de stockage du navigateur est plein.",
   },
 };
