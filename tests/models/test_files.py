@@ -47,6 +47,11 @@ def test_a_folder_that_is_only_read_counts_as_used(graphs):
     assert is_sealed(graphs / "old")
 
 
+def test_what_cannot_be_made_again_stays(graphs):
+    sealed_folder(graphs / "new", fill, keeps_unused=True)
+    assert is_sealed(graphs / "old")
+
+
 def test_nothing_is_removed_while_nothing_is_added(graphs):
     sealed_folder(graphs / "read", fill)
     assert is_sealed(graphs / "old")

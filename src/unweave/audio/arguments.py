@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from unweave.audio.limits import LONGEST_SECONDS, MOST_TRACKS
 from unweave.errors import OptionError
-
-LONGEST_SECONDS = 1e9  # thirty years
-MOST_TRACKS = 10_000
 
 
 def is_number(value: Any) -> bool:

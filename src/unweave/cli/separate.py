@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from unweave.audio.limits import MOST_TRACKS
 from unweave.cli import options as shared
 from unweave.cli.commands import PATH, argument, command, flag, number, option
 from unweave.cli.failures import EXIT_FAILED, failures_shown, interrupted, interrupts_deferred
@@ -37,7 +38,7 @@ from unweave.cli.options import names_in
 @option(
     "--track",
     placeholder="NUMBER",
-    type=number(int, 1, 10_000),
+    type=number(int, 1, MOST_TRACKS),
     help="Which audio track to separate, if a file has several.",
     show_default="the file's default",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 from unweave.errors import CheckpointError
 from unweave.families.complements import complement_of
@@ -46,7 +46,7 @@ def count_numbers(names: Iterable[str], prefix: str) -> int:
     return len([number for number in found if number.isdigit()])
 
 
-def has_settings(configuration: Mapping[str, Any] | None) -> bool:
+def has_settings(configuration: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
     """Whether there is any section of such a file: checkpoints themselves may hold an epoch and figures of training."""
     return configuration is not None and any(isinstance(configuration.get(name), Mapping) for name in SECTIONS)
 

@@ -65,20 +65,20 @@ def replace_folder(staged: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def sealed_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+def sealed_folder(folder: Path, fill: Callable[[Path], None], *, keeps_unused: bool = False) -> Path:
     """``folder``, filled by ``fill`` if it is not there yet or is not as it was sealed.
 
     It is filled under another name, sealed with the length and CRC32C of each file, and renamed; of two processes that
-    do so at once, one wins. Those beside it that nobody has used for `UNUSED_DAYS` are removed then: they are of older
-    versions or other models, and can be made again. Raises OSError.
+    do so at once, one wins. Those beside it that nobody has used for `UNUSED_DAYS` are removed then, as networks of
+    older versions or other models, which can be made again; with ``keeps_unused`` they stay. Raises OSError.
     """
     if is_sealed(folder):
         with suppress(OSError):  # only others may write it; most file systems note that it was read
             os.utime(folder / SEAL)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unused(folder.parent)
     with staging_folder(folder.parent) as staged:
+        if not keeps_unused:
+            _remove_unused(folder.parent)
         fill(staged)
         seal(staged)
         if folder.exists() and not is_sealed(folder):
@@ -101,6 +101,15 @@ def _remove_abandoned(parent: Path) -> None:
         if time.time() - latest > ABANDONED_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
             log.info("removed %s, which nobody has written to for a day", left)
+
+
+def _remove_unused(parent: Path) -> None:
+    latest = time.time() - UNUSED_DAYS * 24 * 3600
+    for folder in parent.iterdir():
+        with suppress(OSError):
+            used = (folder / SEAL).stat()
+            if max(used.st_atime, used.st_mtime) < latest:
+                shutil.rmtree(folder)
 
 
 def sealed_or_temporary_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -129,15 +138,6 @@ def sealed_or_temporary_folder(folder: Path, fill: Callable[[Path], None]) -> Pa
                     private,
                 )
             return known
-
-
-def _remove_unused(parent: Path) -> None:
-    latest = time.time() - UNUSED_DAYS * 24 * 3600
-    for folder in parent.iterdir():
-        with suppress(OSError):
-            used = (folder / SEAL).stat()
-            if max(used.st_atime, used.st_mtime) < latest:
-                shutil.rmtree(folder)
 
 
 def _remove(folder: Path, process: int) -> None:

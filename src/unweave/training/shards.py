@@ -116,7 +116,8 @@ def prepare_shards(
     folder = cache / f"shards-{fingerprint}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        sealed_folder(folder, lambda staged: _write(tracks, staged, sample_rate, on_track))
+        # What was decoded before may be of files that are elsewhere by now.
+        sealed_folder(folder, lambda staged: _write(tracks, staged, sample_rate, on_track), keeps_unused=True)
     except OSError as error:
         raise OptionError(f"cannot save decoded stems in {cache}: {error.strerror or error}") from error
     return Shards([folder])

@@ -24,7 +24,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
     """
     if FIRST_BLOCK not in tensors or "first_conv.weight" not in tensors:
         return None
-    if configuration is None or not has_settings(configuration):
+    if not has_settings(configuration):
         raise CheckpointError(
             f"{name} is an MDX23C, whose weights do not say its transform, segments and stems: its YAML file is needed"
         )

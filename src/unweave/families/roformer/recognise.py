@@ -41,7 +41,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         found = next((key for key in names if pattern.search(key)), None)
         if found:
             raise CheckpointError(f"{name} is a RoFormer with {what} ({found}), which is not supported")
-    if configuration is None or not has_settings(configuration):
+    if not has_settings(configuration):
         raise CheckpointError(
             f"{name} is a RoFormer, whose weights do not say its hop, segments and stems: its YAML file is needed"
         )

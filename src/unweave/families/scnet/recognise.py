@@ -34,7 +34,7 @@ def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: s
         found = next((key for key in tensors if pattern.search(key)), None)
         if found:
             raise CheckpointError(f"{name} is an SCNet with {what} ({found:.120}), which is not supported")
-    if configuration is None or not has_settings(configuration):
+    if not has_settings(configuration):
         raise CheckpointError(
             f"{name} is an SCNet, whose weights do not say its bands, segments and stems: its YAML file is needed"
         )
