@@ -84,6 +84,18 @@ def test_a_sample_that_is_not_finite_is_silent_and_harms_no_other(entrance, valu
     assert "not finite" in caplog.text
 
 
+def test_samples_too_large_to_compute_with_are_refused(entrance):
+    samples = tones(9000)
+    samples[1, 4000] = -1e20
+    with pytest.raises(OptionError, match=r"samples from -1 to 1, got some of 1e\+20"):
+        entrance(samples)
+
+
+def test_samples_on_the_scale_of_24_bits_are_not(entrance):
+    for name, stem in entrance(tones(9000) * np.float32(2**23)).items():
+        assert np.isfinite(stem).all(), name
+
+
 def test_the_callers_arrays_are_neither_kept_nor_changed(toy):
     mixture = noise(40_000)
     mixture[1, 30_000] = np.nan

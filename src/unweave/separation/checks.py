@@ -20,6 +20,7 @@ MOST_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz
 LONGEST_SEGMENT = 600.0  # seconds
 LARGEST_OVERLAP = 0.98  # share of a segment: fifty segments over each sample
+LOUDEST = 1e9  # squares of such samples, summed over a song, are still numbers; whole numbers of 24 bits are below
 
 
 def checked_rate(value: Any, what: str = "sample_rate") -> int:
@@ -75,13 +76,19 @@ def checked_block(given: Any, n_channels: int) -> Waveform:
 
 
 def owned(array: npt.NDArray[np.floating[Any]]) -> Waveform:
-    """A copy as float32, with silence in place of NaN and infinite samples."""
+    """A copy as float32, with silence in place of NaN and infinite samples.
+
+    Raises `OptionError` for samples so large that computing with them would not give numbers.
+    """
     with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, and then silent
         block: Waveform = np.array(array, dtype=np.float32, order="C")
     is_finite = np.isfinite(block)
     if not is_finite.all():
         log.warning("%d samples that are not finite numbers were replaced by silence", np.count_nonzero(~is_finite))
         block[~is_finite] = 0
+    peak = max(block.max(initial=0), -block.min(initial=0))
+    if peak > LOUDEST:
+        raise OptionError(f"expected samples from -1 to 1, got some of {peak:.3g}")
     return block
 
 
