@@ -1,7 +1,9 @@
 """Damaged files: what can be read is read, and nothing but our own error is raised."""
 
+import errno
 import io
 import logging
+import os
 import struct
 from contextlib import suppress
 from types import SimpleNamespace
@@ -110,6 +112,22 @@ def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
         assert ("the file may be incomplete" in caplog.text) == is_told
         assert reader.is_incomplete == is_told
         assert len(caplog.records) <= 2  # with what FFmpeg makes of the last packet
+
+
+def test_a_disk_that_fails_is_no_file_that_ends_early(tmp_path, monkeypatch):
+    raw = encoded(tones(4 * 48_000, 48_000), "flac", "flac", 48_000)
+    path = tmp_path / "song.flac"
+    path.write_bytes(raw[: len(raw) // 2])  # all that FFmpeg gets to see of it
+
+    def fails(section, size=-1):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with AudioReader(path) as reader:
+        blocks = iter(reader)
+        next(blocks)
+        monkeypatch.setattr("unweave.audio.sources.Section.read", fails)
+        with pytest.raises(AudioReadError, match=r"song.flac to its end: input/output error"):
+            list(blocks)
 
 
 def test_sound_behind_the_stated_size_is_told(caplog):

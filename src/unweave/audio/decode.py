@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BLOCK_SAMPLES = 1 << 16
 
+CHECKED_BYTES = 1 << 20
+
 MOST_LINKS = 10_000  # weeks of web radio: what has more is made to keep a program busy
 
 # AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first.
@@ -332,13 +334,28 @@ class AudioReader:
             self._miss("%d damaged packets were skipped", damaged)
         if non_finite:
             log.warning("%s: %d samples that are not finite numbers were replaced by silence", self.name, non_finite)
+        self._check_that_it_can_be_read()
+
+    def _check_that_it_can_be_read(self) -> None:
+        """Raise `AudioReadError` where sound is missing because a disk or share fails, which FFmpeg takes for the end.
+
+        The song may be whole: what has been separated of it must not pass for all that there is.
+        """
+        if not self.is_incomplete or not self._source.is_path:
+            return
+        try:
+            with closing(self._source.file()) as file:
+                while file.read(CHECKED_BYTES):
+                    pass
+        except OSError as error:
+            raise AudioReadError(f"cannot read {self.name} to its end: {reason(error)}") from error
 
     def _warn_of_what_is_missing(self, n_decoded: float) -> None:
         seconds = n_decoded / self.sample_rate
         is_one = self._links == (WHOLE,)
         n_surplus = 0
         if is_one and self._source.is_seekable:
-            with closing(self._source.file()) as file:
+            with suppress(OSError), closing(self._source.file()) as file:
                 n_surplus = count_surplus_bytes(file)
         if n_surplus > MISSING_BYTES:
             log.warning(
