@@ -319,6 +319,21 @@ def test_sound_that_cannot_be_had_is_asked_for_now_and_then(page, studio, song):
     page.problems.clear()  # the failed requests themselves
 
 
+def test_a_song_that_is_deleted_elsewhere_is_said_to_be(page, studio, song):
+    upload(page, song)
+    done(page)
+    page.click("#play")
+    until(page, "window.unweave.player.now > 0.1")
+    page.evaluate("fetch(`/api/jobs/${location.hash.slice(1)}`, { method: 'DELETE' })")
+    page.evaluate("window.unweave.player.pieces.clear()")
+    page.evaluate("window.unweave.player.seek(0)")
+    until(page, "document.getElementById('message').textContent.startsWith('This song does not exist')")
+    assert page.evaluate("document.getElementById('player').hidden")
+    assert not page.evaluate("window.unweave.player.isPlaying")
+    assert page.evaluate("document.querySelectorAll('#history li').length") == 0
+    page.problems[:] = [line for line in page.problems if "404" not in line]
+
+
 def test_a_second_that_was_fetched_while_its_song_was_completed_is_fetched_again(page, song):
     upload(page, song)
     done(page)

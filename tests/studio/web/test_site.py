@@ -308,6 +308,20 @@ def test_a_song_is_separated_in_another_tab_when_its_own_is_closed(page, server,
     until(other, "import('/database.js').then(({ jobs }) => jobs()).then(([{ state }]) => state === 'failed')")
 
 
+def test_a_song_that_is_deleted_in_another_tab_is_said_to_be(page, server, tmp_path):
+    hold(page)
+    (tmp_path / "a.wav").write_bytes(b"no song, which is quickly found out")
+    page.set_input_files("#file", str(tmp_path / "a.wav"))
+    until(page, "document.getElementById('song').textContent === 'a.wav'")
+    other = page.context.new_page()
+    other.goto(server.address)
+    until(other, "Boolean(window.unweave)")
+    other.get_by_role("button", name="Delete: a.wav").click()
+    until(page, "document.getElementById('message').textContent.startsWith('This song does not exist')")
+    assert page.evaluate("document.getElementById('player').hidden")
+    assert other.inner_text("#message") == ""
+
+
 def test_a_page_without_https_says_what_it_needs(browser, server):
     context = browser.new_context()
     page = context.new_page()

@@ -37,20 +37,20 @@ export function upload(file, model, quality, acceptLicence) {
 // Stereo samples from −1 to 1: two Float32Arrays, as long as what is separated so far.
 export async function samples(id, stem, start, count) {
   const response = await fetch(`/api/jobs/${id}/stems/${encodeURIComponent(stem)}/samples?start=${start}&count=${count}`);
-  if (!response.ok) throw new Error(response.statusText);
+  if (!response.ok) return answer(response);
   const packed = new Int16Array(await response.arrayBuffer());
   const sides = [new Float32Array(packed.length / 2), new Float32Array(packed.length / 2)];
   for (let i = 0; i < packed.length; i++) sides[i & 1][i >> 1] = packed[i] / 32768;
   return sides;
 }
 
-export function watch(id, onJob) {
+export function watch(id, onJob, onDeleted) {
   const events = new EventSource(`/api/jobs/${id}/events`);
   events.onmessage = ({ data }) => {
     const now = JSON.parse(data);
     onJob(now);
     if (!["queued", "running"].includes(now.state)) events.close();
   };
-  events.addEventListener("deleted", () => events.close());
+  events.addEventListener("deleted", () => { events.close(); onDeleted(); });
   return () => events.close();
 }

@@ -28,6 +28,7 @@ let drawnAt = 0;
 let listed = ""; // the songs that the list shows
 let nextLook = null; // at the songs that wait
 let lastLook = null;
+let removing = null; // the song that is being deleted here
 
 function length() {
   return open?.seconds || player.length;
@@ -71,7 +72,7 @@ function show(job) {
     built = "";
     strips.clear();
     history.replaceState(null, "", `#${job.id}`);
-    stopWatching = api.watch(job.id, (now) => { update(now); if (!isActive(now)) list(); });
+    stopWatching = api.watch(job.id, (now) => { update(now); if (!isActive(now)) list(); }, missed);
   }
   update(job);
 }
@@ -169,7 +170,9 @@ function showHistory(jobs) {
     const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
     remove.setAttribute("aria-label", sayOf("remove", job.name));
     remove.onclick = async () => {
+      removing = job.id;
       await api.remove(job.id).then(() => removed(job.id), complain);
+      removing = null;
       list();
     };
     return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
@@ -185,6 +188,15 @@ function removed(id) {
   open = null;
   $("player").hidden = true;
   history.replaceState(null, "", "#");
+}
+
+// The open song was deleted elsewhere: in another window, or by another user of the same server.
+function missed() {
+  if (!open || removing === open.id) return;
+  removed(open.id);
+  complain({ code: "no_job" });
+  showPlaying();
+  list();
 }
 
 // Transport
@@ -297,6 +309,7 @@ async function begin() {
   $("view-spectra").onclick = () => view(true);
   strips.onSeek = (share) => player.seek(share * length());
   player.onEnd = showPlaying;
+  player.onDeleted = missed;
   document.addEventListener("keydown", key);
   const drop = $("drop");
   for (const name of ["dragover", "dragleave", "drop"]) {

@@ -278,7 +278,10 @@ export class Player {
     const { id, stems, sample_rate: rate } = this.job;
     const start = number * rate;
     const count = Math.min(rate, ready - start);
-    const all = await Promise.all(stems.map((stem) => samples(id, stem, start, count))).catch(() => null);
+    const all = await Promise.all(stems.map((stem) => samples(id, stem, start, count))).catch(({ code }) => {
+      if (code === "no_job" && this.job.id === id) this.onDeleted?.(); // in another window, perhaps
+      return null;
+    });
     if (!all || this.job.id !== id) return null;
     const buffers = {};
     const length = Math.min(...all.map(([left]) => left.length));

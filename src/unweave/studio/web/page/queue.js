@@ -16,12 +16,13 @@ export function tell(job) {
   return job;
 }
 
-export function watch(id, onJob) {
+export function watch(id, onJob, onDeleted) {
   let isKnown = false;
   const heard = ({ data }) => {
-    if (data.id !== id || data.state === "deleted") return;
+    if (data.id !== id) return;
     isKnown = true;
-    onJob(data);
+    if (data.state === "deleted") onDeleted();
+    else onJob(data);
   };
   listening.addEventListener("message", heard);
   database.job(id).then((job) => { if (job && !isKnown) onJob(job); });
