@@ -43,7 +43,7 @@ def test_the_weights_are_told_from_other_arrays_by_their_name(tmp_path, wrapper)
     assert checkpoint.configuration == {"epoch": 3}
 
 
-@pytest.mark.parametrize(("first", "second"), [("state_dict", "ema"), ("model", "module"), ("state", "best_state")])
+@pytest.mark.parametrize(("first", "second"), [("state_dict", "ema"), ("model", "module"), ("best_state", "state")])
 def test_the_most_telling_name_wins(tmp_path, first, second):
     assert list(read(tmp_path, {second: {"b": TWO}, first: {"a": ONE}}).tensors) == ["a"]
 

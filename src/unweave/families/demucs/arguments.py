@@ -2,7 +2,9 @@
 
 * the package that Demucs saves (``.th``): ``klass``, ``args`` and ``kwargs``;
 * the same three as JSON in the metadata of a safetensors file (Demucs 4.1), where a fraction is a small object;
-* a YAML file of "Music-Source-Separation-Training", with the sections ``training`` and one of the network's name.
+* the settings in the ``checkpoint.th`` of Demucs' trainer (`unweave.families.demucs.trainer`): ``args`` alone;
+* a YAML file of "Music-Source-Separation-Training", with the sections ``training`` and one of the network's name, which
+  comes beside the file and wins over what is in it.
 
 Whatever is wrong in them is a `CheckpointError` that names it.
 """
@@ -12,11 +14,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from unweave.errors import CheckpointError
+from unweave.families.demucs.spec import HybridSpec
+from unweave.families.demucs.trainer import trainer_arguments
 
 Shape = tuple[int, ...]
+Hybrid = TypeVar("Hybrid", bound=HybridSpec)
 
 FOUR_STEMS = ("drums", "bass", "other", "vocals")
 # Of the original's constructors.
@@ -66,15 +71,15 @@ def read_arguments(configuration: Mapping[str, object], kind: str, default_segme
 
     ``default_segment`` is the constructor's own default, in seconds.
     """
-    arguments: dict[str, Any] = {}
     if "klass" in configuration:
         args, kwargs = _decoded(configuration.get("args") or ()), _decoded(configuration.get("kwargs") or {})
         if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping) or len(args) > 1:
             raise CheckpointError(f"the arguments in the checkpoint are not those of an {kind}")
-        arguments = {"segment": default_segment, **kwargs}
+        arguments: dict[str, Any] = {"segment": default_segment, **kwargs}
         if args:
             arguments["sources"] = args[0]
-        return arguments
+    else:
+        arguments = trainer_arguments(configuration.get("args"), kind)
     section = configuration.get(kind.lower(), configuration.get("model"))
     if isinstance(section, Mapping):
         arguments.update(section)
@@ -124,11 +129,13 @@ def require_channels(arguments: Mapping[str, Any], audio_channels: int) -> None:
         raise CheckpointError(f"the weights are for {audio_channels} channels, not {arguments['audio_channels']!r}")
 
 
-def require_stereo(audio_channels: int, kind: str) -> None:
-    """Refuse a network that does not take the two channels which every mixture is brought to."""
-    if audio_channels != 2:
-        told = "mono signals" if audio_channels == 1 else f"{audio_channels} channels"
+def only_stereo(spec: Hybrid | None, kind: str) -> Hybrid | None:
+    """``spec``, of which there may be none. Refuses a network that does not take the two channels which every mixture
+    is brought to."""
+    if spec is not None and spec.audio_channels != 2:
+        told = "mono signals" if spec.audio_channels == 1 else f"{spec.audio_channels} channels"
         raise CheckpointError(f"the weights are of an {kind} for {told}, only stereo is supported")
+    return spec
 
 
 def stems_of(told: object, n_stems: int, published: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:

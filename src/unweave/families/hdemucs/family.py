@@ -11,7 +11,7 @@ import numpy as np
 
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime, cpu_session
-from unweave.families.demucs.arguments import require_stereo
+from unweave.families.demucs.arguments import only_stereo
 from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
 from unweave.families.hdemucs.recognise import KIND
 from unweave.families.hdemucs.recognise import recognise as recognise_arrays
@@ -23,10 +23,7 @@ NETWORK = "network.onnx"
 
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> HDemucsSpec | None:
     """See `unweave.families.foreign.ForeignFamily`."""
-    spec = recognise_arrays(tensors, configuration, name)
-    if spec is not None:
-        require_stereo(spec.audio_channels, KIND)
-    return spec
+    return only_stereo(recognise_arrays(tensors, configuration, name), KIND)
 
 
 def with_segment(spec: HDemucsSpec, n_samples: int) -> HDemucsSpec:

@@ -12,7 +12,7 @@ import numpy as np
 from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime, cpu_session
 from unweave.errors import OptionError
-from unweave.families.demucs.arguments import require_stereo
+from unweave.families.demucs.arguments import only_stereo
 from unweave.families.demucs.recipe import HybridSeparator, SessionNetwork
 from unweave.families.htdemucs.recognise import KIND
 from unweave.families.htdemucs.recognise import recognise as recognise_arrays
@@ -25,10 +25,7 @@ MOST_AT_ONCE = 2
 
 def recognise(tensors: Tensors, configuration: Mapping[str, Any] | None, name: str) -> HTDemucsSpec | None:
     """See `unweave.families.foreign.ForeignFamily`."""
-    spec = recognise_arrays(tensors, configuration)
-    if spec is not None:
-        require_stereo(spec.audio_channels, KIND)
-    return spec
+    return only_stereo(recognise_arrays(tensors, configuration), KIND)
 
 
 def with_segment(spec: HTDemucsSpec, n_samples: int) -> HTDemucsSpec:

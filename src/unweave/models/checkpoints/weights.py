@@ -11,9 +11,10 @@ from unweave.errors import CheckpointError
 from unweave.models.checkpoints.storages import TensorReference
 from unweave.models.checkpoints.values import NotPlain, Record, plain
 
-# Where trainers put the weights, most telling name first.
+# Where trainers put the weights, most telling name first. Demucs' has the last weights beside the best ones, which it
+# exports.
 WRAPPERS = (
-    "state_dict", "model_state_dict", "state", "model", "best_state", "net", "network", "generator", "weights",
+    "state_dict", "model_state_dict", "best_state", "state", "model", "net", "network", "generator", "weights",
     "params", "ema", "ema_state_dict", "model_ema", "module",
 )  # fmt: skip
 # What is never the weights, though it may hold arrays.

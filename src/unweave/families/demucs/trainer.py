@@ -1,0 +1,50 @@
+"""What Demucs' own trainer writes beside the weights in its ``checkpoint.th``: the settings of the whole training.
+
+Its ``tools.export`` makes of such a file the package that is published. Here the same is taken from it, as
+``demucs.train.get_model`` and ``tools.export`` (demucs 4.1.0) do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SEGMENTS = 4  # those that a network is run on are so many times longer than those that it was trained on
+NAMES = {"sources": "sources", "channels": "audio_channels", "samplerate": "samplerate"}  # there, and here
+
+
+def trainer_arguments(settings: object, kind: str) -> dict[str, Any]:
+    """What the trainer calls the constructor of a ``kind`` with, by name; nothing where ``settings`` are not its own.
+
+    ``settings`` are its configuration, with one section for the data and one for each kind of network.
+    """
+    if not isinstance(settings, Mapping):
+        return {}
+    section, data = settings.get(kind.lower()), settings.get("dset")
+    if not isinstance(section, Mapping) or not isinstance(data, Mapping):
+        return {}
+    arguments = {**section, **{here: data[there] for there, here in NAMES.items() if data.get(there) is not None}}
+    segment = settings.get("model_segment")
+    if not segment and _is_number(data.get("segment")):
+        segment = SEGMENTS * data["segment"]
+    if kind == "HTDemucs" and section.get("use_train_segment", True):
+        segment = _trained_segment(settings, data) or segment
+    if segment:
+        arguments["segment"] = segment
+    return arguments
+
+
+def _trained_segment(settings: Mapping[str, Any], data: Mapping[str, Any]) -> float | None:
+    """Seconds that the network was trained on: what changes of tempo and random shifts leave of a segment."""
+    augment = settings.get("augment")
+    repitch = augment.get("repitch") if isinstance(augment, Mapping) else None
+    is_repitched = isinstance(repitch, Mapping) and bool(repitch.get("proba"))
+    slowed = repitch.get("max_tempo", 0) if is_repitched and isinstance(repitch, Mapping) else 0
+    segment, shift = data.get("segment"), data.get("shift", 0)
+    if not _is_number(segment) or not _is_number(shift) or not _is_number(slowed):
+        return None
+    return float((1 - 0.01 * slowed) * segment - shift)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
