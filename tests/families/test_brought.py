@@ -50,6 +50,27 @@ def test_an_open_unmix_of_four_files(unmix, cache, kind):
     assert all(np.isfinite(stem).all() for stem in stems.values())
 
 
+@pytest.mark.parametrize("kept", ["vocals.pth", "a folder"])
+def test_the_rate_of_one_stem_alone_is_in_the_file_that_all_stems_share(unmix, cache, kept):
+    """As openunmix's trainer leaves it, which writes the rate nowhere else."""
+    for file in (*unmix.glob("[dbo]*.pth"), *unmix.glob("[dbo]*.json")):
+        file.unlink()
+    (unmix / "vocals-12345670.pth").rename(unmix / "vocals.pth")
+    (unmix / "separator.json").write_text(json.dumps({"nfft": 64, "nhop": 16, "sample_rate": 48000.0}))
+    spec = foreign.add_checkpoint("mine", unmix / kept if kept == "vocals.pth" else unmix)
+    assert (spec.stems, spec.sample_rate) == (("vocals", "instrumental"), 48000)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_the_configuration_of_several_files_may_lie_elsewhere(unmix, cache, tmp_path, is_told):
+    files = sorted(unmix.glob("*.pth"))
+    elsewhere = tmp_path / "separator.json"
+    (unmix / "separator.json").rename(elsewhere)
+    elsewhere.write_text(json.dumps({"nfft": 64, "nhop": 16, "sample_rate": 48000.0}))
+    brought, configuration = (files, elsewhere) if is_told else ([*files, elsewhere], None)
+    assert foreign.add_checkpoint("mine", brought, configuration).sample_rate == 48000
+
+
 def test_the_command_takes_several_files(unmix, cache):
     files = sorted(unmix.glob("*.pth"))
     result = CliRunner().invoke(app, ["models", "add", "mine", *map(str, files)])

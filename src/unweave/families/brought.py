@@ -13,7 +13,7 @@ from unweave.families.bag import read_members
 from unweave.families.bag.members import published_bag
 from unweave.families.bag.shares import read_bag
 from unweave.families.configuration import naming
-from unweave.families.openunmix.targets import join_targets, target_of
+from unweave.families.openunmix.targets import SETTINGS, join_targets, shared_settings, target_of
 from unweave.models.added import GRAPH, MAX_BYTES
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.checkpoints import Checkpoint, is_checkpoint_name, read_configuration, read_tensors
@@ -64,10 +64,19 @@ def opened(
             raise CheckpointError(f"{name} holds no checkpoint (.ckpt, .th, .pth, .safetensors or .onnx)")
         if configuration is not None:
             configurations = [configuration]
-        yield Brought(_read(weights, configurations, settings or {}, name), name, tuple(weights))
+        elif len(weights) > 1:
+            configuration = next((file for file in configurations if file.name == SETTINGS), None)
+        yield Brought(_read(weights, configurations, configuration, settings or {}, name), name, tuple(weights))
 
 
-def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str, object], name: str) -> Checkpoint:
+def _read(
+    weights: list[Path],
+    configurations: list[Path],
+    shared: Path | None,
+    settings: Mapping[str, object],
+    name: str,
+) -> Checkpoint:
+    """``shared`` is the one of the ``configurations`` that is about all of several networks."""
     if len(weights) > 1:
         told = [*map(read_configuration, configurations), settings]
         with naming(name):
@@ -80,11 +89,12 @@ def _read(weights: list[Path], configurations: list[Path], settings: Mapping[str
         only = next((files[0] for files in (configurations, yamls) if len(files) == 1), None)
         chosen = only if len(configurations) == 1 else configuration_beside(weights[0]) or only
         checkpoint = read_tensors(weights[0], chosen)
-        if chosen is None and settings:
-            return replace(checkpoint, configuration={**(checkpoint.configuration or {}), **settings})
-        return checkpoint
+        said = {**shared_settings(weights[0].parent), **(checkpoint.configuration or {})}
+        if chosen is None:
+            said |= settings
+        return replace(checkpoint, configuration=said or None)
     if all(target_of(file) for file in weights):
-        return join_targets(weights, weights[0].parent)
+        return join_targets(weights, weights[0].parent, shared)
     found = ", ".join(file.name for file in weights[:6])
     raise CheckpointError(
         f"{name} holds {len(weights)} networks ({found}), and nothing says how they go together: expected those of "

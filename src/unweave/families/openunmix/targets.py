@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unweave.errors import CheckpointError
@@ -25,12 +25,18 @@ def read_targets(path: Path) -> Checkpoint:
     return join_targets(sorted(file for file in folder.iterdir() if file.is_file()), folder)
 
 
-def join_targets(files: Sequence[Path], folder: Path) -> Checkpoint:
+def shared_settings(folder: Path) -> Mapping[str, object]:
+    """What ``separator.json`` in ``folder`` says about all targets, such as their sample rate; nothing without one."""
+    path = folder / SETTINGS
+    return read_configuration(path) if path.is_file() else {}
+
+
+def join_targets(files: Sequence[Path], folder: Path, configuration: Path | None = None) -> Checkpoint:
     """The networks of all stems that are among ``files``, which lie in ``folder``.
 
     Files are called ``vocals.pth`` or, as they are published, ``vocals-b62c91ce.pth``; arrays get names that begin with
-    ``vocals.``. Settings are those of ``separator.json`` and of the first stem's file. Raises `CheckpointError` where
-    there is none, or two for one stem.
+    ``vocals.``. Settings are those of ``configuration``, of ``separator.json`` and of the first stem's file, in this
+    order. Raises `CheckpointError` where there is none, or two for one stem.
     """
     found: dict[str, Path] = {}
     for file in files:
@@ -44,9 +50,9 @@ def join_targets(files: Sequence[Path], folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder} holds no network called {', '.join(f'{name}.pth' for name in TARGETS[:4])}")
     read = {target: read_tensors(found[target]) for target in TARGETS if target in found}
     tensors = Tensors.joined({f"{target}.": one.tensors for target, one in read.items()}, folder)
-    settings = dict(next(iter(read.values())).configuration or {})
-    if (folder / SETTINGS).is_file():
-        settings |= read_configuration(folder / SETTINGS)
+    settings = {**(next(iter(read.values())).configuration or {}), **shared_settings(folder)}
+    if configuration is not None:
+        settings |= read_configuration(configuration)
     return Checkpoint(tensors, settings or None, next(iter(read.values())).format)
 
 
