@@ -132,7 +132,7 @@ class Settings:
         """
         stems = self.stems()
         target = self.get("training", "target_instrument")
-        if target is not None:
+        if target:
             if target not in stems or n_outputs != 1:
                 raise CheckpointError(
                     f"{self._name} has {n_outputs} {what}, its configuration names the target {target!r:.80} "

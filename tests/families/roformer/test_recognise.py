@@ -119,6 +119,8 @@ def test_an_array_without_axes(tmp_path, name):
         (changed(SETTINGS, "model", heads=8), "says heads 8"),
         (changed(SETTINGS, "model", stft_n_fft=4096, stft_win_length=4096), "2049"),
         (changed(SETTINGS, "model", stft_win_length=1024), "window of another length"),
+        # The original's window has 2048 samples where none is stated, whatever the transform has.
+        (changed(SETTINGS, "model", stft_n_fft=4096, stft_win_length=None), "window of another length"),
         (changed(SETTINGS, "model", stereo=False), "mono"),
         (changed(SETTINGS, "model", stft_hop_length=0), "model.stft_hop_length"),
         (changed(SETTINGS, "model", stft_hop_length=2000), "do not fit"),
@@ -144,6 +146,14 @@ def test_a_configuration_that_does_not_fit_is_refused(tmp_path, settings, match)
     with pytest.raises(CheckpointError, match=match) as caught:
         recognise(tensors(tmp_path, BS.shapes), settings, "x")
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("target", ["", False])
+def test_an_empty_target_is_none(tmp_path, target):
+    settings = changed(SETTINGS, "training", instruments=["vocals"])
+    settings["training"]["target_instrument"] = target
+    spec = recognise(tensors(tmp_path, BS.shapes), settings, "x")
+    assert (spec.stems, spec.complement) == (("vocals",), "")
 
 
 def test_the_segment_may_be_given_in_frames(tmp_path):

@@ -66,6 +66,7 @@ def test_flat_arrays_are_refused_in_words(tmp_path):
         (changed(SETTINGS, "model", num_dplayer=6), "says num_dplayer 6"),
         (changed(SETTINGS, "model", expand=2), "says expand 2"),
         (changed(SETTINGS, "model", win_size=512), "window of another length"),
+        (changed(SETTINGS, "model", win_size=None), "window of another length"),  # of 4096 samples
         (changed(SETTINGS, "model", audio_channels=1), "1 channels"),
         (changed(SETTINGS, "model", hop_size=0), "model.hop_size"),
         (changed(SETTINGS, "model", hop_size=1000), "do not fit"),

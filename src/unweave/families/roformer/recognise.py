@@ -12,7 +12,7 @@ from unweave.families.roformer.spec import N_CHANNELS, NUMBERS_PER_BIN, Roformer
 from unweave.models.checkpoints import Tensors
 
 FIRST_BAND = "band_split.to_features.0.1.weight"
-DEFAULT_RATE = 44100  # Hz, of the original's constructor
+DEFAULT_RATE, DEFAULT_WINDOW = 44100, 2048  # Hz and samples, of the original's constructor
 # Tables that some versions of the training code stored, and that follow from the configuration.
 DERIVED = {"freq_indices", "freqs_per_band", "num_freqs_per_band", "num_bands_per_freq"}
 # Parts of variants that are not computed here: (what their names contain, what they are called).
@@ -64,8 +64,8 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> RoformerSpec:
         tensors.shape(f"band_split.to_features.{band}.1.weight")[-1] // NUMBERS_PER_BIN
         for band in range(count_numbers(tensors, "band_split.to_features."))
     )
-    n_fft = settings.integer("model", "stft_n_fft", 2048)
-    if settings.integer("model", "stft_win_length", n_fft) != n_fft:
+    n_fft = settings.integer("model", "stft_n_fft", DEFAULT_WINDOW)
+    if settings.integer("model", "stft_win_length", DEFAULT_WINDOW) != n_fft:
         raise CheckpointError(f"{name} has a window of another length than its transform, which is not supported")
     if not settings.flag("model", "stereo", default=True) or settings.integer("audio", "num_channels", 2) != N_CHANNELS:
         raise CheckpointError(f"{name} is a RoFormer for mono signals, which is not supported")

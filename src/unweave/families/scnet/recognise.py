@@ -12,6 +12,7 @@ from unweave.families.scnet.spec import N_BANDS, N_CHANNELS, PARTS, ScnetSpec
 from unweave.models.checkpoints import Tensors
 
 FIRST_BAND = "encoder.0.SDlayer.convs.0.weight"
+DEFAULT_WINDOW = 4096  # samples, of the original's constructor
 # Parts of variants that are not computed here: (what their names contain, what they are called).
 VARIANTS = (
     (re.compile(r"separation_net\.dp_modules\.\d+\.(time|freq)_layer"), "transformers in place of recurrent layers"),
@@ -51,8 +52,8 @@ def _spec(tensors: Tensors, settings: Settings, name: str) -> ScnetSpec:
     dims = (PARTS, *(tensors.shape(f"encoder.{level}.globalconv.weight")[0] for level in range(n_levels)))
     n_outputs = tensors.shape(f"decoder.{n_levels - 1}.1.convtrs.0.weight")[1]
     stems, complement = settings.network_stems(n_outputs // PARTS, "stems")
-    n_fft = settings.integer("model", "nfft", 4096)
-    if settings.integer("model", "win_size", n_fft) != n_fft:
+    n_fft = settings.integer("model", "nfft", DEFAULT_WINDOW)
+    if settings.integer("model", "win_size", DEFAULT_WINDOW) != n_fft:
         raise CheckpointError(f"{name} has a window of another length than its transform, which is not supported")
     channels = settings.integer("model", "audio_channels", settings.integer("audio", "num_channels", N_CHANNELS))
     if channels != N_CHANNELS:
