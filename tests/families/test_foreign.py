@@ -161,6 +161,21 @@ def test_stems_that_are_no_names(tmp_path, cache, stem):
     assert added_names() == []
 
 
+@pytest.mark.parametrize("rate", [44, 10**9])
+@pytest.mark.parametrize("make", [htdemucs, lambda folder: roformer(folder, "bs")])
+def test_rates_that_no_music_has(tmp_path, cache, make, rate):
+    path = make(tmp_path)
+    settings = {"model": "htdemucs", "training": {"samplerate": rate, "segment": 20 if rate == 44 else 1}}
+    if path.suffix == ".ckpt":
+        settings = yaml.safe_load(path.with_suffix(".yaml").read_text())
+        settings["audio"]["sample_rate"] = rate
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(settings))
+    result = CliRunner().invoke(app, ["models", "add", "mine", str(path)])
+    assert refused(result)
+    assert f"the sample rate of {path.name} in Hz must be" in result.output
+    assert added_names() == []
+
+
 @pytest.mark.parametrize("file", [ARRAYS, DESCRIPTION])
 def test_a_damaged_model_is_noticed_at_every_start(tmp_path, cache, file):
     foreign.add_checkpoint("mine", htdemucs(tmp_path))

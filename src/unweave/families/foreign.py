@@ -31,7 +31,7 @@ from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
 from unweave.models.obtain import matching
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
-from unweave.models.validate import check_stems
+from unweave.models.validate import MAX_RATE, MIN_RATE, check_stems, whole
 
 FAMILIES = ("bag", "htdemucs", "hdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
 # Part of the name of every network that is kept: raise it when a family builds another one from the same weights.
@@ -123,6 +123,7 @@ def add(
         complement = getattr(description, "complement", "")
         stems = (*description.stems, complement) if complement else tuple(description.stems)
         check_stems(stems, f"the stems of {found.name}")
+        whole(description.sample_rate, f"the sample rate of {found.name} in Hz", MIN_RATE, MAX_RATE)
         spec = ForeignModelSpec(name, name, stems, family, to_json(description), description.sample_rate, complement)
         target = added_model_folder(name)
         try:

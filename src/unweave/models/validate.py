@@ -19,7 +19,7 @@ from unweave.models.spec import MaskModelSpec
 MAX_STEMS = 32
 MAX_NAME = 64  # characters of a stem's name
 MAX_TEXT = 4000  # characters of a licence, note or summary
-MAX_RATE = 768_000  # Hz
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz, of signals that anybody hears
 MAX_FFT = 1 << 16  # samples
 MAX_FRAMES = 1 << 14  # of a segment
 MAX_WIDTH = 1 << 13  # filters of a layer
@@ -158,7 +158,7 @@ def shown(value: Any) -> str:
 
 
 def _check_spectrum(spec: MaskModelSpec) -> None:
-    whole(spec.sample_rate, "sample_rate", 1, MAX_RATE)
+    whole(spec.sample_rate, "sample_rate", MIN_RATE, MAX_RATE)
     whole(spec.n_fft, "n_fft", 1, MAX_FFT)
     whole(spec.hop_length, "hop_length", 1, MAX_FFT)
     whole(spec.n_bins, "n_bins", 1, MAX_FFT)

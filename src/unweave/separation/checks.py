@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from unweave.audio.arguments import checked_number, is_number
 from unweave.errors import AudioReadError, OptionError
+from unweave.models.validate import MAX_RATE, MIN_RATE
 from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 8
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz
 LONGEST_SEGMENT = 600.0  # seconds
 LARGEST_OVERLAP = 0.98  # share of a segment: fifty segments over each sample
 LOUDEST = 1e9  # squares of such samples, summed over a song, are still numbers; whole numbers of 24 bits are below
@@ -25,7 +25,7 @@ LOUDEST = 1e9  # squares of such samples, summed over a song, are still numbers;
 
 def checked_rate(value: Any, what: str = "sample_rate") -> int:
     """A sample rate in Hz. Raises `OptionError`."""
-    return checked_number(value, what, LOWEST_RATE, HIGHEST_RATE)
+    return checked_number(value, what, MIN_RATE, MAX_RATE)
 
 
 def checked_path(given: Any, what: str) -> Path:
