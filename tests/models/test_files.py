@@ -1,11 +1,13 @@
 """Folders of the cache: how they get their names, and which ones stay."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from unweave.models import files
 from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, replace_folder, sealed_folder
 
 DAY = 24 * 3600
@@ -70,7 +72,28 @@ def test_a_folder_is_replaced(tmp_path):
     assert not any((tmp_path / "staging").iterdir())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges names in one step")
+def test_there_is_a_folder_at_every_moment_while_it_is_replaced(tmp_path, monkeypatch):
+    target = made(tmp_path / "model", "old")
+    made(tmp_path / "staging" / "new", "new")
+    monkeypatch.setattr(Path, "rename", None)  # which takes the old folder away before the new one is there
+    replace_folder(tmp_path / "staging" / "new", target)
+    assert (target / "file").read_text() == "new"
+    assert not any((tmp_path / "staging").iterdir())
+
+
+@pytest.fixture
+def no_exchange(monkeypatch):
+    """As on other systems, and on file systems that cannot do it."""
+    monkeypatch.setattr(files, "_exchanged", lambda one, other: False)
+
+
+def test_where_names_cannot_be_exchanged(tmp_path, no_exchange):
+    test_a_folder_is_replaced(tmp_path)
+
+
 @pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.usefixtures("no_exchange")
 def test_of_two_processes_at_once_the_last_one_wins(tmp_path, monkeypatch, is_there):
     target = tmp_path / "model"
     if is_there:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +26,7 @@ SEAL = "seal.json"
 FILLING = ".filling-"  # how the names of folders begin that are being filled
 ABANDONED_SECONDS = 24 * 3600.0  # in which nothing was written to such a folder
 UNUSED_DAYS = 60
+RENAME_EXCHANGE = 2  # of linux/fs.h
 
 _temporary: dict[Path, Path] = {}  # the folder that was wanted → the one that was filled instead
 _turn = threading.Lock()
@@ -47,8 +49,12 @@ def staging_folder(parent: Path) -> Iterator[Path]:
 def replace_folder(staged: Path, target: Path) -> None:
     """Give the folder ``staged`` the name ``target``. An older folder of that name goes only once that is done.
 
-    Of several processes that do so at once, the last one wins. Raises OSError.
+    On Linux there is a folder of that name at every moment; elsewhere, and on file systems that cannot exchange names,
+    there is none between two renamings. Of several processes that do so at once, the last one wins. Raises OSError.
     """
+    if _exchanged(staged, target):
+        shutil.rmtree(staged, ignore_errors=True)  # what was there before
+        return
     old = staged.with_name(f"{staged.name}-old")
     is_done = False
     while not is_done:
@@ -63,6 +69,17 @@ def replace_folder(staged: Path, target: Path) -> None:
                     old.rename(target)
                 raise
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether two files or folders have been given each other's name, in one step (``renameat2`` of Linux)."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
+    paths = [os.fsencode(path.absolute()) for path in (one, other)]
+    return rename is not None and rename(0, paths[0], 0, paths[1], RENAME_EXCHANGE) == 0
 
 
 def sealed_folder(folder: Path, fill: Callable[[Path], None], *, keeps_unused: bool = False) -> Path:
