@@ -154,3 +154,14 @@ def test_the_only_yaml_in_a_folder_is_taken_whatever_json_is_there(tmp_path, cac
     path.with_suffix(".yaml").rename(folder / "settings.yaml")
     (folder / "config.json").write_text('{"model_type": "mel_band_roformer"}')
     assert foreign.add_checkpoint("mine", folder).stems == ("vocals", "other")
+
+
+def test_a_checkpoint_that_is_not_called_like_one(tmp_path, cache):
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.ones(3)}, path)
+    result = CliRunner().invoke(app, ["models", "add", "mine", str(path)])
+    assert result.exit_code == 1
+    assert (
+        result.output
+        == f"unweave: error: {path} is a checkpoint of PyTorch under another name: rename it to end in .ckpt\n"
+    )

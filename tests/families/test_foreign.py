@@ -112,6 +112,13 @@ def test_what_is_no_model_of_a_known_family(tmp_path, cache):
     assert added_names() == []
 
 
+def test_what_lora_adds_to_another_checkpoint(tmp_path, cache):
+    names = ("lora_A", "lora_B")
+    torch.save({f"layers.0.0.layers.0.0.to_qkv.{name}": torch.ones(2, 2) for name in names}, tmp_path / "x.ckpt")
+    with pytest.raises(CheckpointError, match=r"x\.ckpt holds what LoRA adds .*: merge the two first"):
+        foreign.add_checkpoint("mine", tmp_path / "x.ckpt")
+
+
 def test_a_roformer_without_its_yaml(tmp_path, cache):
     path = roformer(tmp_path)
     path.with_suffix(".yaml").unlink()

@@ -19,6 +19,8 @@ from unweave.models.archives import ArchiveError, copy_limited, damage_told, mem
 from unweave.models.checkpoints import Checkpoint, is_checkpoint_name, read_configuration, read_tensors
 from unweave.models.checkpoints.configuration import SUFFIXES, configuration_beside
 
+TORCH_PICKLE = "data.pkl"  # in every file of PyTorch's, which is a zip archive
+
 
 @dataclass(frozen=True)
 class Brought:
@@ -36,12 +38,15 @@ class Brought:
 
 def holds_checkpoints(origin: Path) -> bool:
     """Whether ``origin`` is a checkpoint, or a folder or an archive of some, rather than a model that unweave or
-    Spleeter trained. Raises `CheckpointError` for an archive that is damaged."""
+    Spleeter trained. Raises `CheckpointError` for an archive that is damaged, and for a checkpoint that is not called
+    like one."""
     if origin.is_file() and is_checkpoint_name(origin):
         return True
     if not origin.exists():
         return False
     names = _names(origin)
+    if origin.is_file() and TORCH_PICKLE in names:
+        raise CheckpointError(f"{origin} is a checkpoint of PyTorch under another name: rename it to end in .ckpt")
     is_trained = GRAPH in names or any(name.endswith(".index") for name in names)
     return not is_trained and any(is_checkpoint_name(Path(name)) for name in names)
 

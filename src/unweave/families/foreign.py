@@ -183,6 +183,8 @@ def _recognised(tensors: Tensors, configuration: Mapping[str, Any] | None, name:
         found = _family(family).recognise(tensors, configuration, name)
         if found is not None:
             return family, found
+    if any("lora_" in key for key in tensors):
+        raise CheckpointError(f"{name} holds what LoRA adds to the weights of another checkpoint: merge the two first")
     some = ", ".join(list(tensors)[:3])
     raise CheckpointError(f"{name} is of no family that unweave knows ({', '.join(FAMILIES)}); it begins with {some}")
 

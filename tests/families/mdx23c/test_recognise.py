@@ -38,6 +38,7 @@ def test_counters_of_a_batch_norm_do_no_harm(tmp_path):
         (changed(SETTINGS, "model", scale=[2]), "model.scale"),
         (changed(SETTINGS, "model", bottleneck_factor=0), "model.bottleneck_factor"),
         (changed(SETTINGS, "model", bottleneck_factor=2), "has the shape"),
+        (changed(SETTINGS, "model", bottleneck_factor=32), "no bins to its lowest level"),
         (changed(SETTINGS, "audio", num_channels=1), "1 channels"),
         (changed(SETTINGS, "audio", dim_f=512), "do not fit"),
         (changed(SETTINGS, "audio", dim_f=250), "fewer"),

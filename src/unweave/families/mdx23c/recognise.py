@@ -101,6 +101,10 @@ def _check(spec: Mdx23cSpec, tensors: Tensors) -> None:
             f"{name} has {spec.n_frames} frames and {spec.n_bins} bins, which cannot be made {frames} and {rows} times "
             f"fewer in {spec.n_subbands} subbands"
         )
+    if spec.n_bins // (spec.n_subbands * rows) < spec.bottleneck_factor:
+        raise CheckpointError(
+            f"{name} leaves no bins to its lowest level: bottleneck_factor is {spec.bottleneck_factor}"
+        )
     if spec.n_overlaps > spec.segment_samples // 10:
         raise CheckpointError(f"{name} has {spec.n_overlaps} overlapping segments")
     groups = int(spec.norm.removeprefix("GroupNorm")) if spec.norm.startswith("GroupNorm") else 1
