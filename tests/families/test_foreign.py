@@ -183,6 +183,16 @@ def test_rates_that_no_music_has(tmp_path, cache, make, rate):
     assert added_names() == []
 
 
+def test_segments_that_no_memory_holds(tmp_path, cache):
+    path = roformer(tmp_path, "bs")
+    settings = yaml.safe_load(path.with_suffix(".yaml").read_text())
+    settings["audio"]["chunk_size"] = 352_800_000
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(CheckpointError, match=r"model\.ckpt has segments of 8000 s; those of up to 600 s"):
+        foreign.add_checkpoint("mine", path)
+    assert added_names() == []
+
+
 @pytest.mark.parametrize("file", [ARRAYS, DESCRIPTION])
 def test_a_damaged_model_is_noticed_at_every_start(tmp_path, cache, file):
     foreign.add_checkpoint("mine", htdemucs(tmp_path))

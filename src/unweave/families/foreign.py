@@ -31,7 +31,7 @@ from unweave.models.foreign import ARRAYS, read_arrays, write_foreign
 from unweave.models.obtain import matching
 from unweave.models.resolve import ResolvedModel
 from unweave.models.spec import ForeignModelSpec, ModelSpec
-from unweave.models.validate import MAX_RATE, MIN_RATE, check_stems, whole
+from unweave.models.validate import LONGEST_SEGMENT, MAX_RATE, MIN_RATE, check_stems, whole
 
 FAMILIES = ("bag", "htdemucs", "hdemucs", "roformer", "scnet", "mdx23c", "mdx", "openunmix", "vr")
 # Part of the name of every network that is kept: raise it when a family builds another one from the same weights.
@@ -123,7 +123,7 @@ def add(
         complement = getattr(description, "complement", "")
         stems = (*description.stems, complement) if complement else tuple(description.stems)
         check_stems(stems, f"the stems of {found.name}")
-        whole(description.sample_rate, f"the sample rate of {found.name} in Hz", MIN_RATE, MAX_RATE)
+        _check_signals(description, found.name)
         spec = ForeignModelSpec(name, name, stems, family, to_json(description), description.sample_rate, complement)
         target = added_model_folder(name)
         try:
@@ -143,6 +143,16 @@ def _check_listed(entry: Entry, found: brought.Brought) -> None:
         raise ModelError(
             f"{entry.name} is the name of a published model, which is in {files}; {found.name} is not that file: "
             "add it under another name"
+        )
+
+
+def _check_signals(description: Description, name: str) -> None:
+    """Raise `ModelError` for a rate that no music has, and for segments that no memory holds."""
+    whole(description.sample_rate, f"the sample rate of {name} in Hz", MIN_RATE, MAX_RATE)
+    seconds = getattr(description, "segment_samples", 0) / description.sample_rate
+    if seconds > LONGEST_SEGMENT:
+        raise CheckpointError(
+            f"{name} has segments of {seconds:.0f} s; those of up to {LONGEST_SEGMENT:g} s can be computed"
         )
 
 

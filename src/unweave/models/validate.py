@@ -20,6 +20,7 @@ MAX_STEMS = 32
 MAX_NAME = 64  # characters of a stem's name
 MAX_TEXT = 4000  # characters of a licence, note or summary
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz, of signals that anybody hears
+LONGEST_SEGMENT = 600.0  # seconds that are separated at once
 MAX_FFT = 1 << 16  # samples
 MAX_FRAMES = 1 << 14  # of a segment
 MAX_WIDTH = 1 << 13  # filters of a layer

@@ -12,13 +12,12 @@ import numpy.typing as npt
 
 from unweave.audio.arguments import checked_number, is_number
 from unweave.errors import AudioReadError, OptionError
-from unweave.models.validate import MAX_RATE, MIN_RATE
+from unweave.models.validate import LONGEST_SEGMENT, MAX_RATE, MIN_RATE
 from unweave.types import Waveform
 
 log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 8
-LONGEST_SEGMENT = 600.0  # seconds
 LARGEST_OVERLAP = 0.98  # share of a segment: fifty segments over each sample
 LOUDEST = 1e9  # squares of such samples, summed over a song, are still numbers; whole numbers of 24 bits are below
 
