@@ -7,7 +7,7 @@ Its ``tools.export`` makes of such a file the package that is published. Here th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 SEGMENTS = 4  # those that a network is run on are so many times longer than those that it was trained on
 NAMES = {"sources": "sources", "channels": "audio_channels", "samplerate": "samplerate"}  # there, and here
@@ -36,15 +36,14 @@ def trainer_arguments(settings: object, kind: str) -> dict[str, Any]:
 
 def _trained_segment(settings: Mapping[str, Any], data: Mapping[str, Any]) -> float | None:
     """Seconds that the network was trained on: what changes of tempo and random shifts leave of a segment."""
+    segment, shift = data.get("segment"), data.get("shift", 0)
     augment = settings.get("augment")
     repitch = augment.get("repitch") if isinstance(augment, Mapping) else None
-    is_repitched = isinstance(repitch, Mapping) and bool(repitch.get("proba"))
-    slowed = repitch.get("max_tempo", 0) if is_repitched and isinstance(repitch, Mapping) else 0
-    segment, shift = data.get("segment"), data.get("shift", 0)
-    if not _is_number(segment) or not _is_number(shift) or not _is_number(slowed):
+    slowed = repitch.get("max_tempo", 0) if isinstance(repitch, Mapping) and repitch.get("proba") else 0  # per cent
+    if not (_is_number(segment) and _is_number(shift) and _is_number(slowed)):
         return None
-    return float((1 - 0.01 * slowed) * segment - shift)
+    return (1 - 0.01 * slowed) * segment - shift
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
