@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import datetime
 import math
 import pathlib
 import pickle
@@ -151,6 +152,27 @@ def test_settings_of_every_class_that_trainers_use(tmp_path, protocol):
         "long": 1 << 70,
         "false": [False, None, -1, 1e-9, "män", ()],
     }
+
+
+def test_what_trainers_note(tmp_path):
+    """The scheduler MultiStepLR keeps a Counter, others the latest losses, the day and the version."""
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Linear(2, 2)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(torch.optim.Adam(network.parameters()), [3, 5])
+    notes = {
+        "steps": scheduler.state_dict()["milestones"],
+        "losses": collections.deque([0.5, 0.25], maxlen=3),
+        "saved": [datetime.datetime(2026, 11, 30, 12), datetime.date(2026, 11, 30), datetime.timedelta(1)],
+        "version": torch.__version__,
+    }
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": network.state_dict(), "schedule": scheduler.state_dict(), **notes}, path)
+    checkpoint = read_tensors(path)
+    assert list(checkpoint.tensors) == ["weight", "bias"]
+    assert checkpoint.configuration is not None
+    assert checkpoint.configuration["steps"] == {3: 1, 5: 1}
+    assert checkpoint.configuration["losses"] == [0.5, 0.25]
+    assert checkpoint.configuration["version"] == torch.__version__
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,11 @@ LABELS = {
     )),
     *ELEMENTS,
 }  # fmt: skip
-# Classes that hold settings. They are kept as a `Record` of their name and contents.
+# Classes that hold settings, or what a trainer notes. They are kept as a `Record` of their name and contents.
 RECORDS = {
     "argparse.Namespace", "types.SimpleNamespace", "collections.defaultdict", "torch.device",
+    "collections.Counter", "collections.deque",  # of the steps of MultiStepLR; of the latest losses
+    "datetime.datetime", "datetime.date", "datetime.timedelta", "torch.torch_version.TorchVersion",
     "pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
     "pathlib._local.PosixPath", "pathlib._local.WindowsPath", "pathlib._local.Path",
 }  # fmt: skip
