@@ -108,5 +108,15 @@ def test_of_a_model(tmp_path, cache):
     assert separator.stem_names(["instrumental"]) == ("instrumental",)
     stems = separator.separate(mixture, 44100, stems=["instrumental", "vocals"])
     np.testing.assert_allclose(stems["instrumental"], mixture - stems["vocals"], atol=1e-6)
-    with pytest.raises(OptionError, match="instrumental"):
-        separator.live(stems=["instrumental"])
+
+
+def test_live(tmp_path, cache):
+    """As `unweave live -p 4stems` does, whose default is the accompaniment."""
+    separator = Separator(write_toy(tmp_path, TOY_FOUR), threads=2)
+    mixture = noise(20_000)
+    whole = separator.live(latency_seconds=0.02).push(mixture)
+    for name in ("accompaniment", "instrumental", "no_vocals"):
+        stems = separator.live(latency_seconds=0.02, stems=[name, "Vocals"]).push(mixture)
+        rest = sum(whole[stem] for stem in whole if stem != "vocals")
+        np.testing.assert_allclose(stems[name], rest, atol=1e-6)
+        np.testing.assert_array_equal(stems["Vocals"], whole["vocals"])

@@ -33,8 +33,9 @@ CHECKED_BYTES = 1 << 20
 
 MOST_LINKS = 10_000  # weeks of web radio: what has more is made to keep a program busy
 
-# AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first.
-UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.")
+# AIFF and Sun's AU have kinds that only libsndfile reads: 24 and 32 bits, little end first. So has Core Audio: ALAC of
+# libsndfile's own, where the last packet is full.
+UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.", b"caff")
 
 # No recording reaches 80 dB above full scale: such samples are bytes that mean something else.
 LOUDEST = 1e4

@@ -17,6 +17,7 @@ from unweave.dsp.stft import add_frames, analyse
 from unweave.errors import OptionError
 from unweave.families.base import MaskingModel
 from unweave.separation.checks import checked_block
+from unweave.separation.choice import Choice, choose
 from unweave.types import Stems, Waveform
 
 CONTEXT_FRAMES = 64  # 1.5 s: the smallest input of networks that take any length
@@ -27,7 +28,8 @@ class LiveStream:
 
     Blocks may have any length. ``latency_seconds`` must be at least the length of one transform (93 ms for the U-Nets);
     anything above that is used as look-ahead. With a larger ``step_frames``, more frames are gathered for each pass,
-    which takes less computing but adds latency. Raises `OptionError` for a latency that is not possible.
+    which takes less computing but adds latency. ``stems`` are chosen as for `Separator.separate`. Raises `OptionError`
+    for a latency that is not possible, and for stems that there are not.
     """
 
     def __init__(
@@ -48,14 +50,13 @@ class LiveStream:
         self._lookahead = int((latency_seconds - shortest) * spec.sample_rate / spec.hop_length + 1e-6)
         if latency_seconds < shortest - 1e-6:
             raise OptionError(
-                f"expected a latency of at least {shortest:.3f} s for {spec.name}, got {latency_seconds:g}"
+                f"expected a latency of at least {1000 * shortest:.0f} ms for {spec.name}, got "
+                f"{1000 * latency_seconds:g} ms"
             )
         self._lookahead = min(self._lookahead, self._context - step_frames)  # no more fits into the window
-        self.stems = spec.stems if stems is None else tuple(stems)
-        unknown = [stem for stem in self.stems if stem not in spec.stems]
-        if unknown:
-            raise OptionError(f"expected stems of {spec.name} ({', '.join(spec.stems)}), got {', '.join(unknown)}")
-        self._chosen = [spec.stems.index(stem) for stem in self.stems]
+        choice = choose(stems, spec.stems, spec.name)
+        self.stems = choice.names
+        self._rows = [_rows_of(name, choice, spec.stems) for name in self.stems]
         n_bins = spec.n_fft // 2 + 1
         self._spectrum = np.zeros((2, self._context, n_bins), np.complex64)
         self._input = np.zeros((2, spec.n_fft - spec.hop_length), np.float32)  # silence before the first sample
@@ -105,10 +106,19 @@ class LiveStream:
         estimates = self._network.estimate(np.abs(self._spectrum[..., : spec.n_bins]))
         stop = self._context - self._lookahead
         part = slice(stop - self._step, stop)
-        masks = ratio_masks(estimates[:, :, part], spec.mask_exponent)[self._chosen]
+        masks = ratio_masks(estimates[:, :, part], spec.mask_exponent)
+        masks = np.stack([masks[rows].sum(axis=0) for rows in self._rows])
         masks = extend_masks(masks, self._spectrum.shape[-1], spec.mask_extension)
         add_frames(self._output, 0, self._spectrum[:, part] * masks, spec.n_fft, spec.hop_length)
         n_ready = self._step * spec.hop_length
         ready = self._output[..., :n_ready].copy()
         self._output = np.concatenate([self._output[..., n_ready:], np.zeros_like(ready)], axis=-1)
         return ready
+
+
+def _rows_of(name: str, choice: Choice, stems: Sequence[str]) -> list[int]:
+    """Which of the model's ``stems`` add up to the chosen ``name``: masks sum to one, so all but one are the rest."""
+    absent = choice.complements.get(name)
+    if absent is not None:
+        return [row for row, stem in enumerate(stems) if stem != absent]
+    return [stems.index(choice.own.get(name, name))]

@@ -311,11 +311,12 @@ class Separator:
         (loaded,) = self.loaded
         if loaded.masking is None:
             raise OptionError(f"{loaded.spec.name} needs whole segments, so it cannot separate live")
+        self._chosen(stems)
         return LiveStream(
             loaded.masking,
             latency_seconds=latency_seconds,
             step_frames=step_frames,
-            stems=self._chosen(stems).names,
+            stems=stems,
         )
 
     def _parts(
