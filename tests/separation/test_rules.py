@@ -53,6 +53,21 @@ def test_a_rule_by_stem():
     assert run(ensemble, mixture, ["other"])["other"].shape == mixture.shape
 
 
+def test_a_rule_for_the_rest_by_any_of_its_names():
+    """As docs/howto/combine.md has it, whatever the models call it."""
+    first, second = Scaled({"vocals": 0.25, "accompaniment": 0.5}), Scaled({"Vocals": 0.75, "other": 0.25})
+    mixture = noise(5000)
+    rules = find_rules("vocals=max_wave,instrumental=min_wave")
+    ensemble = EnsemblePipeline([(first, 1.0), (second, 1.0)], rules)
+    rules.check([ensemble.stems])
+    stems = run(ensemble, mixture)
+    np.testing.assert_allclose(stems["vocals"], 0.75 * mixture, atol=1e-7)
+    np.testing.assert_allclose(stems["accompaniment"], 0.25 * mixture, atol=1e-7)
+    assert EnsemblePipeline([(first, 1.0), (second, 1.0)], find_rules("no-vocals=max_fft")).rest is None
+    with pytest.raises(OptionError, match="expected rules for stems of vocals, drums, other, got instrumental"):
+        rules.check([("vocals", "drums", "other")])
+
+
 def test_a_stem_of_one_model_is_left_as_it_is():
     two, four = Scaled({"vocals": 0.5, "accompaniment": 0.5}), Scaled({"vocals": 0.1, "drums": 0.3, "other": 0.6})
     ensemble = EnsemblePipeline([(two, 2.0), (four, 0.5)], Rules("min_fft"))

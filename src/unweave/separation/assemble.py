@@ -66,8 +66,7 @@ def assemble(steps: Sequence[Step], singles: Sequence[Pipeline], rules: Rules | 
     left = iter(singles)
     pipelines = [_step_pipeline(step, left, rules) for step in steps]
     if rules is not None:
-        ensembles = (each for each in pipelines if isinstance(each, EnsemblePipeline))
-        rules.check(list(dict.fromkeys(stem for each in ensembles for stem in each.stems)))
+        rules.check([each.stems for each in pipelines if isinstance(each, EnsemblePipeline)])
     whole = pipelines[0]
     names = {stem: stem for stem in whole.stems}  # of the last step: its own → in the whole
     for before, step, pipeline in zip(steps, steps[1:], pipelines[1:], strict=False):

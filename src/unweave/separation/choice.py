@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unweave.errors import OptionError
-from unweave.separation.stem_names import INSTRUMENTALS, VOCALS, all_but_vocals, find_stem, plain
+from unweave.separation.stem_names import INSTRUMENTALS, VOCALS, find_meant, find_stem, plain
 
 WITHOUT = "no_"
 
@@ -65,9 +65,7 @@ def choose(given: Any, stems: Sequence[str], model: str) -> Choice:
 
 def _meant(name: str, stems: Sequence[str]) -> tuple[str | None, str | None]:
     """The stem that is called ``name``, or the one that is all that the mixture lacks there."""
-    found = find_stem(name, stems)
-    if found is None and plain(name) in INSTRUMENTALS:
-        found = all_but_vocals(stems)
+    found = find_meant(name, stems)
     if found is not None:
         return found, None
     if plain(name) in INSTRUMENTALS and plain(name) != "other":

@@ -196,13 +196,14 @@ class EnsemblePipeline:
     """
 
     def __init__(self, members: Sequence[tuple[Pipeline, float]], rules: Rules | None = None) -> None:
-        self._members, self._rules = members, rules or Rules()
+        self._members = members
         self._names = common_names([member.stems for member, _ in members])
         every = tuple(dict.fromkeys(name for names in self._names for name in names.values()))
         wholes = [all_but_vocals(member.stems) for member, _ in members]
         whole = next((names[own] for names, own in zip(self._names, wholes, strict=True) if own is not None), None)
         is_split = None in wholes
         self.stems = tuple(name for name in every if not (is_split and name == whole))
+        self._rules = (rules or Rules()).named(self.stems)
         rests = [names.get(member.rest or "") for (member, _), names in zip(members, self._names, strict=True)]
         rest = next((name for name in rests if name in self.stems), None)
         self.rest = rest if rest is not None and self._rules.is_mean(rest) else None

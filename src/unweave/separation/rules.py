@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unweave.dsp.combining import MEANS, PHASE_FIX, RULES
 from unweave.errors import OptionError
+from unweave.separation.stem_names import find_meant
 
 MEAN = MEANS[0]
 EXPECTED = "expected a rule such as max_fft, or vocals=max_fft,accompaniment=min_fft"
@@ -49,11 +50,18 @@ class Rules:
                 f"{PHASE_FIX} takes two, one for the magnitudes and one for the phases, got {n_estimates}"
             )
 
-    def check(self, stems: Collection[str]) -> None:
-        """Raise `OptionError` for a rule for a stem that there is not among ``stems``."""
-        unknown = sorted(set(self.by_stem) - {stem.casefold() for stem in stems})
+    def named(self, stems: Sequence[str]) -> Rules:
+        """The same by the names that ``stems`` have: instrumental may be what a model calls accompaniment."""
+        return Rules(
+            self.others, {(find_meant(name, stems) or name).casefold(): rule for name, rule in self.by_stem.items()}
+        )
+
+    def check(self, ensembles: Sequence[Sequence[str]]) -> None:
+        """Raise `OptionError` for a rule for what is no stem of any of ``ensembles``."""
+        unknown = [name for name in sorted(self.by_stem) if all(find_meant(name, stems) is None for stems in ensembles)]
         if unknown:
-            raise OptionError(f"expected rules for stems of {', '.join(stems)}, got {', '.join(unknown)}")
+            known = dict.fromkeys(stem for stems in ensembles for stem in stems)
+            raise OptionError(f"expected rules for stems of {', '.join(known)}, got {', '.join(unknown)}")
 
 
 def find_rules(given: str | Mapping[str, str] | None) -> Rules:

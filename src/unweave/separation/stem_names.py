@@ -44,6 +44,16 @@ def all_but_vocals(stems: Sequence[str]) -> str | None:
     return others[0] if is_one else None
 
 
+def find_meant(name: str, stems: Sequence[str]) -> str | None:
+    """As `find_stem`, and what a model of two stems calls everything but the vocals, by any of its names.
+
+    >>> find_meant("Instrumental", ("vocals", "accompaniment")), find_meant("instrumental", ("vocals", "drums", "bass"))
+    ('accompaniment', None)
+    """
+    found = find_stem(name, stems)
+    return all_but_vocals(stems) if found is None and plain(name) in INSTRUMENTALS else found
+
+
 def common_names(members: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     """For the stems of each model: the name that they have in common with those of the others.
 
