@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from tests.audio.test_files import read, write
 from tests.helpers import corpus, dawproject
 from tests.helpers.signals import noise, tones
+from unweave.cli.failures import failures_shown
 from unweave.cli.main import app
 
 
@@ -206,9 +207,11 @@ def test_a_full_disk(toy_json, tmp_path, small_disk, codec):
     assert files_below(small_disk) == ["filler"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(tmp_path, separator, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])  # the last when a terminal is closed
+def test_interrupted(tmp_path, separator, name):
     """With the real model: a segment takes its time there."""
+    if not hasattr(signal, name):
+        pytest.skip("this system has no such signal")
     song = write(tmp_path / "song.wav", noise(44_100 * 120))
     process = subprocess.Popen(
         [sys.executable, "-m", "unweave", "separate", song, "-o", tmp_path / "out"],
@@ -220,11 +223,37 @@ def test_interrupted(tmp_path, separator, number):
     while not any(path.stat().st_size > 100_000 for path in tmp_path.rglob("*.part")):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130
     assert_one_line(stderr)
     assert files_below(tmp_path / "out") == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no such signal")
+def test_what_was_started_by_nohup_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with failures_shown():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with failures_shown():
+            assert signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["separate", ""], ["separate", "song.wav", "-o", ""], ["remix", "", "-o", "x.wav"], ["train", ""]]
+)
+def test_a_variable_that_was_never_set_is_not_the_current_folder(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "song.wav", noise(100))
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "expected a path, got nothing" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
 
 
 def test_options_as_people_write_them(toy_json, tmp_path):

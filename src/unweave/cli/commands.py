@@ -11,7 +11,18 @@ import click
 
 Decorator = Callable[[Any], Any]  # of a function that is about to be a command
 
-PATH = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path that is not empty: Python takes that for the current folder, and a script has forgotten a variable."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        if value == "":
+            self.fail("expected a path, got nothing; the current folder is .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
 file_names = PATH.shell_complete  # what the shell completes where there may be a path or something else
 
 

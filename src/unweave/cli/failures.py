@@ -18,7 +18,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-# Set by Ctrl-C and SIGTERM; commands that work through many files look at it.
+# Set by Ctrl-C, SIGTERM and a terminal that is closed; commands that work through many files look at it.
 interrupted = threading.Event()
 _is_deferred = False
 
@@ -41,11 +41,14 @@ def interrupts_deferred() -> Iterator[None]:
 def failures_shown(verbose: bool = False) -> Iterator[None]:
     """Show what goes wrong inside as one line on stderr, and exit with a status; ``verbose`` adds the traceback.
 
-    SIGTERM is treated like Ctrl-C, so that temporary files are removed.
+    SIGTERM is treated like Ctrl-C, so that temporary files are removed, and so is the end of the terminal.
     """
     print_any_name()
     _show_warnings(verbose)
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    hang_up = getattr(signal, "SIGHUP", None)  # none on Windows
+    if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_DFL:  # not under nohup, which has it ignored
+        previous[hang_up] = signal.signal(hang_up, _hang_up)
     try:
         yield
     except UnweaveError as error:
@@ -88,6 +91,11 @@ def _interrupt(number: int, frame: object) -> None:
     interrupted.set()
     if not (_is_deferred and is_first):
         raise KeyboardInterrupt
+
+
+def _hang_up(number: int, frame: object) -> None:
+    """As SIGTERM, by whoever handles that now: a server has a handler of its own."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _show_warnings(verbose: bool) -> None:
