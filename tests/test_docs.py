@@ -3,11 +3,19 @@
 import doctest
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from unweave.cli.main import app
+from unweave.cli.spleeter import app as spleeter
+from unweave.models.catalogue.official import specs
+from unweave.models.resolve import resolve
+from unweave.separation.mix import stem_numbers
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -15,6 +23,72 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def blocks(language):
+    """All blocks of code in a language, with the pages that they are on."""
+    for page in PAGES:
+        for code in re.findall(rf"^```(?:{language})\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+            yield page.relative_to(ROOT).as_posix(), code
+
+
+def commands():
+    """Each command of unweave's on a page, as a shell would take it apart: (page, words)."""
+    for page, code in blocks("sh|console"):
+        for line in code.splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            for number, word in enumerate(words):
+                if word in ("unweave", ".venv/bin/unweave") and words[number + 1 :]:
+                    ends = [i for i, each in enumerate(words) if i > number and each in ("|", "&&")]
+                    yield page, words[number + 1 : min(ends, default=len(words))]
+
+
+def parsed(command, words):
+    """The command that ``words`` ask for, and its parameters; nothing is run."""
+    while isinstance(command, click.Group):
+        _, command, words = command.resolve_command(click.Context(command), words)
+    return command, command.make_context(command.name, list(words)).params
+
+
+def test_commands_on_the_pages_are_understood():
+    """Each option exists and each number is within its limits; where a mix names stems, the model has them."""
+    n_tried = 0
+    for page, words in commands():
+        try:
+            command, given = parsed(app, words)
+        except click.ClickException as error:
+            pytest.fail(f"{page}: unweave {shlex.join(words)}: {error.format_message()}")
+        n_tried += 1
+        if command.name == "remix":
+            numbers = stem_numbers((*given["gain"], *given["pan"], *given["sensitivity"]), "=")
+            unknown = {*numbers, *given["mute"], *given["solo"]} - set(specs()[resolve(given["model"]).spec.name].stems)
+            assert not unknown, f"{page}: unweave {shlex.join(words)}: {unknown}"
+    assert n_tried > 60
+
+
+def test_options_on_the_pages_exist():
+    """Those in the text, too."""
+    known = {"--help", "--build-arg", "--profile"}  # the last two are other programs'
+    waiting = [app, spleeter]
+    while waiting:
+        command = waiting.pop()
+        waiting += command.commands.values() if isinstance(command, click.Group) else []
+        known.update(name for each in command.params for name in (*each.opts, *each.secondary_opts))
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for code in re.findall(r"`(--?\w[\w-]*)[^`\n]*`", page.read_text(encoding="utf-8")):
+            assert code in known, f"{page.name}: {code}"
+
+
+def test_the_plan_on_the_page_can_be_trained(tmp_path):
+    pytest.importorskip("accelerate")
+    from unweave.training.plan import read_plan
+    from unweave.training.trainer import _check_fit
+
+    ((_, code),) = ((page, code) for page, code in blocks("toml") if page == "docs/training.md")
+    for text in (code, re.sub(r"^# (time_attention|\[distillation|teacher|share)", r"\1", code, flags=re.M)):
+        (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+        plan = read_plan(tmp_path / "plan.toml")
+        _check_fit(plan, plan.model.to_spec("mine"))
 
 
 def test_examples_in_docstrings_are_right():

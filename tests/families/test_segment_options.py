@@ -3,6 +3,7 @@
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from tests.helpers.signals import error_db, noise
 from unweave import OptionError, Separator
 from unweave.engines.choose import Runtime
 from unweave.families import foreign
+from unweave.families.base import LoadOptions
+from unweave.families.demucs.recipe import HybridSeparator
+from unweave.families.htdemucs import published
 from unweave.families.mdx.recipe import MdxSeparator
 from unweave.families.mdx.spec import MdxSpec
 from unweave.families.openunmix.recipe import OpenUnmixSeparator
@@ -23,7 +27,9 @@ from unweave.families.openunmix.spec import OpenUnmixSpec
 from unweave.families.overlapping import OverlappingSeparator
 from unweave.families.roformer.network import Roformer
 from unweave.families.roformer.spec import RoformerSpec
+from unweave.families.segment_options import check_segment_options
 from unweave.models.cache import graphs_folder
+from unweave.models.catalogue.official import specs
 
 NETWORK_DB = -100
 
@@ -114,6 +120,33 @@ def test_overlap_of_a_demucs(tmp_path, cache):
     assert error_db(sum(separator.separate(mixed, 44100).values()), mixed) < -100
     with pytest.raises(OptionError, match=r"overlap must be above 0 and at most 0\.5, got 0\.75"):
         Separator("demucs", overlap=0.75)
+
+
+def test_options_of_the_published_htdemucs(cache, monkeypatch):
+    """What takes its 174 MB is left out."""
+    built = []
+
+    def separator_of(spec, folder, runtime):
+        built.append((spec.segment_samples, folder.name))
+        return HybridSeparator(spec, None)
+
+    monkeypatch.setattr(published, "_write", lambda spec, exported, folder: (folder / "network.onnx").write_bytes(b"x"))
+    monkeypatch.setattr(published, "separator_of", separator_of)
+    spec = specs()["htdemucs"]
+
+    def opened(**given):
+        options = LoadOptions(Runtime("cpu"), **given)
+        check_segment_options(spec, options)
+        return published.load(SimpleNamespace(spec=spec, locate=lambda *_: None), options).separator.segmentation
+
+    assert opened() == spec.segmentation
+    segmentation = opened(segment_seconds=5.0, overlap=0.5)
+    assert (segmentation.length, segmentation.hop) == (5 * 44_100, 5 * 22_050)
+    # Networks of two lengths are two networks.
+    assert [n_samples for n_samples, _ in built] == [343_980, 220_500]
+    assert len({name for _, name in built}) == 2
+    with pytest.raises(OptionError, match=r"up to 7\.8 s, which this HTDemucs was trained with, got 9\.0"):
+        opened(segment_seconds=9.0)
 
 
 def test_refusals_name_what_there_is(tmp_path, cache, toy_json):

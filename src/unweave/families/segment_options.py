@@ -11,7 +11,7 @@ from typing import Any
 from unweave.engines.base import SegmentSeparator
 from unweave.errors import OptionError
 from unweave.families.base import LoadOptions
-from unweave.models.spec import ForeignModelSpec, ModelSpec
+from unweave.models.spec import MaskModelSpec, ModelSpec
 
 SHORTEST_SEGMENT = 2  # frames' lengths
 LARGEST_CROSSFADE = 0.5  # overlap of segments of which only two cover a sample
@@ -19,7 +19,7 @@ LARGEST_CROSSFADE = 0.5  # overlap of segments of which only two cover a sample
 
 def check_segment_options(spec: ModelSpec, options: LoadOptions) -> None:
     """Raise `OptionError` where neither length nor overlap can be chosen: before anything is fetched."""
-    if isinstance(spec, ForeignModelSpec) or (options.segment_seconds is None and options.overlap is None):
+    if not isinstance(spec, MaskModelSpec) or (options.segment_seconds is None and options.overlap is None):
         return
     segmentation = spec.segmentation
     seconds = segmentation.length / spec.sample_rate

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unweave.engines.base import SegmentSeparator
 from unweave.engines.choose import Runtime, require_runtime
 from unweave.families.base import Loaded, LoadOptions
+from unweave.families.htdemucs import family
 from unweave.families.htdemucs.family import NETWORK, open_twin, parallel, separator_of
 from unweave.families.htdemucs.spec import HTDemucsSpec
+from unweave.families.segment_options import with_overlap, with_segment
 from unweave.models.cache import graphs_folder
 from unweave.models.catalogue.official import find_weights
 from unweave.models.files import kept_network_folder
@@ -30,16 +33,21 @@ def load(resolved: ResolvedModel, options: LoadOptions) -> Loaded:
     """See `unweave.families.load.Family`."""
     spec, runtime = resolved.spec, options.runtime.on_best_device()
     assert isinstance(spec, WaveformModelSpec)
+    usual = HTDemucsSpec(stems=spec.stems, segment_samples=spec.segment_samples)
+    description = with_segment(family, spec.name, usual, options)
     exported = resolved.locate(options.offline, options.on_download)
-    description = HTDemucsSpec(stems=spec.stems, segment_samples=spec.segment_samples)
+    separator: SegmentSeparator
     if runtime.device != "cpu":
         from unweave.families.htdemucs.recover import recover_state
 
-        return Loaded(spec, open_twin(description, recover_state(exported, description), runtime), n_parallel=1)
-    digest = find_weights(spec.weights).files[0].sha256[:16]
-    folder = graphs_folder() / f"htdemucs-{digest}-v{GRAPH_VERSION}"
-    network = kept_network_folder(folder, lambda staged: _write(description, exported, staged))
-    return Loaded(spec, separator_of(description, network, runtime), n_parallel=parallel(runtime))
+        separator, n_parallel = open_twin(description, recover_state(exported, description), runtime), 1
+    else:
+        digest = find_weights(spec.weights).files[0].sha256[:16]
+        length = "" if description == usual else f"-{description.segment_samples}"
+        folder = graphs_folder() / f"htdemucs-{digest}-v{GRAPH_VERSION}{length}"
+        network = kept_network_folder(folder, lambda staged: _write(description, exported, staged))
+        separator, n_parallel = separator_of(description, network, runtime), parallel(runtime)
+    return Loaded(spec, with_overlap(separator, spec.name, options), n_parallel=n_parallel)
 
 
 def _write(spec: HTDemucsSpec, exported: Path, folder: Path) -> None:
