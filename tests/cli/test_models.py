@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +69,29 @@ def test_named_ensembles_are_in_the_list(run):
     assert "vocal_balanced" not in {model["name"] for model in listed(run)}  # none of its models is here
     assert not {"drums"} & set(found["stems"])
     assert "vocal_balanced" in run("models", "list", "--all").stdout
+
+
+def test_a_named_ensemble_stands_for_its_models(run):
+    models = ["melband-karaoke-aufr33-viperx", "melband-gabox-karaoke2", "melband-becruily-karaoke"]
+    info = run("models", "info", "karaoke")
+    assert info.exit_code == 0
+    assert [line.split()[1] for line in info.stdout.splitlines() if line.startswith("model")] == models
+    assert "avg_wave" in info.stdout
+    assert f"{models[0]} is not on this machine" in run("models", "path", "karaoke").stderr
+    assert f"{models[0]} cannot be fetched by unweave" in run("models", "fetch", "karaoke", "--accept_licence").stderr
+    refused = run("models", "fetch", "karaoke", "--from", "folder")
+    assert (refused.exit_code, ", ".join(models) in refused.stderr) == (2, True)
+    assert run("models", "export", "karaoke", "x.onnx").exit_code == 2
+
+
+def test_the_list_loses_nothing_in_a_narrow_terminal(run, monkeypatch):
+    """Figures mean nothing without the number of their test set."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("models", "list", "--all").stdout.splitlines()
+    end = next(number for number, line in enumerate(lines) if line.startswith("[1]"))
+    assert max(map(len, lines[:end])) == 80
+    table = "\n".join(lines[:end])
+    assert len(re.findall(r"\[\d+\]", table)) == len(re.findall(r"\d\.\d\d\b", table)) > 50
 
 
 def test_the_list_in_order(run):

@@ -23,13 +23,15 @@ def print_table(models: Sequence[ListedModel], stem: str) -> None:
 
     console = Console()
     is_wide = console.width >= WIDE
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    # In 80 columns there is room for one space between two of them, and none at the edges.
+    padding = (0, 1 if is_wide else 0, 0, 0)
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
     table.add_column("model", no_wrap=True)
     table.add_column("here", no_wrap=True)
     table.add_column("stems", min_width=LONGEST_STEM)
     table.add_column("MB", no_wrap=True, justify="right")
     table.add_column("licence", overflow="fold", max_width=None if is_wide else len("research"))
-    table.add_column("SDR in dB", min_width=len("vocals 10.98 [1]"))
+    table.add_column("SDR in dB", min_width=len("vocals 10.98 [1]" if is_wide else "instrumental"))
     test_sets: list[str] = []
     for model in models:
         is_tried = model.entry is not None and model.entry.is_verified

@@ -15,7 +15,10 @@ from unweave.cli.model_list import print_json, print_table
 
 if TYPE_CHECKING:
     from unweave.models.catalogue import Entry
+    from unweave.families.base import LoadOptions
     from unweave.models.listing import Order
+    from unweave.models.resolve import ResolvedModel
+    from unweave.separation.presets import Preset
 
 _name = argument("name", "NAME", "A model's name, as 'unweave models list' shows it.")
 
@@ -86,7 +89,12 @@ def info(name: str) -> None:
         from unweave.models.catalogue.official import find_weights
         from unweave.models.hub import home_of
         from unweave.models.resolve import official_weights, resolve
+        from unweave.separation.presets import find_preset
 
+        preset = find_preset(name)
+        if preset is not None:
+            _show_ensemble(preset)
+            return
         model = resolve(name)
         spec = model.spec
         for field in dataclasses.fields(spec):
@@ -100,6 +108,24 @@ def info(name: str) -> None:
         entry = entries().get(spec.name)
         if entry is not None:
             _show_entry(entry)
+
+
+def _show_ensemble(preset: Preset) -> None:
+    """What a named ensemble is made of; each of its models has more to say."""
+    print(f"{'name':20}{preset.name}")
+    print(f"{'summary':20}{preset.summary}")
+    print(f"{'rule':20}{preset.rule}")
+    for member in _members(preset.name):
+        print(f"{'model':20}{member}")
+
+
+def _members(name: str) -> list[str]:
+    """The models of a named ensemble, as the list calls them, or the one that is called so."""
+    from unweave.models.resolve import resolve
+    from unweave.separation.presets import find_preset
+
+    preset = find_preset(name)
+    return [name] if preset is None else [resolve(member).spec.name for member in preset.found_models()]
 
 
 def _show_entry(entry: Entry) -> None:
@@ -142,33 +168,44 @@ def fetch(name: str, origin: str | None, offline: bool, accept_licence: bool) ->
         from unweave.engines.choose import Runtime
         from unweave.errors import OptionError
         from unweave.families.base import LoadOptions
-        from unweave.families.load import load, load_resolved
-        from unweave.models.catalogue.official import find_weights
-        from unweave.models.hub import ensure_weights, is_packaged
-        from unweave.models.resolve import official_weights, resolve
-        from unweave.models.spec import ForeignModelSpec
 
-        model = resolve(name)
+        names = _members(name)
+        if origin is not None and names != [name]:
+            raise OptionError(f"{name} is an ensemble: bring its models one by one, {', '.join(names)}")
         with make_reporter(as_json=False) as reporter:
             options = LoadOptions(
                 Runtime("cpu"), accept_licence=accept_licence, offline=offline, on_download=reporter.downloading
             )
-            if origin is not None:
-                wanted = [each for each in official_weights(model) if not is_packaged(find_weights(each))]
-                if not wanted and isinstance(model.spec, ForeignModelSpec):
-                    raise OptionError(f"to bring the files of {name} yourself, use 'unweave models add {name} FILE'")
-                if not wanted:
-                    raise OptionError(f"{name} needs no weights from elsewhere: leave out --from")
-                ensure_weights(wanted[0], offline=offline, origin=origin, progress=reporter.downloading)
-            # Converted now, so that a copy of the cache that cannot be written is enough later.
-            if isinstance(model.spec, ForeignModelSpec):
-                load(name, options)
-                model = resolve(name)
-            else:
-                model = model.ready(offline, reporter.downloading)
-                load_resolved(model, options)
-        for place in model.locations(offline):
-            print(place)
+            ready = [_fetched(each, origin, options) for each in names]
+        for model in ready:
+            for place in model.locations(offline):
+                print(place)
+
+
+def _fetched(name: str, origin: str | None, options: LoadOptions) -> ResolvedModel:
+    """A single model, whose weights are on this machine now."""
+    from unweave.errors import OptionError
+    from unweave.families.load import load, load_resolved
+    from unweave.models.catalogue.official import find_weights
+    from unweave.models.hub import ensure_weights, is_packaged
+    from unweave.models.resolve import official_weights, resolve
+    from unweave.models.spec import ForeignModelSpec
+
+    model = resolve(name)
+    if origin is not None:
+        wanted = [each for each in official_weights(model) if not is_packaged(find_weights(each))]
+        if not wanted and isinstance(model.spec, ForeignModelSpec):
+            raise OptionError(f"to bring the files of {name} yourself, use 'unweave models add {name} FILE'")
+        if not wanted:
+            raise OptionError(f"{name} needs no weights from elsewhere: leave out --from")
+        ensure_weights(wanted[0], offline=options.offline, origin=origin, progress=options.on_download)
+    # Converted now, so that a copy of the cache that cannot be written is enough later.
+    if isinstance(model.spec, ForeignModelSpec):
+        load(name, options)
+        return resolve(name)
+    model = model.ready(options.offline, options.on_download)
+    load_resolved(model, options)
+    return model
 
 
 @command("path", short_help="Print where a model's weights are.")
@@ -178,7 +215,10 @@ def path(name: str) -> None:
     with failures_shown():
         from unweave.models.resolve import resolve
 
-        for place in resolve(name).ready(offline=True).locations(offline=True):
+        places = [
+            place for each in _members(name) for place in resolve(each).ready(offline=True).locations(offline=True)
+        ]
+        for place in places:
             print(place)
 
 
@@ -261,6 +301,8 @@ def export(name: str, path: Path, to: str) -> None:
 
         if path.suffix != f".{to}":
             raise OptionError(f"expected a path that ends in .{to}, got {path}")
+        if _members(name) != [name]:
+            raise OptionError(f"{name} is an ensemble, but a file can hold only one model")
         model = resolve(name)
         if isinstance(model.spec, ForeignModelSpec):
             raise OptionError(
