@@ -14,8 +14,8 @@ from unweave.cli.failures import failures_shown
 from unweave.cli.model_list import print_json, print_table
 
 if TYPE_CHECKING:
-    from unweave.models.catalogue import Entry
     from unweave.families.base import LoadOptions
+    from unweave.models.catalogue import Entry
     from unweave.models.listing import Order
     from unweave.models.resolve import ResolvedModel
     from unweave.separation.presets import Preset
