@@ -169,7 +169,7 @@ def _open_encoder(
     if format.container == "wav":
         return WavEncoder(sink, bit_depth, sample_rate, n_channels, tags.texts)
     if format.encoders.get("") == "vorbis":
-        return VorbisEncoder(sink, sample_rate, n_channels, bitrate)
+        return VorbisEncoder(sink, sample_rate, n_channels, bitrate, tags.texts)
     from unweave.audio.ffmpeg_encoder import FFmpegEncoder  # a tenth of a second to import, which WAV does without
 
     return FFmpegEncoder(sink, format, bit_depth, sample_rate, n_channels, bitrate, tags)

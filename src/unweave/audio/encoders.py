@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -31,14 +32,28 @@ class VorbisEncoder:
 
     # Nominal kbit/s of stereo at 44.1 kHz for Vorbis' qualities 0 … 10.
     NOMINAL = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
+    # FFmpeg's names of tags → libsndfile's, which knows no more of them.
+    TEXTS = {
+        "title": "title",
+        "artist": "artist",
+        "album": "album",
+        "genre": "genre",
+        "date": "date",
+        "track": "tracknumber",
+        "comment": "comment",
+        "copyright": "copyright",
+    }
 
-    def __init__(self, file: Sink, sample_rate: int, n_channels: int, bitrate: int) -> None:
+    def __init__(self, file: Sink, sample_rate: int, n_channels: int, bitrate: int, texts: Mapping[str, str]) -> None:
         import soundfile
 
         quality = float(np.interp(bitrate / 1000 * 2 / n_channels, self.NOMINAL, np.arange(11)))
         self._file = soundfile.SoundFile(
             file, "w", sample_rate, n_channels, "VORBIS", format="OGG", compression_level=1 - quality / 10
         )
+        for name, text in texts.items():
+            if name in self.TEXTS:
+                setattr(self._file, self.TEXTS[name], text)
 
     def encode(self, waveform: Waveform) -> None:
         # In small pieces: libsndfile's Vorbis encoder keeps what it is given on its stack.
