@@ -12,6 +12,7 @@ from unweave import OptionError, Separator
 from unweave.audio.decode import AudioReader
 from unweave.audio.tags import Tags
 from unweave.errors import AudioWriteError
+from unweave.files import PartFile
 from unweave.separation.mix import Mix, stem_numbers
 from unweave.separation.output import OutputOptions
 from unweave.separation.remix import check_target, write_mix
@@ -146,6 +147,16 @@ def test_a_song_is_remixed_as_its_stems_are(toy_json, tmp_path):
     with pytest.raises(OptionError, match="input itself"):
         separator.remix_file(song, song, mix, options)
     assert sorted(path.name for path in tmp_path.glob("*.wav")) == ["mix.wav", "song.wav"]
+
+
+def test_what_a_killed_remix_left_is_removed_by_the_next(toy, tmp_path):
+    song, target = write(tmp_path / "song.wav", tones(3000)), tmp_path / "mixes" / "mix.wav"
+    target.parent.mkdir()
+    part = PartFile(target)
+    part.discard()
+    part.temporary.write_bytes(b"half a mix")
+    toy.remix_file(song, target, Mix({"vocals": -6}), OutputOptions())
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_neutral_sensitivity_changes_no_bit_and_another_only_who_has_what(toy, tmp_path):

@@ -6,11 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unweave.audio.encode import remove_orphans
 from unweave.errors import AudioWriteError, Cancelled, OptionError, UnweaveError
 from unweave.separation.batch_options import BatchOptions as BatchOptions
 from unweave.separation.journal import Journal, file_state
@@ -126,8 +124,6 @@ def _planned(planner: Planner, task: Task, options: BatchOptions, journal: Journ
         replaced = None if journal is None else journal.replaced_source(task.source, paths.values())
         if replaced is not None:
             log.warning("%s: its stems replace those of %s, which have the same paths", task.source, replaced)
-        with suppress(OSError):
-            remove_orphans({path.parent for path in paths.values()})
     except Exception as error:
         return _failed(task, error)
     return None

@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from unweave.audio.decode import AudioReader
-from unweave.audio.encode import AudioWriter
+from unweave.audio.encode import AudioWriter, remove_orphans
 from unweave.audio.formats import OutputFormat, find_format, parse_bitrate
 from unweave.audio.stem_files import MIXTURE
 from unweave.audio.tags import Tags
@@ -54,6 +54,7 @@ class StemSet:
         self._writers: dict[str, AudioWriter] = {}
         self._layout = options.format.layout
         self._paths, self._mix, self._n_samples = paths, mix or Mix(), 0
+        remove_orphans({path.parent for path in paths.values()})  # what a killed process has left of an earlier try
         try:
             if self._layout is not None:
                 path = next(iter(paths.values()))
