@@ -157,6 +157,14 @@ def test_channels_that_are_none(toy, n_channels):
         toy.stream(44100, n_channels)
 
 
+def test_arrays_of_other_libraries_are_told_how_to_fit(toy):
+    """What soundfile reads has its samples first, what wave and scipy read is integers."""
+    with pytest.raises(OptionError, match=r"got \(500, 2\), which is \(samples, channels\): transpose it"):
+        toy.separate(np.zeros((500, 2), np.float32), 44100)
+    with pytest.raises(OptionError, match="floats from -1 to 1, got int16; divide it by 32768"):
+        toy.separate(np.zeros((2, 500), np.int16), 44100)
+
+
 def test_more_channels_than_anybody_has(toy):
     with pytest.raises(OptionError, match="1 to 8 channels"):
         toy.separate(np.zeros((9, 1000), np.float32), 44100)

@@ -13,6 +13,18 @@ from unweave.audio.pcm import to_integers
 from unweave.audio.sink import Sink
 from unweave.types import Waveform
 
+# FFmpeg's names of tags → those of libsndfile, which knows no more of them.
+VORBIS_TEXTS = {
+    "title": "title",
+    "artist": "artist",
+    "album": "album",
+    "genre": "genre",
+    "date": "date",
+    "track": "tracknumber",
+    "comment": "comment",
+    "copyright": "copyright",
+}
+
 
 class Encoder(Protocol):
     """Takes blocks (channels, samples) in −1 … 1, the channels of all streams below each other."""
@@ -32,17 +44,6 @@ class VorbisEncoder:
 
     # Nominal kbit/s of stereo at 44.1 kHz for Vorbis' qualities 0 … 10.
     NOMINAL = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
-    # FFmpeg's names of tags → libsndfile's, which knows no more of them.
-    TEXTS = {
-        "title": "title",
-        "artist": "artist",
-        "album": "album",
-        "genre": "genre",
-        "date": "date",
-        "track": "tracknumber",
-        "comment": "comment",
-        "copyright": "copyright",
-    }
 
     def __init__(self, file: Sink, sample_rate: int, n_channels: int, bitrate: int, texts: Mapping[str, str]) -> None:
         import soundfile
@@ -52,8 +53,8 @@ class VorbisEncoder:
             file, "w", sample_rate, n_channels, "VORBIS", format="OGG", compression_level=1 - quality / 10
         )
         for name, text in texts.items():
-            if name in self.TEXTS:
-                setattr(self._file, self.TEXTS[name], text)
+            if name in VORBIS_TEXTS:
+                setattr(self._file, VORBIS_TEXTS[name], text)
 
     def encode(self, waveform: Waveform) -> None:
         # In small pieces: libsndfile's Vorbis encoder keeps what it is given on its stack.

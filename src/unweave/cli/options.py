@@ -56,7 +56,7 @@ bit_depth = option(
     "--bit_depth",
     placeholder="BITS",
     default="16",
-    help="Bits per sample: 16, 24 or 32f (float) for wav and projects, 16 or 24 for flac.",
+    help="Bits per sample: 16, 24 or 32f (float) for wav and projects, 16 or 24 for flac and with '-b lossless'.",
 )
 sample_rate = option(
     "--sample_rate",

@@ -42,7 +42,9 @@ def as_samples(given: Any) -> npt.NDArray[np.floating[Any]]:
     """
     array = _as_floats(given)
     if array.ndim != 2 or len(array) == 0 or len(array) > max(MOST_CHANNELS, array.shape[1]):
-        raise OptionError(f"expected an array of shape (channels, samples), got {array.shape}")
+        is_turned = array.ndim == 2 and 1 <= array.shape[1] <= MOST_CHANNELS < len(array)
+        advice = ", which is (samples, channels): transpose it" if is_turned else ""
+        raise OptionError(f"expected an array of shape (channels, samples), got {array.shape}{advice}")
     if len(array) > MOST_CHANNELS:
         raise OptionError(f"expected 1 to {MOST_CHANNELS} channels, got {len(array)}")
     return array
@@ -54,8 +56,14 @@ def _as_floats(given: Any) -> npt.NDArray[np.floating[Any]]:
     except Exception as error:  # whatever a foreign type raises
         raise OptionError(f"expected an array of shape (channels, samples), got {type(given).__name__}") from error
     if array.ndim == 2 and not np.issubdtype(array.dtype, np.floating):
-        raise OptionError(f"expected an array of floats from -1 to 1, got {array.dtype}")
+        raise not_floats("an array", array.dtype)
     return array
+
+
+def not_floats(what: str, dtype: np.dtype[Any]) -> OptionError:
+    """The error for samples of another type; it says what to divide them by where that is known."""
+    advice = f"; divide it by {-np.iinfo(dtype).min}" if np.issubdtype(dtype, np.signedinteger) else ""
+    return OptionError(f"expected {what} of floats from -1 to 1, got {dtype}{advice}")
 
 
 def checked_mixture(given: Any) -> npt.NDArray[np.floating[Any]]:

@@ -41,7 +41,7 @@ class OutputOptions:
 
     codec: str = "wav"  # wav, flac, mp3, ogg, opus, m4a, wma; all stems in one: stem.mp4, vdjstems, dawproject, rpp
     bitrate: str = "128k"  # per stem, for lossy formats; "lossless" means ALAC, for m4a, stem.mp4 and vdjstems
-    bit_depth: str = "16"  # 16, 24 or 32f (float) for wav and projects, 16 or 24 for flac
+    bit_depth: str = "16"  # 16, 24 or 32f (float) for wav and projects, 16 or 24 for flac and ALAC
     clip: Clip = "clamp"  # what to do with samples beyond full scale if the format cannot represent them
     filename_format: str = DEFAULT_TEMPLATE  # fields: {filename}, {foldername}, {instrument} or {stem}, {codec}
     sample_rate: int | None = None  # in Hz; None means that of the input

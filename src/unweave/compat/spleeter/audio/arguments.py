@@ -14,12 +14,11 @@ import numpy.typing as npt
 from unweave.audio.formats import parse_bitrate
 from unweave.compat.spleeter.audio import Codec
 from unweave.errors import OptionError
+from unweave.separation.checks import HIGHEST_RATE, MOST_CHANNELS, not_floats
 
 Signal = npt.NDArray[np.float32]
 
 DEFAULT_BITRATE = "128k"
-MOST_CHANNELS = 8
-HIGHEST_RATE = 768_000
 
 
 def to_signal(samples: Any, what: str = "waveform") -> Signal:
@@ -37,8 +36,7 @@ def to_signal(samples: Any, what: str = "waveform") -> Signal:
     if array.ndim != 2 or not 1 <= array.shape[1] <= MOST_CHANNELS:
         raise OptionError(f"expected a {what} of shape (samples, channels), got {array.shape}")
     if not np.issubdtype(array.dtype, np.floating):
-        advice = f"; divide it by {-np.iinfo(array.dtype).min}" if np.issubdtype(array.dtype, np.signedinteger) else ""
-        raise OptionError(f"expected a {what} of floats from -1 to 1, got {array.dtype}{advice}")
+        raise not_floats(f"a {what}", array.dtype)
     return array.astype(np.float32, copy=False)
 
 
