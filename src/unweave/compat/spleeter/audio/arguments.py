@@ -14,7 +14,8 @@ import numpy.typing as npt
 from unweave.audio.formats import parse_bitrate
 from unweave.compat.spleeter.audio import Codec
 from unweave.errors import OptionError
-from unweave.separation.checks import HIGHEST_RATE, MOST_CHANNELS, not_floats
+from unweave.models.validate import MAX_RATE
+from unweave.separation.checks import MOST_CHANNELS, not_floats
 
 Signal = npt.NDArray[np.float32]
 
@@ -57,8 +58,8 @@ def to_template(template: Any) -> str:
 
 def to_rate(rate: Any) -> int:
     """A sample rate in Hz, given as any number that is whole. Raises `OptionError`."""
-    if not _is_number(rate) or not 1 <= rate <= HIGHEST_RATE or rate != int(rate):
-        raise OptionError(f"expected a sample rate in whole Hz up to {HIGHEST_RATE}, got {rate!r}")
+    if not _is_number(rate) or not 1 <= rate <= MAX_RATE or rate != int(rate):
+        raise OptionError(f"expected a sample rate in whole Hz up to {MAX_RATE}, got {rate!r}")
     return int(rate)
 
 
