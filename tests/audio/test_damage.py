@@ -2,18 +2,23 @@
 
 import errno
 import io
+import itertools
 import logging
 import os
 import struct
 from contextlib import suppress
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
+import soundfile
 
 from tests.helpers.media import encoded
 from tests.helpers.signals import tones
 from unweave.audio.decode import AudioReader
+from unweave.audio.ffmpeg import FFmpegDecoder
+from unweave.audio.sources import Section
 from unweave.errors import AudioReadError
 
 SONG = tones(24_000, 48_000)
@@ -64,8 +69,6 @@ def test_files_that_are_cut_off(container, codec):
 
 def test_a_stream_that_begins_midway_does_not_end_the_reading():
     """PyAV raises IndexError for a packet of a stream that was not there when the file was opened."""
-    from unweave.audio.ffmpeg import FFmpegDecoder
-
     sound = SimpleNamespace(index=3)
     rest = [["first"], ["second", "third"]]
 
@@ -128,6 +131,46 @@ def test_a_disk_that_fails_is_no_file_that_ends_early(tmp_path, monkeypatch):
         monkeypatch.setattr("unweave.audio.sources.Section.read", fails)
         with pytest.raises(AudioReadError, match=r"song.flac to its end: input/output error"):
             list(blocks)
+
+
+def test_a_disk_that_fails_in_the_middle_of_an_mp3(tmp_path, monkeypatch):
+    """Whose header does not say how long it is, so that nothing else tells."""
+    path = tmp_path / "song.mp3"
+    path.write_bytes(encoded(tones(4 * 48_000, 48_000), "mp3", "libmp3lame", 48_000))
+    demuxed = FFmpegDecoder._demuxed
+
+    def ends_early(decoder):
+        yield from itertools.islice(demuxed(decoder), 50)
+        raise av.error.OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def fails(section, size=-1):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(FFmpegDecoder, "_demuxed", ends_early)
+    with AudioReader(path) as reader:
+        assert 0 < sum(block.shape[1] for block in reader) < 2 * 48_000
+        assert reader.is_incomplete  # but the disk can be read: the file is damaged
+    with AudioReader(path) as reader:
+        monkeypatch.setattr("unweave.audio.sources.Section.read", fails)
+        with pytest.raises(AudioReadError, match=r"song.mp3 to its end: input/output error"):
+            list(reader)
+
+
+def test_a_disk_that_fails_under_libsndfile(tmp_path, monkeypatch, capfd):
+    path = tmp_path / "song.aiff"
+    soundfile.write(path, tones(4 * 48_000, 48_000).T, 48_000, "PCM_24", endian="LITTLE")
+    read = Section.read
+
+    def fails(section, size=-1):
+        if section.tell() > 400_000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(section, size)
+
+    with AudioReader(path) as reader:
+        monkeypatch.setattr(Section, "read", fails)
+        with pytest.raises(AudioReadError, match=r"song.aiff: input/output error"):
+            list(reader)
+    assert capfd.readouterr().err == ""
 
 
 def test_sound_behind_the_stated_size_is_told(caplog):

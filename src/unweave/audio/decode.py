@@ -290,6 +290,7 @@ class AudioReader:
             yield piece
             if self._is_closed:  # as when a generator outlives the reader: FFmpeg would crash
                 raise AudioReadError(f"cannot read {self.name}: it has been closed")
+        self.is_incomplete |= decoder.stopped_early
 
     def _waveforms(self) -> Iterator[Waveform]:
         """What is decoded, in the channels and at the rate that the file began with."""

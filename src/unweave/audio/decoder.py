@@ -26,6 +26,7 @@ class Decoder(Protocol):
     n_channels: int
     is_headless: bool  # whether it is a stream of frames, each with its own header, and none for all of them
     stores_samples: bool  # whether the file holds samples as they are, and not a compressed form of them
+    stopped_early: bool  # whether something else than the end of the file has ended `pieces`
 
     @property
     def seconds(self) -> float | None:

@@ -52,6 +52,7 @@ class FFmpegDecoder:
         self, source: Source, *, stream: int | None = None, only_audio: bool = False, link: Link = WHOLE
     ) -> None:
         self._source, self._link = source, link
+        self.stopped_early = False
         self._n_bytes_behind = 0  # of other audio tracks in a transport stream, after the last packet of this one
         self._begins_midway = False  # whether the file has a stream that was not there when it was opened
         self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
@@ -175,6 +176,7 @@ class FFmpegDecoder:
                 f"cannot read {self._source.name}: its audio format changes midway in a way that is not supported"
             ) from error
         except av.FFmpegError as error:
+            self.stopped_early = True
             log.warning("%s: reading stopped early: %s", self._source.name, reason(error))
         except OSError as error:  # of a file object, such as one on a share that is gone
             raise AudioReadError(f"cannot read {self._source.name}: {reason(error)}") from error

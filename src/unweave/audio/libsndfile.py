@@ -10,8 +10,9 @@ import numpy as np
 from unweave.audio.decoder import Piece
 from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import no_such_track, unreadable
-from unweave.audio.sources import Source
+from unweave.audio.sources import Section, Source, reason
 from unweave.audio.tags import Tags, kept_texts
+from unweave.errors import AudioReadError
 
 BLOCK_SAMPLES = 1 << 14
 # libsndfile's names of tags → FFmpeg's.
@@ -26,7 +27,8 @@ class SoundFileDecoder:
 
         if stream:
             raise no_such_track(source.name, 1, stream)
-        self._bytes = source.file(link.start, link.stop)
+        self._name = source.name
+        self._bytes = _Bytes(source.file(link.start, link.stop))
         try:
             self._file: Any = soundfile.SoundFile(self._bytes)
         except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
@@ -34,7 +36,7 @@ class SoundFileDecoder:
             raise unreadable(source, _first_line(error)) from error
         self.sample_rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
-        self.stores_samples, self.is_headless = True, False
+        self.stores_samples, self.is_headless, self.stopped_early = True, False, False
 
     @property
     def seconds(self) -> float | None:
@@ -62,6 +64,8 @@ class SoundFileDecoder:
             except (soundfile.LibsndfileError, OSError):
                 yield None
                 return
+            if self._bytes.error is not None:
+                raise AudioReadError(f"cannot read {self._name}: {reason(self._bytes.error)}")
             if not len(samples):
                 return
             yield Piece(np.ascontiguousarray(samples.T), self.sample_rate)
@@ -70,6 +74,23 @@ class SoundFileDecoder:
         """Close the file."""
         self._file.close()
         self._bytes.close()
+
+
+class _Bytes:
+    """A file as libsndfile reads it, which takes any exception for its end: ``error`` is what was wrong."""
+
+    def __init__(self, file: Section) -> None:
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self.error: OSError | None = None
+
+    def read(self, size: int) -> bytes:
+        """``size`` bytes, fewer at the end or where reading fails."""
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            self.error = error
+            return b""
 
 
 def _first_line(error: BaseException) -> str:

@@ -131,7 +131,7 @@ def _is_compressed(raw: bytes) -> bool:
 class PlainWavDecoder:
     """The samples of a file with the layout ``wav``. Raises `AudioReadError` for any track but the first."""
 
-    stores_samples, is_headless = True, False
+    stores_samples, is_headless, stopped_early = True, False, False
 
     def __init__(self, source: Source, wav: PlainWav, *, stream: int | None = None) -> None:
         if stream:
