@@ -62,6 +62,13 @@ def test_containers_without_pictures_are_left_without(tmp_path, extension):
     assert {key: found.texts[key] for key in TEXTS} == TEXTS
 
 
+@pytest.mark.parametrize("extension", ["wav", "ogg", "flac"])
+def test_an_empty_text_is_left_out(tmp_path, extension):
+    assert tags_of(written(tmp_path / f"song.{extension}", Tags({"title": "", "artist": "Ada"}))).texts == {
+        "artist": "Ada"
+    }
+
+
 def test_a_broken_picture_is_left_out(tmp_path):
     assert not is_picture(b"no picture")
     path = written(tmp_path / "song.mp3", Tags(TEXTS, b"\x89PNG broken"))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from tests.families.htdemucs import small
 from tests.families.openunmix.cases import random_weights
 from tests.families.test_foreign import htdemucs, roformer
 from tests.helpers.signals import tones
@@ -59,6 +60,13 @@ def test_the_rate_of_one_stem_alone_is_in_the_file_that_all_stems_share(unmix, c
     (unmix / "separator.json").write_text(json.dumps({"nfft": 64, "nhop": 16, "sample_rate": 48000.0}))
     spec = foreign.add_checkpoint("mine", unmix / kept if kept == "vocals.pth" else unmix)
     assert (spec.stems, spec.sample_rate) == (("vocals", "instrumental"), 48000)
+
+
+def test_a_file_for_open_unmix_says_nothing_about_what_else_lies_there(tmp_path, cache):
+    path = tmp_path / "htdemucs.th"
+    torch.save({name: torch.ones(shape) for name, shape in small.SPECS["four"].shapes().items()}, path)
+    (tmp_path / "separator.json").write_text("[of another program]")
+    assert foreign.add_checkpoint("mine", path).sample_rate == 44100
 
 
 @pytest.mark.parametrize("is_told", [True, False])

@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db, noise, song
 from unweave import OptionError, Separator
+from unweave.cli.main import app
 from unweave.families.base import MaskingModel
 from unweave.separation.live import LiveStream
 
@@ -129,6 +131,15 @@ def test_a_card_and_a_file_do_not_mix(toy_json, tmp_path):
     run = subprocess.run(command(toy_json, "-i", path), capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "both" in run.stderr
+
+
+def test_nothing_is_played_twice(toy_json, tmp_path):
+    path, target = write(tmp_path / "song.wav", noise(3000)), tmp_path / "out.wav"
+    stems = ["--stems", "accompaniment,no_vocals"]
+    result = CliRunner().invoke(app, ["live", "-p", str(toy_json), "-i", str(path), "-o", str(target), *stems])
+    assert result.exit_code == 2
+    assert "must not share any sound, as accompaniment, no_vocals do" in result.output
+    assert not target.exists()
 
 
 @pytest.mark.parametrize("link", ["hard", "symbolic", "same", "stdin"])

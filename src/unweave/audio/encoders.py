@@ -53,7 +53,7 @@ class VorbisEncoder:
             file, "w", sample_rate, n_channels, "VORBIS", format="OGG", compression_level=1 - quality / 10
         )
         for name, text in texts.items():
-            if name in VORBIS_TEXTS:
+            if text and name in VORBIS_TEXTS:  # libsndfile refuses empty ones
                 setattr(self._file, VORBIS_TEXTS[name], text)
 
     def encode(self, waveform: Waveform) -> None:

@@ -94,7 +94,8 @@ def _read(
         only = next((files[0] for files in (configurations, yamls) if len(files) == 1), None)
         chosen = only if len(configurations) == 1 else configuration_beside(weights[0]) or only
         checkpoint = read_tensors(weights[0], chosen)
-        said = {**shared_settings(weights[0].parent), **(checkpoint.configuration or {})}
+        shared_by_all = shared_settings(weights[0].parent) if target_of(weights[0]) else {}
+        said = {**shared_by_all, **(checkpoint.configuration or {})}
         if chosen is None:
             said |= settings
         return replace(checkpoint, configuration=said or None)

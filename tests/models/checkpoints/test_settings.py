@@ -163,6 +163,7 @@ def test_what_trainers_note(tmp_path):
         "steps": scheduler.state_dict()["milestones"],
         "losses": collections.deque([0.5, 0.25], maxlen=3),
         "saved": [datetime.datetime(2026, 11, 30, 12), datetime.date(2026, 11, 30), datetime.timedelta(1)],
+        "begun": [datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.timezone.utc), datetime.time(12)],
         "version": torch.__version__,
     }
     path = tmp_path / "last.ckpt"

@@ -37,7 +37,8 @@ LABELS = {
 RECORDS = {
     "argparse.Namespace", "types.SimpleNamespace", "collections.defaultdict", "torch.device",
     "collections.Counter", "collections.deque",  # of the steps of MultiStepLR; of the latest losses
-    "datetime.datetime", "datetime.date", "datetime.timedelta", "torch.torch_version.TorchVersion",
+    "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone",
+    "torch.torch_version.TorchVersion",
     "pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
     "pathlib._local.PosixPath", "pathlib._local.WindowsPath", "pathlib._local.Path",
 }  # fmt: skip
