@@ -122,7 +122,7 @@ def test_formats_that_are_only_read(tmp_path, container):
     assert error_db(back, waveform) < -70
 
 
-@pytest.mark.parametrize("n_samples", [1000, 4096, 10_000])
+@pytest.mark.parametrize("n_samples", [1000, 4096, 8192, 10_000])
 def test_alac_in_a_core_audio_file_is_as_long_as_it_was(tmp_path, n_samples):
     """As in Apple's loops. The header counts what the last packet lacks, and FFmpeg takes that off once more."""
     waveform = tones(n_samples)

@@ -228,12 +228,21 @@ class AudioReader:
         if is_vorbis:
             with suppress(AudioReadError):
                 return SoundFileDecoder(self._source, link, stream=stream)
+        libsndfile_may = seekable and not self._only_audio and self._source.head.startswith(UNKNOWN_TO_FFMPEG)
         try:
-            return FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
+            decoder = FFmpegDecoder(self._source, stream=stream, only_audio=self._only_audio, link=link)
         except AudioReadError:
-            if self._only_audio or not seekable or not self._source.head.startswith(UNKNOWN_TO_FFMPEG):
+            if not libsndfile_may:
                 raise
             return SoundFileDecoder(self._source, link, stream=stream)
+        if libsndfile_may and decoder.is_alac_in_caf:
+            with suppress(AudioReadError):
+                other = SoundFileDecoder(self._source, link, stream=stream)
+                if (other.seconds or 0) > (decoder.seconds or 0):
+                    decoder.close()
+                    return other
+                other.close()
+        return decoder
 
     def _whole_seconds(self) -> float | None:
         if len(self._links) == 1:

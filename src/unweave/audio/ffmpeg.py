@@ -79,6 +79,7 @@ class FFmpegDecoder:
         self.stores_samples = context.name.startswith("pcm_")
         self.is_headless = self._container.format.name in HEADLESS
         self._is_lossless = self.stores_samples or context.name in LOSSLESS_CODECS
+        self.is_alac_in_caf = self._container.format.name == "caf" and context.name == "alac"
         if self._is_lossless and self._container.format.name == "caf":
             # The header counts what the last packet lacks; FFmpeg 8 takes as much off a packet that is short already.
             context.flags2 |= Flags2.skip_manual

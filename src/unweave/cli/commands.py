@@ -13,7 +13,7 @@ Decorator = Callable[[Any], Any]  # of a function that is about to be a command
 
 
 class _Path(click.Path):
-    """A path that is not empty: Python takes that for the current folder, and a script has forgotten a variable."""
+    """A path that is not empty: Python takes an empty one for the current folder, but a script forgot a variable."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType.convert`."""
