@@ -66,6 +66,8 @@ def test_a_rule_for_the_rest_by_any_of_its_names():
     assert EnsemblePipeline([(first, 1.0), (second, 1.0)], find_rules("no-vocals=max_fft")).rest is None
     with pytest.raises(OptionError, match="expected rules for stems of vocals, drums, other, got instrumental"):
         rules.check([("vocals", "drums", "other")])
+    with pytest.raises(OptionError, match="expected one rule for accompaniment, got max_fft and min_fft"):
+        EnsemblePipeline([(first, 1.0), (second, 1.0)], find_rules("instrumental=max_fft,accompaniment=min_fft"))
 
 
 def test_a_stem_of_one_model_is_left_as_it_is():

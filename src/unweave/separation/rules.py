@@ -51,10 +51,16 @@ class Rules:
             )
 
     def named(self, stems: Sequence[str]) -> Rules:
-        """The same by the names that ``stems`` have: instrumental may be what a model calls accompaniment."""
-        return Rules(
-            self.others, {(find_meant(name, stems) or name).casefold(): rule for name, rule in self.by_stem.items()}
-        )
+        """The same by the names that ``stems`` have: instrumental may be what a model calls accompaniment.
+
+        Raises `OptionError` for two rules for one stem.
+        """
+        by_stem: dict[str, str] = {}
+        for name, rule in self.by_stem.items():
+            stem = (find_meant(name, stems) or name).casefold()
+            if by_stem.setdefault(stem, rule) != rule:
+                raise OptionError(f"expected one rule for {stem}, got {by_stem[stem]} and {rule}")
+        return Rules(self.others, by_stem)
 
     def check(self, ensembles: Sequence[Sequence[str]]) -> None:
         """Raise `OptionError` for a rule for what is no stem of any of ``ensembles``."""
