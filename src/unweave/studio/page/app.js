@@ -28,7 +28,7 @@ let drawnAt = 0;
 let listed = ""; // the songs that the list shows
 let nextLook = null; // at the songs that wait
 let lastLook = null;
-let removing = null; // the song that is being deleted here
+const removing = new Set(); // the songs that are being deleted here
 
 function length() {
   return open?.seconds || player.length;
@@ -170,9 +170,9 @@ function showHistory(jobs) {
     const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
     remove.setAttribute("aria-label", sayOf("remove", job.name));
     remove.onclick = async () => {
-      removing = job.id;
+      removing.add(job.id);
       await api.remove(job.id).then(() => removed(job.id), complain);
-      removing = null;
+      removing.delete(job.id);
       list();
     };
     return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
@@ -192,7 +192,7 @@ function removed(id) {
 
 // The open song was deleted elsewhere: in another window, or by another user of the same server.
 function missed() {
-  if (!open || removing === open.id) return;
+  if (!open || removing.has(open.id)) return;
   removed(open.id);
   complain({ code: "no_job" });
   showPlaying();
