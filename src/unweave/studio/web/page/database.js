@@ -24,7 +24,10 @@ function open() {
     request.onupgradeneeded = () => {
       for (const name of ["jobs", "sources", "pieces"]) request.result.createObjectStore(name);
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      request.result.onclose = () => { opened = null; }; // by the browser, as some do with pages in the background
+      resolve(request.result);
+    };
     request.onerror = () => reject(request.error);
   }).catch(() => { throw refused("no_storage"); });
   return opened;

@@ -5,6 +5,7 @@
 importScripts("files.js");
 
 const CACHE = `unweave-${self.SITE.version}`;
+const OURS = new Set(self.SITE.files.map((name) => new URL(name, self.registration.scope).href));
 const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
 self.addEventListener("install", (event) => {
@@ -18,7 +19,7 @@ self.addEventListener("activate", (event) => {
 });
 
 self.addEventListener("fetch", (event) => {
-  if (event.request.method !== "GET" || !event.request.url.startsWith(self.registration.scope)) return;
+  if (event.request.method !== "GET" || !OURS.has(event.request.url.replace(/[?#].*/, ""))) return; // another page of the same host
   event.respondWith(answer(event.request));
 });
 
