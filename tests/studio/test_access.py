@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.studio.pages import needs_axe, opened, state, turns, until, violations
+from tests.audio.test_files import write
+from tests.helpers.signals import tones
+from tests.studio.pages import done, needs_axe, opened, state, turns, until, upload, violations
 
 
 @needs_axe
@@ -114,3 +116,41 @@ def test_a_screen_reader_hears_names_roles_and_what_changes(desk):
     desk.keyboard.press("m")
     said.wait_for(state="attached")
     desk.evaluate("document.querySelector('#markers li button:last-child').click()")
+
+
+def test_who_opens_or_deletes_a_song_by_keyboard_does_not_begin_at_the_top_again(desk, running_studio, tmp_path):
+    song = write(tmp_path / "short.wav", tones(44100))
+    running_studio.wait(running_studio.upload(song).json()["id"])
+    desk.evaluate("window.dispatchEvent(new Event('focus'))")
+    short = desk.get_by_role("button", name="short.wav", exact=True)
+    short.wait_for()
+    short.press("Enter")
+    assert desk.evaluate("document.activeElement.id") == "song"
+    assert desk.get_by_role("heading", name="short.wav").is_visible()
+    desk.get_by_role("button", name="tones.wav", exact=True).press("Enter")
+    remove = desk.get_by_role("button", name="Delete: short.wav")
+    remove.focus()
+    running_studio.wait(running_studio.upload(song).json()["id"])
+    desk.evaluate("window.dispatchEvent(new Event('focus'))")  # the list is built anew
+    until(desk, "document.querySelectorAll('#history [aria-label=\"Delete: short.wav\"]').length === 2")
+    assert desk.evaluate("document.activeElement.ariaLabel") == "Delete: short.wav"
+    for left in (1, 0):
+        remove.last.press("Enter")
+        until(desk, f"document.querySelectorAll('#history [aria-label=\"Delete: short.wav\"]').length === {left}")
+        assert desk.evaluate("document.activeElement.id") == "history-title"
+
+
+def test_a_screen_reader_hears_states_and_not_every_percent(held_page, held_studio, tmp_path):
+    held_page.evaluate("""() => {
+        window.heard = [];
+        const hear = (changes) => { for (const { target } of changes) window.heard.push(target.textContent); };
+        for (const place of document.querySelectorAll("[aria-live=polite]")) {
+            new MutationObserver(hear).observe(place, { childList: true, subtree: true, characterData: true });
+        }
+    }""")
+    upload(held_page, write(tmp_path / "a.wav", tones(2 * 44100)))
+    held_studio.release()
+    done(held_page)
+    heard = held_page.evaluate("window.heard.filter((text) => text.includes('a.wav') || text.includes('%'))")
+    assert heard[-2:] == ["Separating: a.wav", "Done: a.wav"]
+    assert not any("%" in text for text in heard)

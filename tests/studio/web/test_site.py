@@ -322,6 +322,46 @@ def test_a_song_that_is_deleted_in_another_tab_is_said_to_be(page, server, tmp_p
     assert other.inner_text("#message") == ""
 
 
+def test_a_song_of_an_old_list_is_said_to_be_deleted(page, tmp_path):
+    hold(page)
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_bytes(b"no song, which is quickly found out")
+        page.set_input_files("#file", str(tmp_path / f"{name}.wav"))
+        until(page, f"document.getElementById('song').textContent === '{name}.wav'")
+    page.evaluate("""import("/database.js").then(async ({ jobs, remove }) => {
+        for (const { id, name } of await jobs()) if (name === "a.wav") await remove(id);
+    })""")
+    page.locator("#history").get_by_role("button", name="a.wav", exact=True).click()
+    until(page, "document.getElementById('message').textContent.startsWith('This song does not exist')")
+    assert page.locator("#history .open").all_inner_texts() == ["b.wav"]
+
+
+def test_a_database_that_the_browser_closes_is_opened_again(page, server, tmp_path):
+    """As phones do to pages in the background."""
+    page.evaluate("import('/database.js').then(({ jobs }) => jobs())")
+    browser = page.context.new_cdp_session(page)
+    browser.send("Storage.clearDataForOrigin", {"origin": server.address.rstrip("/"), "storageTypes": "indexeddb"})
+    until(page, "import('/database.js').then(({ jobs }) => jobs()).then((jobs) => jobs.length === 0, () => false)")
+
+
+def test_other_pages_of_the_same_host_are_none_of_the_sites_business(browser, site, tmp_path):
+    folder = shutil.copytree(site, tmp_path / "site")
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "index.html").write_text("<h1>Another page</h1>")
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    with serving(folder) as server:
+        page.goto(server.address)
+        until(page, "Boolean(navigator.serviceWorker.controller)")
+        response = page.goto(f"{server.address}elsewhere")  # to which the server adds a slash
+        assert page.inner_text("h1") == "Another page"
+        assert "cross-origin-embedder-policy" not in response.headers
+        response = page.goto(f"{server.address}?from=a-friend")
+        assert response.headers["cross-origin-embedder-policy"] == "require-corp"
+    context.close()
+
+
 def test_a_page_without_https_says_what_it_needs(browser, server):
     context = browser.new_context()
     page = context.new_page()

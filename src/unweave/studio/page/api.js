@@ -44,13 +44,33 @@ export async function samples(id, stem, start, count) {
   return sides;
 }
 
+const UNTIL_NEXT_TRY = 3000; // milliseconds, as browsers wait after a connection that broke
+
 export function watch(id, onJob, onDeleted) {
-  const events = new EventSource(`/api/jobs/${id}/events`);
-  events.onmessage = ({ data }) => {
-    const now = JSON.parse(data);
-    onJob(now);
-    if (!["queued", "running"].includes(now.state)) events.close();
+  let events = null;
+  let nextTry = null;
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    clearTimeout(nextTry);
+    events.close();
   };
-  events.addEventListener("deleted", () => { events.close(); onDeleted(); });
-  return () => events.close();
+  const listen = () => {
+    events = new EventSource(`/api/jobs/${id}/events`);
+    events.onmessage = ({ data }) => {
+      const now = JSON.parse(data);
+      if (!["queued", "running"].includes(now.state)) end();
+      onJob(now);
+    };
+    events.addEventListener("deleted", () => { end(); onDeleted(); });
+    events.onerror = async () => {
+      if (events.readyState !== EventSource.CLOSED) return; // the browser tries again by itself, but not after a refusal
+      const isDeleted = await job(id).then(() => false, ({ code }) => code === "no_job");
+      if (isOver) return;
+      if (isDeleted) onDeleted();
+      else nextTry = setTimeout(listen, UNTIL_NEXT_TRY);
+    };
+  };
+  listen();
+  return end;
 }

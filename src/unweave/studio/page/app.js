@@ -8,8 +8,8 @@ import { Player } from "./player.js";
 import { forget, Practice } from "./practice.js";
 import { showProjects } from "./projects.js";
 import { make, Strips } from "./strips.js";
-import { isActive, Waiting } from "./waiting.js";
-import { clock, currentLanguage, say, sayOf, sayRefusal, sayShare, setLanguage } from "./words.js";
+import { isActive, refocus, Waiting } from "./waiting.js";
+import { announce, clock, currentLanguage, say, sayOf, sayRefusal, sayShare, setLanguage } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M7 4l14 8-14 8z";
@@ -28,6 +28,7 @@ let drawnAt = 0;
 let listed = ""; // the songs that the list shows
 let nextLook = null; // at the songs that wait
 let lastLook = null;
+let told = ""; // the song and its state that was announced last
 const removing = new Set(); // the songs that are being deleted here
 
 function length() {
@@ -95,6 +96,7 @@ function update(job) {
   $("progress-text").textContent = job.error
     ? sayRefusal(job.error_code, job.error_values, job.error)
     : `${say(job.state)} ${isActive(job) ? sayShare(job.progress) : ""}${left}`;
+  tell(job);
   $("cancel").hidden = !isActive(job);
   $("retry").hidden = isActive(job);
   const shape = `${job.id} ${job.stems} ${job.model} ${currentLanguage()}`;
@@ -111,6 +113,13 @@ function update(job) {
   if (job.state === "done" && !$("spectra").hidden) strips.pictures(job);
   $("play").disabled = !job.n_samples;
   showLinks();
+}
+
+// Only the state is announced: the progress changes several times per second.
+function tell(job) {
+  const now = `${job.id} ${job.state}`;
+  if (now !== told) announce(job.error ? $("progress-text").textContent : sayOf(job.state, job.name));
+  told = now;
 }
 
 function showMix() {
@@ -144,39 +153,63 @@ function saveLink(event) {
   if (!isDisabled) api.save?.(link.href).catch(complain);
 }
 
+// The song that the page's address names, which may have been deleted since it was bookmarked.
+async function showAddressed() {
+  const jobs = await list();
+  const id = location.hash.slice(1);
+  if (!jobs || !id || id === open?.id) return;
+  const wanted = jobs.find((job) => job.id === id);
+  if (wanted) show(wanted);
+  else {
+    history.replaceState(null, "", `#${open?.id ?? ""}`);
+    complain({ code: "no_job" });
+  }
+  list();
+}
+
 // Where the songs cannot be had, or are asked for once more meanwhile, those that are on the screen stay there.
 async function list() {
   clearTimeout(nextLook);
   const look = (lastLook = {});
   const jobs = await api.jobs().catch(() => null);
-  if (look !== lastLook) return jobs ?? [];
+  if (look !== lastLook) return jobs;
   if (jobs) {
-    waiting.show(jobs);
+    waiting.show(jobs, open?.id);
     showHistory(jobs);
   }
   if (!$("queue").hidden) nextLook = setTimeout(list, 1000);
-  return jobs ?? [];
+  return jobs;
 }
 
 function showHistory(jobs) {
   const shape = JSON.stringify([currentLanguage(), open?.id, jobs.map(({ id, state, model }) => [id, state, model])]);
   if (shape === listed) return; // what has the focus keeps it
   listed = shape;
+  const focused = document.activeElement?.closest("#history [data-key]")?.dataset.key;
   $("empty").hidden = jobs.length > 0;
   $("history").replaceChildren(...jobs.map((job) => {
-    const button = make("button", { type: "button", className: "open", textContent: job.name });
+    const button = make("button", { type: "button", className: "open", dir: "auto", textContent: job.name });
+    button.dataset.key = `${job.id} open`;
     button.setAttribute("aria-current", job.id === open?.id);
-    button.onclick = () => { show(job); list(); window.scrollTo({ top: 0, behavior: "smooth" }); };
+    button.onclick = () => {
+      show(job);
+      list();
+      window.scrollTo({ top: 0, behavior: "smooth" });
+      $("song").focus({ preventScroll: true }); // where the space bar plays it
+    };
     const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
     remove.setAttribute("aria-label", sayOf("remove", job.name));
+    remove.dataset.key = `${job.id} remove`;
     remove.onclick = async () => {
       removing.add(job.id);
       await api.remove(job.id).then(() => removed(job.id), complain);
       removing.delete(job.id);
+      if (document.activeElement === remove) $("history-title").focus({ preventScroll: true });
       list();
     };
     return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
   }));
+  if (focused) refocus($("history"), focused);
 }
 
 function removed(id) {
@@ -253,17 +286,17 @@ const KEYS = {
 function key(event) {
   if (event.target.matches("input:not([type=range]), select, textarea") || event.metaKey || event.ctrlKey || event.altKey || !open) return;
   if (event.target.matches("input") && event.code.startsWith("Arrow")) return; // a fader that was moved last keeps these alone
-  const digit = /^Digit([1-9])$/.exec(event.code);
+  const digit = /^Digit([1-9])$/.exec(event.code); // with whatever sign a country's keyboard has there, "+" and "-" among them
   const once = (act) => event.repeat || act(); // a key that is held down says the same thing again and again
   if (event.code === "Space" && !event.target.closest("button, a, summary")) once(toggle);
   else if (event.code === "ArrowLeft") player.seek(player.now - 5);
   else if (event.code === "ArrowRight") player.seek(player.now + 5);
-  else if (event.key.toLowerCase() in KEYS) once(KEYS[event.key.toLowerCase()]);
   else if (digit && open.stems[digit[1] - 1]) {
     const mix = player.mix[open.stems[digit[1] - 1]];
     const what = event.shiftKey ? "solo" : "mute";
     once(() => { mix[what] = !mix[what]; strips.show(); });
-  } else return;
+  } else if (event.key.toLowerCase() in KEYS) once(KEYS[event.key.toLowerCase()]);
+  else return;
   event.preventDefault();
 }
 
@@ -321,9 +354,9 @@ async function begin() {
   }
   speak(currentLanguage());
   if (location.search.includes("token=")) history.replaceState(null, "", location.pathname + location.hash); // the cookie has taken over
-  const jobs = await list();
-  const wanted = jobs.find(({ id }) => id === location.hash.slice(1));
-  if (wanted) show(wanted);
+  await showAddressed();
+  window.addEventListener("hashchange", showAddressed);
+  window.addEventListener("focus", list); // another window may have changed something
   requestAnimationFrame(tick);
   window.unweave = { player, strips };
 }

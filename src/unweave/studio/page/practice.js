@@ -22,6 +22,7 @@ export class Practice {
     $("beats").onchange = () => this.set({ beats: Math.round(this.bounded("beats", 1, 16)) || 4 });
     $("click").onchange = () => this.set({ isOn: $("click").checked });
     $("count-in").onchange = () => this.set({ countsIn: $("count-in").checked });
+    window.addEventListener("storage", ({ key }) => { if (this.id && key === keyOf(this.id)) this.takeOver(); });
   }
 
   bounded(id, lowest, highest) {
@@ -30,13 +31,21 @@ export class Practice {
   }
 
   open(id) {
-    if (this.id !== id) {
-      this.id = id;
-      const { markers, ...tempo } = read(keyOf(id)) ?? {};
-      this.markers = Array.isArray(markers) ? markers.filter((marker) => Number.isFinite(marker?.seconds) && typeof marker.name === "string") : [];
-      for (const name of KEPT) if (typeof tempo[name] === typeof this.player.metronome[name]) this.player.metronome[name] = tempo[name];
-    }
+    this.id = id;
+    this.load();
+  }
+
+  load() {
+    const { markers, ...tempo } = read(keyOf(this.id)) ?? {};
+    this.markers = Array.isArray(markers) ? markers.filter((marker) => Number.isFinite(marker?.seconds) && typeof marker.name === "string") : [];
+    for (const name of KEPT) if (typeof tempo[name] === typeof this.player.metronome[name]) this.player.metronome[name] = tempo[name];
     this.show();
+  }
+
+  // What another window has kept of the same song.
+  takeOver() {
+    this.load();
+    this.onKept();
   }
 
   keep() {

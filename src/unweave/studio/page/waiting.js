@@ -12,15 +12,15 @@ export class Waiting {
     Object.assign(this, { section, list, onChange, onError });
   }
 
-  // One song alone is not shown: it is on the screen anyway.
-  show(jobs) {
+  // The song called `shown` is on the screen anyway, and alone it is not shown here.
+  show(jobs, shown) {
     const running = jobs.filter(({ state }) => state === "running");
     const queued = jobs.filter(({ state }) => state === "queued").sort((one, other) => one.turn - other.turn || one.created - other.created);
     const active = [...running, ...queued];
-    this.section.hidden = active.length < 2;
+    this.section.hidden = active.every(({ id }) => id === shown);
     const focused = document.activeElement?.closest("#waiting [data-key]")?.dataset.key;
     this.list.replaceChildren(...active.map((job) => this.item(job, queued)));
-    if (focused) this.refocus(focused);
+    if (focused) refocus(this.list, focused);
   }
 
   item(job, queued) {
@@ -36,16 +36,16 @@ export class Waiting {
       announce(say("moved", { name: job.name, number: to + 1 }));
     };
     return make("li", {},
-      make("span", { className: "name", textContent: job.name }),
+      make("span", { className: "name", dir: "auto", textContent: job.name }),
       make("span", { className: "note", textContent: `${say(job.state)}${job.state === "running" ? ` ${sayShare(job.progress)}` : ""}` }),
       ...(place < 0 ? [] : [button("sooner", place > 0, move(place - 1)), button("later", place < queued.length - 1, move(place + 1))]),
       button("cancel", true, () => api.cancel(job.id)));
   }
+}
 
-  // The same button of the same song; where it cannot be pressed any more, its neighbour.
-  refocus(key) {
-    const id = key.split(" ")[0];
-    const ofSong = [...this.list.querySelectorAll(`[data-key^="${id} "]`)];
-    (ofSong.find(({ dataset, disabled }) => dataset.key === key && !disabled) ?? ofSong.find(({ disabled }) => !disabled))?.focus();
-  }
+// In a list that was built anew, the same button of the same song; where it cannot be pressed any more, its neighbour.
+export function refocus(list, key) {
+  const id = key.split(" ")[0];
+  const ofSong = [...list.querySelectorAll(`[data-key^="${id} "]`)];
+  (ofSong.find(({ dataset, disabled }) => dataset.key === key && !disabled) ?? ofSong.find(({ disabled }) => !disabled))?.focus();
 }

@@ -25,7 +25,11 @@ export function watch(id, onJob, onDeleted) {
     else onJob(data);
   };
   listening.addEventListener("message", heard);
-  database.job(id).then((job) => { if (job && !isKnown) onJob(job); });
+  database.job(id).then((job) => {
+    if (isKnown) return;
+    if (job) onJob(job);
+    else onDeleted();
+  });
   return () => {
     isKnown = true; // more than anyone wants to know
     listening.removeEventListener("message", heard);
