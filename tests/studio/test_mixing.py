@@ -210,3 +210,37 @@ def test_a_mix_of_nothing_is_called_silence(desk, running_studio):
     job = state(desk, "player.job.id")
     answer = running_studio.get(f"/api/jobs/{job}/mix", params={"mute": ["vocals", "accompaniment"]})
     assert "tones (silence).wav" in unquote(answer.headers["content-disposition"])
+
+
+def test_digits_mute_and_solo_whatever_sign_a_keyboard_has_there(desk):
+    """Shift and 1 give "+" in Switzerland, as 1 alone does in Czechia; both also mean a zoom elsewhere."""
+    press = """(how) => document.body.dispatchEvent(
+        new KeyboardEvent("keydown", { bubbles: true, code: "Digit1", key: "+", ...how }))"""
+    desk.evaluate(press, {"shiftKey": True})
+    desk.evaluate(press, {"shiftKey": False})
+    assert state(desk, "[player.mix.vocals.solo, player.mix.vocals.mute, strips.view.zoom]") == [True, True, 1]
+    desk.evaluate(press, {"code": "NumpadAdd"})
+    assert state(desk, "strips.view.zoom") == 2
+
+
+def test_a_waveform_is_not_replaced_by_an_earlier_one_that_arrives_later(desk):
+    asked = []
+    desk.route("**/peaks?points=300", lambda route: asked.append(route))
+    half = "{ ...player.job, state: 'running', n_samples: player.job.n_samples / 2 }"
+    state(desk, f"{{ window.early = strips.draw({half}); }}")
+    state(desk, "strips.draw(player.job)")
+    for route in asked:
+        route.fulfill(json=[0.5] * 300)
+    desk.evaluate("window.early")
+    assert len(asked) == 2
+    assert state(desk, "[strips.share, strips.rows.vocals.heights.length]") == [1, 4000]
+    desk.unroute("**/peaks?points=300")
+
+
+def test_stems_have_names_of_their_own(desk):
+    """Also those that are called like something else on the page."""
+    desk.select_option("#language", "fr")
+    names = desk.evaluate("""import("/words.js").then(({ sayStem }) =>
+        ["vocals", "guitar", "keys", "lead_vocals", "constructor"].map((stem) => sayStem(stem)))""")
+    desk.select_option("#language", "en")
+    assert names == ["voix", "guitare", "keys", "lead vocals", "constructor"]

@@ -242,3 +242,23 @@ def test_a_bar_is_counted_in_and_clicks_fall_on_the_beats(desk):
     assert [click - begins for click in clicks[3:7]] == pytest.approx([0, 0.25, 0.5, 0.75])
     desk.uncheck("#click")
     desk.uncheck("#count-in")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0:00"), (59.99, "0:59"), (61, "1:01"), (3599, "59:59"), (3600, "1:00:00"), (4503.2, "1:15:03")],
+)
+def test_a_time_is_said_as_on_a_clock(desk, seconds, said):
+    assert desk.evaluate(f"import('/words.js').then(({{ clock }}) => clock({seconds}))") == said
+
+
+def test_five_seconds_forward_at_the_end_is_the_end(desk):
+    state(desk, "player.seek(4)")
+    desk.click("#play")
+    turns(desk, "player.now > 4.05")
+    desk.locator("h1").click()
+    desk.keyboard.press("ArrowRight")
+    turns(desk, "!player.isPlaying")
+    assert state(desk, "player.position === player.length")
+    desk.click("#play")  # and from the end the song begins once more
+    turns(desk, "player.isPlaying && player.now < 3")

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { make } from "./strips.js";
-import { knows, say, sayBytes, sayNumber } from "./words.js";
+import { knows, say, sayBytes, sayNumber, sayStem } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let models = [];
@@ -26,7 +26,7 @@ export function listModels() {
   const option = (model, text) => make("option", { value: model.name, textContent: text, disabled: Boolean(model.problem) });
   const notes = (model) => (model.problem ? ` – ${say("unusable", model)}` : model.here ? "" : ` – ${say("to_download", { size: sayBytes(model.download_bytes) })}`);
   const wanted = models.filter(({ purpose }) => purpose).map((model) => option(model, say(`purpose_${model.purpose}`) + notes(model)));
-  const others = models.filter(({ purpose }) => !purpose).map((model) => option(model, `${model.name} (${model.stems.map((stem) => say(stem)).join(", ")})${notes(model)}`));
+  const others = models.filter(({ purpose }) => !purpose).map((model) => option(model, `${model.name} (${model.stems.map(sayStem).join(", ")})${notes(model)}`));
   $("model").replaceChildren(...wanted, ...(others.length ? [make("optgroup", { label: say("more_models") }, ...others)] : []));
   if (chosen) $("model").value = chosen;
 }

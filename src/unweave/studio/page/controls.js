@@ -39,6 +39,7 @@ export class Controls {
     const named = (step) => (step > 0 ? `+${step}` : step < 0 ? `−${-step}` : "0");
     $("transpose").replaceChildren(...TRANSPOSITIONS.map((step) => make("option", { value: step, textContent: named(step) })));
     $("transpose").value = chosen;
+    for (const option of $("rate").options) option.textContent = sayNumber(Number(option.value), 2);
     this.showClipping(this.hasClipped);
     this.showLoop();
     this.showMaster();

@@ -58,10 +58,10 @@ export class Player {
     return Math.min(position, this.length);
   }
 
-  // With `countsIn` a bar of clicks comes first, where the metronome is set to do so.
+  // With `countsIn` a bar of clicks comes first, where the metronome is set to do so; without it, what was playing goes on.
   async play(countsIn = true) {
     if (!this.job?.stems.length || this.isPlaying) return;
-    if (this.job.state === "done" && this.position >= this.length - 0.01) this.position = 0;
+    if (countsIn && this.job.state === "done" && this.position >= this.length - 0.01) this.position = 0; // from the end, once more
     this.isPlaying = true;
     this.startTime = undefined;
     const run = (this.run = {});

@@ -3,7 +3,7 @@
 import { peaks, picture, stemAddress } from "./api.js";
 import { NEUTRAL } from "./sensitivity.js";
 import { canvasFor, drawWave, heightsFor, listen, View } from "./waves.js";
-import { say, sayLevel, sayOf, sayShare } from "./words.js";
+import { say, sayLevel, sayOf, sayShare, sayStem } from "./words.js";
 
 const COLOURS = {
   vocals: "#56b4e9", drums: "#00a67a", bass: "#e5702a", piano: "#e6a11a", other: "#d184ad", accompaniment: "#9385e0",
@@ -31,7 +31,7 @@ export function make(tag, properties = {}, ...children) {
 
 export class Strips {
   constructor(player, { strips, presets, layers }, onChange) {
-    Object.assign(this, { player, strips, presets, layers, onChange });
+    Object.assign(this, { player, strips, presets, layers, onChange, asked: 0, drawn: 0 });
     this.rows = {};
     this.view = new View();
     this.view.onChange = () => this.render();
@@ -69,7 +69,7 @@ export class Strips {
     const toggle = (what) => {
       const button = make("button", { type: "button", textContent: say(what) });
       button.dataset.what = what;
-      button.setAttribute("aria-label", sayOf(what, say(stem)));
+      button.setAttribute("aria-label", sayOf(what, sayStem(stem)));
       button.onclick = () => { mix[what] = !mix[what]; this.show(); };
       return button;
     };
@@ -77,7 +77,7 @@ export class Strips {
       const value = make("output", { textContent: show(mix[what]), ariaLive: "off" });
       const input = make("input", { type: "range", min: low, max: high, step, value: mix[what] });
       input.dataset.what = what;
-      input.setAttribute("aria-label", sayOf(what, say(stem)));
+      input.setAttribute("aria-label", sayOf(what, sayStem(stem)));
       input.oninput = () => { mix[what] = Number(input.value); this.show(); };
       input.ondblclick = () => { mix[what] = middle; this.show(); };
       return { what, input, value, show };
@@ -98,8 +98,8 @@ export class Strips {
     const bar = make("i");
     const save = make("a", { className: "button quiet", textContent: say("save"), download: "" });
     save.dataset.what = "save";
-    save.setAttribute("aria-label", sayOf("save", say(stem)));
-    const name = make("div", { className: "name" }, make("span", { className: "dot" }), make("span", { textContent: say(stem) }));
+    save.setAttribute("aria-label", sayOf("save", sayStem(stem)));
+    const name = make("div", { className: "name" }, make("span", { className: "dot" }), make("span", { textContent: sayStem(stem) }));
     const row = make("div", { className: "strip", role: "group", style: { "--colour": colour } },
       make("div", { className: "head" }, name, make("div", { className: "toggles" }, mute, solo, save)),
       wave,
@@ -107,7 +107,7 @@ export class Strips {
         ...sliders.flatMap(({ what, input, value }) => [make("span", { textContent: say(what) }), input, value]),
         make("div", { className: "meter" }, bar)));
     row.dataset.stem = stem;
-    row.setAttribute("aria-label", say(stem));
+    row.setAttribute("aria-label", sayStem(stem));
     this.rows[stem] = { row, mute, solo, sliders, canvas, flags, cursor, region, bar, save, colour, heights: [] };
     return row;
   }
@@ -148,10 +148,11 @@ export class Strips {
     const total = job.seconds ? job.seconds * job.sample_rate : job.n_samples;
     const share = Math.min(1, job.n_samples / Math.max(total, 1));
     const rows = this.rows;
-    await Promise.all(Object.entries(rows).map(async ([stem, row]) => {
-      row.heights = await peaks(job.id, stem, heightsFor(share, job.state === "done")).catch(() => row.heights);
-    }));
-    if (rows !== this.rows) return; // another song is on the screen
+    const turn = ++this.asked;
+    const all = await Promise.all(job.stems.map((stem) => peaks(job.id, stem, heightsFor(share, job.state === "done")))).catch(() => null);
+    if (!all || rows !== this.rows || turn < this.drawn) return; // another song is on the screen, or more of this one
+    job.stems.forEach((stem, index) => { rows[stem].heights = all[index]; });
+    this.drawn = turn;
     this.share = share;
     this.render();
   }

@@ -28,7 +28,11 @@ export const WORDS = {
     left: "{time} left", uploading: "Uploading the song…", unreachable: "The server is not responding. Is it still running?",
     unreadable: "This file cannot be read. If it is a folder, please choose the songs inside.",
     karaoke: "Karaoke", a_cappella: "A cappella", drumless: "No drums", practice_bass: "Practise bass", all: "Everything",
-    vocals: "vocals", accompaniment: "accompaniment", drums: "drums", bass: "bass", piano: "piano", other: "other",
+    stem_vocals: "vocals", stem_accompaniment: "accompaniment", stem_drums: "drums", stem_bass: "bass", stem_piano: "piano", stem_other: "other",
+    stem_instrumental: "instrumental", stem_guitar: "guitar", stem_noise: "noise", stem_no_noise: "no noise", stem_reverb: "reverb",
+    stem_no_reverb: "no reverb", stem_noreverb: "no reverb", stem_echo: "echo", stem_no_echo: "no echo", stem_dry: "dry",
+    stem_crowd: "crowd", stem_no_crowd: "no crowd", stem_speech: "speech", stem_woodwinds: "woodwinds", stem_no_woodwinds: "no woodwinds",
+    stem_male: "male voice", stem_female: "female voice", stem_kick: "kick", stem_snare: "snare", stem_toms: "toms", stem_hh: "hi-hat", stem_ride: "ride", stem_crash: "crash",
     fast: "fast", balanced: "balanced", best: "best", exact: "same as Spleeter",
     purpose_voice: "Voice and music", purpose_four: "Four stems: voice, drums, bass, other",
     purpose_five: "Five stems: the same plus piano", purpose_best: "Best sound (slow)",
@@ -67,7 +71,11 @@ export const WORDS = {
     left: "il reste {time}", uploading: "Envoi du morceau…", unreachable: "Le serveur ne répond pas. Est-il toujours en marche ?",
     unreadable: "Ce fichier est illisible. Si c’est un dossier, veuillez choisir les morceaux qu’il contient.",
     karaoke: "Karaoké", a_cappella: "A cappella", drumless: "Sans batterie", practice_bass: "Travailler la basse", all: "Tout",
-    vocals: "voix", accompaniment: "accompagnement", drums: "batterie", bass: "basse", piano: "piano", other: "autres",
+    stem_vocals: "voix", stem_accompaniment: "accompagnement", stem_drums: "batterie", stem_bass: "basse", stem_piano: "piano", stem_other: "autres",
+    stem_instrumental: "instrumental", stem_guitar: "guitare", stem_noise: "bruit", stem_no_noise: "sans bruit", stem_reverb: "réverbération",
+    stem_no_reverb: "sans réverbération", stem_noreverb: "sans réverbération", stem_echo: "écho", stem_no_echo: "sans écho", stem_dry: "son sec",
+    stem_crowd: "public", stem_no_crowd: "sans public", stem_speech: "parole", stem_woodwinds: "bois", stem_no_woodwinds: "sans bois",
+    stem_male: "voix d’homme", stem_female: "voix de femme", stem_kick: "grosse caisse", stem_snare: "caisse claire", stem_toms: "toms", stem_hh: "charleston", stem_ride: "ride", stem_crash: "crash",
     fast: "rapide", balanced: "équilibrée", best: "maximale", exact: "identique à Spleeter",
     purpose_voice: "Voix et musique", purpose_four: "Quatre pistes : voix, batterie, basse, autres",
     purpose_five: "Cinq pistes : les mêmes, plus le piano", purpose_best: "Le meilleur son (lent)",
@@ -144,6 +152,8 @@ const filled = (text, values) => spaced(text).replace(/\{(\w+)\}/g, (whole, name
 export const currentLanguage = () => language;
 export const knows = (key) => key in WORDS[language];
 export const say = (key, values = {}) => filled(WORDS[language][key] ?? key, values);
+// Models may call their stems anything, also what the page has another word for.
+export const sayStem = (stem) => WORDS[language][`stem_${stem}`] ?? stem.replaceAll("_", " ");
 // What a button does to something, for those who hear it.
 export const sayOf = (what, name) => say("of", { what: say(what), name });
 export const sayRefusal = (code, values, otherwise) => (REFUSALS[language][code] ? filled(REFUSALS[language][code], values ?? {}) : otherwise);
@@ -152,7 +162,13 @@ export const sayShare = (share) => share.toLocaleString(language, { style: "perc
 export const sayLevel = (db) => (db <= -60 ? "−∞ dB" : `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} dB`);
 export const sayBytes = (bytes) => say("megabytes", { number: sayNumber(Math.max(1, bytes / 1e6)) });
 
-export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+// Minutes and seconds, and hours where there are any.
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const parts = hours ? [hours, String(minutes).padStart(2, "0")] : [minutes];
+  return [...parts, String(whole % 60).padStart(2, "0")].join(":");
+}
 
 // For those who cannot see what changed on the screen.
 export function announce(text) {
