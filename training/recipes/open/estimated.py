@@ -1,10 +1,9 @@
 """Stems of songs that exist only as mixtures, estimated by networks that were trained before.
 
-    python estimated.py MODEL DATA OUT.csv [LIMIT]
+    python estimated.py MODEL FOLDER OUT.csv [LIMIT]
 
-What the networks take for drums or bass is kept, in songs that are sung also what they take for vocals, and all else is
-other; for some there is a guitar to be added to it. A song whose piano carries more than an eighth of its energy keeps
-that, too. Songs that are not Debian's are in DATA, and the stems go into DATA/estimated.
+Nobody sings in these songs, and for some there is a guitar to be added: what the networks take for drums or bass is
+kept, and all else is other. A song whose piano carries more than an eighth of its energy keeps that, too.
 """
 
 import csv
@@ -20,21 +19,17 @@ from sources import SONGS
 from unweave import Separator
 
 RATE = 44100
-AUDIBLE, PIANO, VOCALS = 1e-3, 0.12, 0.02  # shares of all energy, below which a stem is left out
-SUFFIXES = (".ogg", ".mp3")
+AUDIBLE, PIANO = 1e-3, 0.12  # shares of all energy, below which a stem is left out
 
 
-def mixtures(data):
-    """Each song's name, file, what is known of it, and the file of a guitar that is to be added."""
-    for songs in SONGS:
-        folder = data / songs.folder  # Debian's begin with a slash, and stay what they are
-        for path in sorted(path for name in songs.names.split() for path in folder.glob(f"{name}.*")):
-            if path.suffix not in SUFFIXES:
-                continue
+def mixtures():
+    """Each song's name, file, licence, and the file of a guitar that is to be added."""
+    for folder, names, licence in SONGS:
+        for path in sorted(path for name in names.split() for path in Path(folder).glob(f"{name}.ogg")):
             guitar = path.with_name("guitar.ogg")
             has_guitar = guitar.exists()
-            name = path.parent.name if has_guitar or path.stem == "audio" else path.stem
-            yield f"song-{name}".replace(" ", "_"), path, songs, guitar if has_guitar else None
+            name = path.parent.name if has_guitar else path.stem
+            yield f"song-{name}".replace(" ", "_"), path, licence, guitar if has_guitar else None
 
 
 def samples_of(path):
@@ -50,10 +45,10 @@ def estimated(separator, mixture):
     return {stem: (samples + turned[stem][::-1]) / 2 for stem, samples in plain.items()}
 
 
-def kept(stems, mixture, guitar, is_sung):
-    """What is trained on: drums, bass, perhaps piano and vocals, and other, which is all the rest."""
+def kept(stems, mixture, guitar):
+    """What is trained on: drums, bass, perhaps piano, and other, which is all the rest."""
     energy = {stem: float(np.sum(samples**2)) for stem, samples in stems.items()}
-    least = {"drums": AUDIBLE, "bass": AUDIBLE, "piano": PIANO} | ({"vocals": VOCALS} if is_sung else {})
+    least = {"drums": AUDIBLE, "bass": AUDIBLE, "piano": PIANO}
     chosen = {stem: stems[stem] for stem, share in least.items() if energy[stem] > share * sum(energy.values())}
     chosen["other"] = mixture - sum(chosen.values())
     if guitar is not None:
@@ -63,19 +58,19 @@ def kept(stems, mixture, guitar, is_sung):
 
 
 def main():
-    separator, data, out = Separator(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    separator, folder, out = Separator(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     with out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("track", "stem", "path", "licence", "weight"))
         limit = int(sys.argv[4]) if len(sys.argv) > 4 else None
-        for name, path, songs, guitar in islice(mixtures(data), limit):
+        for name, path, licence, guitar in islice(mixtures(), limit):
             mixture = samples_of(path)
-            guitar = None if guitar is None else samples_of(guitar)
-            for stem, samples in kept(estimated(separator, mixture), mixture, guitar, songs.are_sung).items():
-                target = data / "estimated" / name / f"{stem}.wav"
+            stems = estimated(separator, mixture)
+            for stem, samples in kept(stems, mixture, None if guitar is None else samples_of(guitar)).items():
+                target = folder / name / f"{stem}.wav"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(target, samples.T, RATE, "FLOAT")
-                writer.writerow((name, stem, target.resolve(), songs.licence, 1))
+                writer.writerow((name, stem, target.resolve(), licence, 1))
 
 
 if __name__ == "__main__":

@@ -208,78 +208,20 @@ GUITARS = {  # the guitar's own track of each song
     "/usr/share/games/fretsonfire/data/songs/sectoid": "MIT",
 }
 SUPERTUXKART, RED_ECLIPSE = "/usr/share/games/supertuxkart/data", "/usr/share/games/redeclipse/data"
-NAEV, MARSSHOOTER = "/usr/share/naev/dat/snd/music", "/usr/share/games/marsshooter/audio"
-UFO_ARCHIVE, UFO = "/usr/share/games/ufoai/base/0music.pk3", "ufoai/music"  # a ZIP file, and where it is unpacked
-MORIN = Repository(
-    "UltraStar-Deluxe/songs",
-    "e83c9134c994695c81fd7655c6e658016681d6d4",
-    "CC-BY-SA-2.5",
-    "Creative Commons/Joshua Morin - On the run",
-    "the song On the Run, by Joshua Morin",
-)
-HOBBS = Repository(
-    "librosa/data",
-    "5d6580e7d84cbe269e97d5b3d272d24e3fb6ae04",
-    "CC-BY-3.0",
-    "audio",
-    "the song Let's Go Fishin', by Karissa Hobbs",
-)
-
-
-@dataclass(frozen=True)
-class Songs:
-    """Songs that have no stems: the files of ``folder``, Debian's or one among the clones, by pattern."""
-
-    folder: str
-    names: str  # patterns of their names without the suffix
-    licence: str
-    are_sung: bool = False
-
-
-SONGS = (  # those under the GPL alone stay out
-    Songs(
+SONGS = (  # folder, names, licence of instrumental songs that have no stems; those under the GPL alone stay out
+    (
         f"{SUPERTUXKART}/music",
         "Lava SkyVibe-HighFrequency Snowy West bay celtic demonhill egypt farm garden hacienda "
         "jumping_to_the_stars_remake kart_grand_prix landing_in_gran_paradiso menutheme overworld ravenbridge_mansion "
         "subsea valley win_theme xeon6",
         "CC-BY-SA-3.0",
     ),
-    Songs(f"{SUPERTUXKART}/music", "Boom_boom_boom alien_signal", "CC-BY-SA-4.0"),
-    Songs(f"{SUPERTUXKART}/tracks/ancient_colosseum_labyrinth", "Battle_Theme_1", "CC-BY-4.0"),
-    Songs(f"{RED_ECLIPSE}/sounds/music", "track_*", "CC-BY-SA-3.0"),
-    Songs(f"{RED_ECLIPSE}/maps", "tonatiuh", "CC0-1.0"),
+    (f"{SUPERTUXKART}/music", "Boom_boom_boom alien_signal", "CC-BY-SA-4.0"),
+    (f"{SUPERTUXKART}/tracks/ancient_colosseum_labyrinth", "Battle_Theme_1", "CC-BY-4.0"),
+    (f"{RED_ECLIPSE}/sounds/music", "track_*", "CC-BY-SA-3.0"),
+    (f"{RED_ECLIPSE}/maps", "tonatiuh", "CC0-1.0"),
     # The band around the guitars. Muldjord's is left out: their singer growls, which the networks take for drums.
-    Songs("/usr/share/games/fretsonfire/data/songs/sectoid", "*/song", "MIT"),
-    Songs(f"{MARSSHOOTER}/music", "[01]*", "CC-BY-SA-3.0", are_sung=True),
-    Songs(MARSSHOOTER, "menu tutorial", "CC-BY-SA-3.0", are_sung=True),
-    Songs(f"songs/{MORIN.folder}", "audio", MORIN.licence, are_sung=True),
-    Songs(f"data/{HOBBS.folder}", "Karissa_Hobbs_*.hq", HOBBS.licence, are_sung=True),
-    Songs("/usr/share/games/pink-pony/music", "To?be?happy", "CC-BY-SA-3.0"),
-    Songs(
-        "/usr/share/games/openclonk/Music.ocg",
-        "IslandDreams LucidDream Motorway Offshore TheSkylands UrbanBolero",
-        "CC-BY-3.0",
-    ),
-    Songs(
-        NAEV,
-        "automat battlesomething[12] collective2 empire[12] flf_battle1 nebu_battle[12] zalek[12]",
-        "CC-BY-3.0",
-    ),
-    Songs(NAEV, "combat[123] dvaered2 eureka sirius2 terminal", "CC-BY-SA-3.0"),
-    Songs(
-        "/usr/share/hyperrogue/music",
-        "hr-domina-hunting hr-savino-palace hr3-desert hr3-hell hr3-icyland hr3-jungle",
-        "CC-BY-SA-3.0",
-    ),
-    Songs(
-        UFO,
-        "Crystan-Battlescape0[1-6] Crystan-Credits Crystan-Geosphere0[24] Crystan-Tutorial Marine0[12] MarineAlienRaid "
-        "MarineBacktheAttack MarineFireFight MarineIndustrial MarineStrikingIntoTheUnknown MarineUrbanWarfare "
-        "TheThings-Slippycurb",
-        "CC-BY-SA-3.0",
-    ),
-    Songs(UFO, "David0[1-5] azrael1 karlmacklin_geoscape van_mission*", "CC-BY-3.0"),
-    Songs(UFO, "alBasrahM greecei turinItalyM", "public domain"),
+    ("/usr/share/games/fretsonfire/data/songs/sectoid", "*/song", "MIT"),
 )
 FROM_DEBIAN = (  # package, licence, what it gives
     ("fluid-soundfont-gm", "MIT", "FluidR3, a sound font by Frank Wen"),
@@ -306,28 +248,15 @@ FROM_DEBIAN = (  # package, licence, what it gives
     ("supertuxkart-data", "CC-BY-4.0", "a song by Alexandr Zhelanov"),
     ("redeclipse-data", "CC-BY-SA-3.0", "twelve songs by Derek Stegall (JoJo)"),
     ("redeclipse-data", "CC0-1.0", "a song by yd"),
-    ("marsshooter-data", "CC-BY-SA-3.0", "twelve songs by Obsidian Shell"),
-    ("pink-pony-data", "CC-BY-SA-3.0", "the song To be happy, by Renich"),
-    ("openclonk-data", "CC-BY-3.0", "six songs by K-Pone"),
-    ("naev-data", "CC-BY-3.0", "eleven songs by Nikola Whallon"),
-    ("naev-data", "CC-BY-SA-3.0", "seven songs by Askyel"),
-    ("hyperrogue-music", "CC-BY-SA-3.0", "songs by Lincoln Domina, Shawn Parrotte and Will Savino"),
-    ("ufoai-music", "CC-BY-SA-3.0", "songs by Christian Hoffmann, Marine (Baklund Gren) and Slippycurb"),
-    (
-        "ufoai-music",
-        "CC-BY-3.0",
-        "songs by Gren David Reeves (Destructavator), azrael1322, Karl Macklin and Manuel Marino (Vanethian)",
-    ),
-    ("ufoai-music", "public domain", "songs from the game Golgotha"),
 )
-DEBIAN = " ".join(["mma", "fluidsynth", "unzip", *dict.fromkeys(package for package, _, _ in FROM_DEBIAN)])
+DEBIAN = " ".join(["mma", "fluidsynth", *dict.fromkeys(package for package, _, _ in FROM_DEBIAN)])
 STYLES = "/usr/share/mma/lib"  # accompaniment styles of MMA (GPL-2+; they drive the rendering and are not in it)
 RENDERED_LICENCE = "CC-BY-SA-3.0"  # the strictest of what rendered parts are made of
 
 
 def all_credits():
     """Rows for a model card: where from, at which commit, licence, what."""
-    for source in (STEMS, MORIN, HOBBS, POP909, GROOVE, FREEDOOM, *INSTRUMENTS):
+    for source in (STEMS, POP909, GROOVE, FREEDOOM, *INSTRUMENTS):
         yield source.name, source.commit[:10], source.licence, source.gives
     for package, licence, gives in FROM_DEBIAN:
         yield f"Debian: {package}", "", licence, gives
@@ -335,7 +264,7 @@ def all_credits():
 
 def clone_all(data):
     """Clone every repository at its commit into ``data``, those that are there already left alone."""
-    for repository in (MORIN, HOBBS, POP909, GROOVE, FREEDOOM, *INSTRUMENTS):
+    for repository in (POP909, GROOVE, FREEDOOM, *INSTRUMENTS):
         folder = data / repository.name.split("/")[1]
         if not folder.exists():
             subprocess.run(["git", "clone", "--no-checkout", repository.clone_from, folder], check=True)
