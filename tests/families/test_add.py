@@ -121,6 +121,7 @@ def test_the_old_model_stays_where_the_new_one_cannot_take_its_place(brought, mo
         return rename(self, target)
 
     with monkeypatch.context() as patched:
+        patched.setattr("unweave.models.files._exchanged", lambda one, other: False)  # not on every system
         patched.setattr(Path, "rename", failing)
         with pytest.raises(ModelError, match="no space"):
             add_model("mine", brought)

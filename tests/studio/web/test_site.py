@@ -370,6 +370,7 @@ def test_a_page_without_https_says_what_it_needs(browser, server):
     ))  # fmt: skip
     page.goto("http://unweave.example/")
     until(page, "document.getElementById('message').textContent.includes('only works over a secure connection')")
+    page.unroute_all(behavior="ignoreErrors")  # files that are still on their way
     context.close()
 
 
