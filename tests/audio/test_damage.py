@@ -117,18 +117,19 @@ def test_what_is_missing_at_the_end_is_told(container, codec, caplog):
         assert len(caplog.records) <= 2  # with what FFmpeg makes of the last packet
 
 
+def failing_read(section, size=-1):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def test_a_disk_that_fails_is_no_file_that_ends_early(tmp_path, monkeypatch):
     raw = encoded(tones(4 * 48_000, 48_000), "flac", "flac", 48_000)
     path = tmp_path / "song.flac"
     path.write_bytes(raw[: len(raw) // 2])  # all that FFmpeg gets to see of it
 
-    def fails(section, size=-1):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     with AudioReader(path) as reader:
         blocks = iter(reader)
         next(blocks)
-        monkeypatch.setattr("unweave.audio.sources.Section.read", fails)
+        monkeypatch.setattr("unweave.audio.sources.Section.read", failing_read)
         with pytest.raises(AudioReadError, match=r"song.flac to its end: input/output error"):
             list(blocks)
 
@@ -143,15 +144,12 @@ def test_a_disk_that_fails_in_the_middle_of_an_mp3(tmp_path, monkeypatch):
         yield from itertools.islice(demuxed(decoder), 50)
         raise av.error.OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def fails(section, size=-1):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     monkeypatch.setattr(FFmpegDecoder, "_demuxed", ends_early)
     with AudioReader(path) as reader:
         assert 0 < sum(block.shape[1] for block in reader) < 2 * 48_000
         assert reader.is_incomplete  # but the disk can be read: the file is damaged
     with AudioReader(path) as reader:
-        monkeypatch.setattr("unweave.audio.sources.Section.read", fails)
+        monkeypatch.setattr("unweave.audio.sources.Section.read", failing_read)
         with pytest.raises(AudioReadError, match=r"song.mp3 to its end: input/output error"):
             list(reader)
 
@@ -163,7 +161,7 @@ def test_a_disk_that_fails_under_libsndfile(tmp_path, monkeypatch, capfd):
 
     def fails(section, size=-1):
         if section.tell() > 400_000:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            failing_read(section)
         return read(section, size)
 
     with AudioReader(path) as reader:

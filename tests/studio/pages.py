@@ -94,6 +94,11 @@ def expected_problems(page, *parts):
     del page.problems[before:]
 
 
+def forgive(page, part):
+    """What the console has complained of so far, and contains ``part``, was perhaps to be expected."""
+    page.problems[:] = [line for line in page.problems if part not in line]
+
+
 def state(page, expression):
     """A value in the page, of its player (``player``) or its waveforms (``strips``)."""
     return page.evaluate(f"(({{ player, strips }}) => {expression})(window.unweave)")

@@ -344,22 +344,29 @@ def test_a_database_that_the_browser_closes_is_opened_again(page, server, tmp_pa
     until(page, "import('/database.js').then(({ jobs }) => jobs()).then((jobs) => jobs.length === 0, () => false)")
 
 
-def test_other_pages_of_the_same_host_are_none_of_the_sites_business(browser, site, tmp_path):
+@pytest.fixture
+def installed(browser, site, tmp_path):
+    """A site whose files a test may change: its folder, a page for which its service worker answers, its address."""
     folder = shutil.copytree(site, tmp_path / "site")
-    (folder / "elsewhere").mkdir()
-    (folder / "elsewhere" / "index.html").write_text("<h1>Another page</h1>")
     context = browser.new_context()
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     with serving(folder) as server:
         page.goto(server.address)
         until(page, "Boolean(navigator.serviceWorker.controller)")
-        response = page.goto(f"{server.address}elsewhere")  # to which the server adds a slash
-        assert page.inner_text("h1") == "Another page"
-        assert "cross-origin-embedder-policy" not in response.headers
-        response = page.goto(f"{server.address}?from=a-friend")
-        assert response.headers["cross-origin-embedder-policy"] == "require-corp"
+        yield folder, page, server.address
     context.close()
+
+
+def test_other_pages_of_the_same_host_are_none_of_the_sites_business(installed):
+    folder, page, address = installed
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "index.html").write_text("<h1>Another page</h1>")
+    response = page.goto(f"{address}elsewhere")  # to which the server adds a slash
+    assert page.inner_text("h1") == "Another page"
+    assert "cross-origin-embedder-policy" not in response.headers
+    response = page.goto(f"{address}?from=a-friend")
+    assert response.headers["cross-origin-embedder-policy"] == "require-corp"
 
 
 def test_a_page_without_https_says_what_it_needs(browser, server):
@@ -374,32 +381,26 @@ def test_a_page_without_https_says_what_it_needs(browser, server):
     context.close()
 
 
-def test_a_page_keeps_to_its_version_until_its_last_tab_is_closed(browser, site, tmp_path):
+def test_a_page_keeps_to_its_version_until_its_last_tab_is_closed(installed):
+    folder, page, address = installed
+    context = page.context
     newer, worker = "// newer", "fetch('worker.js').then((response) => response.text())"
     registration = "navigator.serviceWorker.getRegistration()"
-    folder = shutil.copytree(site, tmp_path / "site")
-    context = browser.new_context()
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    with serving(folder) as server:
-        page.goto(server.address)
-        until(page, "Boolean(navigator.serviceWorker.controller)")
-        (folder / "worker.js").write_text(newer)
-        (folder / FILES).write_text((folder / FILES).read_text().replace('"version": "', '"version": "f'))
-        page.evaluate(f"{registration}.then((registration) => registration.update())")
-        until(page, f"{registration}.then(({{ installing }}) => !installing)")
-        until(page, f"{registration}.then(({{ active }}) => active.state === 'activated')")
-        assert page.evaluate(worker) != newer
-        page.reload()
-        assert page.evaluate(worker) != newer
+    (folder / "worker.js").write_text(newer)
+    (folder / FILES).write_text((folder / FILES).read_text().replace('"version": "', '"version": "f'))
+    page.evaluate(f"{registration}.then((registration) => registration.update())")
+    until(page, f"{registration}.then(({{ installing }}) => !installing)")
+    until(page, f"{registration}.then(({{ active }}) => active.state === 'activated')")
+    assert page.evaluate(worker) != newer
+    page.reload()
+    assert page.evaluate(worker) != newer
 
-        def has_newer():  # a moment after the last tab was closed
-            page = context.new_page()
-            page.goto(server.address)
-            found = page.evaluate(worker)
-            page.close()
-            return found == newer
-
+    def has_newer():  # a moment after the last tab was closed
+        page = context.new_page()
+        page.goto(address)
+        found = page.evaluate(worker)
         page.close()
-        conftest.until(has_newer)
-    context.close()
+        return found == newer
+
+    page.close()
+    conftest.until(has_newer)
