@@ -43,6 +43,7 @@ def test_soft_music_is_separated_as_loud_music_is():
         soft = separator.separate(gain * mixture, RATE)
         for stem in loud:  # beside the mixture: in this song there are hardly any drums
             assert error_db(soft[stem] / gain - loud[stem] + mixture, mixture) < largest_db
+            assert error_db(soft[stem] / gain, loud[stem]) < -45
 
 
 def test_silence_gives_silence():
