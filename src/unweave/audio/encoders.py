@@ -9,20 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from unweave.audio.libsndfile import TAG_NAMES
 from unweave.audio.pcm import to_integers
 from unweave.audio.sink import Sink
 from unweave.types import Waveform
 
 # FFmpeg's names of tags → those of libsndfile, which knows no more of them.
 VORBIS_TEXTS = {
-    "title": "title",
-    "artist": "artist",
-    "album": "album",
-    "genre": "genre",
-    "date": "date",
-    "track": "tracknumber",
-    "comment": "comment",
-    "copyright": "copyright",
+    TAG_NAMES.get(name, name): name
+    for name in ("title", "artist", "album", "genre", "date", "tracknumber", "comment", "copyright")
 }
 
 

@@ -65,14 +65,13 @@ def live(
     """Separate music while it plays, with a short, constant delay."""
     with failures_shown(verbose):
         from unweave.errors import OptionError
-        from unweave.separation.choice import choose
         from unweave.separation.separator import Separator
 
         is_file = _are_files(source, target)
         separator = Separator(model, precision=precision)
         chosen = names_in(stems) or ()
         stream = separator.live(latency_seconds=latency / 1000, step_frames=step, stems=chosen)
-        if choose(chosen, separator.stem_names(), model).overlaps:
+        if stream.choice.overlaps:
             raise OptionError(f"the stems to play must not share any sound, as {', '.join(chosen)} do")
         rate = separator.spec.sample_rate
         print(f"latency {1000 * stream.latency_samples / rate:.0f} ms, {', '.join(chosen)}", file=sys.stderr)

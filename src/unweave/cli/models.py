@@ -298,10 +298,11 @@ def export(name: str, path: Path, to: str) -> None:
         from unweave.models.export import export_graph
         from unweave.models.resolve import resolve
         from unweave.models.spec import ForeignModelSpec, MaskModelSpec
+        from unweave.separation.presets import find_preset
 
         if path.suffix != f".{to}":
             raise OptionError(f"expected a path that ends in .{to}, got {path}")
-        if _members(name) != [name]:
+        if find_preset(name) is not None:
             raise OptionError(f"{name} is an ensemble, but a file can hold only one model")
         model = resolve(name)
         if isinstance(model.spec, ForeignModelSpec):

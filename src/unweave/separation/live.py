@@ -54,9 +54,9 @@ class LiveStream:
                 f"{1000 * latency_seconds:g} ms"
             )
         self._lookahead = min(self._lookahead, self._context - step_frames)  # no more fits into the window
-        choice = choose(stems, spec.stems, spec.name)
-        self.stems = choice.names
-        self._rows = [_rows_of(name, choice, spec.stems) for name in self.stems]
+        self.choice = choose(stems, spec.stems, spec.name)
+        self.stems = self.choice.names
+        self._rows = [_rows_of(name, self.choice, spec.stems) for name in self.stems]
         n_bins = spec.n_fft // 2 + 1
         self._spectrum = np.zeros((2, self._context, n_bins), np.complex64)
         self._input = np.zeros((2, spec.n_fft - spec.hop_length), np.float32)  # silence before the first sample

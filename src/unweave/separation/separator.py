@@ -311,12 +311,11 @@ class Separator:
         (loaded,) = self.loaded
         if loaded.masking is None:
             raise OptionError(f"{loaded.spec.name} needs whole segments, so it cannot separate live")
-        self._chosen(stems)
         return LiveStream(
             loaded.masking,
             latency_seconds=latency_seconds,
             step_frames=step_frames,
-            stems=stems,
+            stems=self._chosen(stems).names,
         )
 
     def _parts(

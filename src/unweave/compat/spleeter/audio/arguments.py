@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unweave.audio.arguments import is_number
 from unweave.audio.formats import parse_bitrate
 from unweave.compat.spleeter.audio import Codec
 from unweave.errors import OptionError
@@ -58,7 +57,7 @@ def to_template(template: Any) -> str:
 
 def to_rate(rate: Any) -> int:
     """A sample rate in Hz, given as any number that is whole. Raises `OptionError`."""
-    if not _is_number(rate) or not 1 <= rate <= MAX_RATE or rate != int(rate):
+    if not is_number(rate) or not 1 <= rate <= MAX_RATE or rate != int(rate):
         raise OptionError(f"expected a sample rate in whole Hz up to {MAX_RATE}, got {rate!r}")
     return int(rate)
 
@@ -67,7 +66,7 @@ def to_offset(seconds: Any) -> float:
     """Where to start, in seconds; None is the beginning. Raises `OptionError`."""
     if seconds is None:
         return 0.0
-    if not _is_number(seconds) or seconds < 0:
+    if not is_number(seconds) or seconds < 0:
         raise OptionError(f"expected an offset of 0 or more seconds, got {seconds!r}")
     return float(seconds)
 
@@ -76,7 +75,7 @@ def to_duration(seconds: Any) -> float | None:
     """How long, in seconds; None is to the end. Raises `OptionError`."""
     if seconds is None:
         return None
-    if not _is_number(seconds) or seconds <= 0:
+    if not is_number(seconds) or seconds <= 0:
         raise OptionError(f"expected a duration above 0 seconds, got {seconds!r}")
     return float(seconds)
 
@@ -86,7 +85,7 @@ def to_bitrate(bitrate: Any) -> str:
     if bitrate is None:
         return DEFAULT_BITRATE
     text = bitrate
-    if _is_number(bitrate):
+    if is_number(bitrate):
         text = f"{bitrate:g}k" if bitrate < 1000 else str(round(bitrate))
     if not isinstance(text, str):
         raise OptionError(f"expected a bitrate like 128k, got {bitrate!r}")
@@ -101,7 +100,3 @@ def to_extension(codec: Any) -> str:
     if not isinstance(codec, str):
         raise OptionError(f"expected a codec ({', '.join(known.value for known in Codec)}), got {codec!r}")
     return codec
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
