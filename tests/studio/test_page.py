@@ -331,7 +331,7 @@ def test_a_song_that_is_deleted_elsewhere_is_said_to_be(page, studio, song):
     until(page, "document.getElementById('message').textContent.startsWith('This song does not exist')")
     assert page.evaluate("document.getElementById('player').hidden")
     assert not page.evaluate("window.unweave.player.isPlaying")
-    assert page.evaluate("document.querySelectorAll('#history li').length") == 0
+    until(page, "document.querySelectorAll('#history li').length === 0")  # asked for after the message
     forgive(page, "404")
 
 

@@ -32,7 +32,7 @@ def test_a_song_of_an_old_list_is_said_to_be_deleted(browser, shared_studio, two
             until(page, f"{MESSAGE}.startsWith('This song does not exist')")
         assert page.is_hidden("#player")
         assert page.evaluate("location.hash") == ""
-        assert page.get_by_role("button", name="a.wav", exact=True).count() == 0
+        page.get_by_role("button", name="a.wav", exact=True).wait_for(state="detached")
 
 
 def test_a_window_that_one_comes_back_to_knows_what_happened_meanwhile(browser, shared_studio, two_songs):

@@ -333,6 +333,7 @@ def test_a_song_of_an_old_list_is_said_to_be_deleted(page, tmp_path):
     })""")
     page.locator("#history").get_by_role("button", name="a.wav", exact=True).click()
     until(page, "document.getElementById('message').textContent.startsWith('This song does not exist')")
+    until(page, "document.querySelectorAll('#history .open').length === 1")  # asked for after the message
     assert page.locator("#history .open").all_inner_texts() == ["b.wav"]
 
 
