@@ -46,6 +46,12 @@ def until(page, condition):
     conftest.until(lambda: page.evaluate(condition) or page.wait_for_timeout(10), condition)
 
 
+def delete(page, name):
+    """Delete the first song called ``name``; both presses at once, since the list may be built anew in between."""
+    button = page.get_by_role("button", name=f"Delete: {name}").first
+    button.evaluate("(button) => { button.click(); button.click(); }")
+
+
 def upload(page, song):
     page.select_option("#model", "toy")
     page.set_input_files("#file", str(song))

@@ -2,7 +2,7 @@
 
 from tests.audio.test_files import write
 from tests.helpers.signals import tones
-from tests.studio.pages import done, opened, until
+from tests.studio.pages import delete, done, opened, until
 
 
 def names(page):
@@ -69,13 +69,13 @@ def test_songs_are_told_apart(browser, held_studio, tmp_path):
         page.wait_for_selector("#job")
         page.wait_for_selector(".strip")
         assert page.locator(".layer").count() == 0
-        page.get_by_role("button", name="Delete: a.wav").first.click()
+        delete(page, "a.wav")
         page.wait_for_selector("#player", state="hidden")
         page.get_by_role("button", name="b.wav", exact=True).click()
 
         page.route("**/api/jobs", lambda route: route.abort())
         page.route("**/api/jobs/*", lambda route: route.abort())
-        page.get_by_role("button", name="Delete: b.wav").click()
+        delete(page, "b.wav")
         until(page, "document.getElementById('message').textContent.startsWith('The server is not responding')")
         assert page.is_visible("#player")
         assert page.locator("#history .open").all_inner_texts() == ["b.wav", "a.wav"]

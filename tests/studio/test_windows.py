@@ -4,7 +4,7 @@ import pytest
 
 from tests.audio.test_files import write
 from tests.helpers.signals import tones
-from tests.studio.pages import becomes_loud, done, expected_problems, forgive, opened, until
+from tests.studio.pages import becomes_loud, delete, done, expected_problems, forgive, opened, until
 
 MESSAGE = "document.getElementById('message').textContent"
 
@@ -118,8 +118,8 @@ def test_songs_that_are_deleted_together_are_not_said_to_be_missed(browser, shar
         held = []
         page.route(f"**/api/jobs/{other}", lambda route: held.append(route))
         page.route(f"**/api/jobs/{one}", lambda route: route.continue_())
-        page.get_by_role("button", name="Delete: a.wav").dispatch_event("click")
-        page.get_by_role("button", name="Delete: b.wav").dispatch_event("click")
+        delete(page, "a.wav")
+        delete(page, "b.wav")
         page.get_by_role("button", name="a.wav", exact=True).wait_for(state="detached")
         page.evaluate("window.unweave.player.onDeleted()")
         assert page.is_visible("#player")

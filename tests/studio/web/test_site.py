@@ -15,7 +15,7 @@ from tests.audio.test_files import read, write
 from tests.helpers import dawproject
 from tests.helpers.signals import error_db
 from tests.studio import conftest
-from tests.studio.pages import PATIENCE, nameless, needs_axe, until, violations
+from tests.studio.pages import PATIENCE, delete, nameless, needs_axe, until, violations
 from unweave.audio.tags import Tags
 from unweave.dsp.sensitivity import reshared
 from unweave.separation.mix import Mix
@@ -316,7 +316,7 @@ def test_a_song_that_is_deleted_in_another_tab_is_said_to_be(page, server, tmp_p
     other = page.context.new_page()
     other.goto(server.address)
     until(other, "Boolean(window.unweave)")
-    other.get_by_role("button", name="Delete: a.wav").click()
+    delete(other, "a.wav")
     until(page, "document.getElementById('message').textContent.startsWith('This song does not exist')")
     assert page.evaluate("document.getElementById('player').hidden")
     assert other.inner_text("#message") == ""

@@ -197,19 +197,35 @@ function showHistory(jobs) {
       window.scrollTo({ top: 0, behavior: "smooth" });
       $("song").focus({ preventScroll: true }); // where the space bar plays it
     };
-    const remove = make("button", { type: "button", className: "quiet", textContent: say("remove") });
-    remove.setAttribute("aria-label", sayOf("remove", job.name));
-    remove.dataset.key = `${job.id} remove`;
-    remove.onclick = async () => {
-      removing.add(job.id);
-      await api.remove(job.id).then(() => removed(job.id), complain);
-      removing.delete(job.id);
-      if (document.activeElement === remove) $("history-title").focus({ preventScroll: true });
-      list();
-    };
+    const remove = removal(job);
     return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
   }));
   if (focused) refocus($("history"), focused);
+}
+
+// Stems took minutes to make: a song goes when its button is pressed again, which then says so.
+function removal(job) {
+  const button = make("button", { type: "button", className: "quiet" });
+  button.dataset.key = `${job.id} remove`;
+  let isSure = false;
+  const ask = (sure) => {
+    isSure = sure;
+    const word = isSure ? "remove_surely" : "remove";
+    button.textContent = say(word);
+    button.setAttribute("aria-label", sayOf(word, job.name));
+  };
+  ask(false);
+  button.onblur = () => ask(false);
+  button.onclick = async ({ detail }) => {
+    if (!isSure) return ask(true);
+    if (detail > 1) return; // a double click is no second thought
+    removing.add(job.id);
+    await api.remove(job.id).then(() => removed(job.id), complain);
+    removing.delete(job.id);
+    if (document.activeElement === button) $("history-title").focus({ preventScroll: true });
+    list();
+  };
+  return button;
 }
 
 function removed(id) {
