@@ -15,7 +15,7 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db, song, tones
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, write_toy
 from unweave.compat.spleeter import SpleeterError
-from unweave.compat.spleeter.audio import Codec
+from unweave.compat.spleeter.audio import Codec, STFTBackend
 from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
 from unweave.compat.spleeter.separator import Separator
 
@@ -390,3 +390,24 @@ def test_arguments_of_wrong_types_are_one_clear_error(tmp_path, cache):
         with pytest.raises(SpleeterError, match="names of their stems"):
             toy.save_to_file(sources, path, out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((False, False), {}),  # 2.4: multiprocess comes third
+        ((False, STFTBackend.AUTO, False), {}),  # 1.5 to 2.3: the backend comes before it
+        ((False, "librosa"), {"multiprocess": False}),
+        ((), {"stft_backend": STFTBackend.TENSORFLOW, "multiprocess": False}),
+        ((), {"MWF": False, "stft_backend": "librosa"}),
+    ],
+)
+def test_separators_are_made_as_in_all_versions(toy_json, arguments, options):
+    separator = Separator(str(toy_json), *arguments, **options)
+    assert set(separator.separate(tones(2000).T)) == {"vocals", "accompaniment"}
+
+
+def test_codecs_are_text_wherever_text_is_made_of_them():
+    """Scripts find the stems by such names; without care Python 3.11 and later make ``Codec.MP3`` of it."""
+    assert f"vocals.{Codec.MP3}" == "vocals." + Codec.MP3 == "vocals.mp3"
+    assert str(Codec.MP3) == "{codec}".format(codec=Codec.MP3) == Codec("mp3") == Codec["MP3"].value == "mp3"

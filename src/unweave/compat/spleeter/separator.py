@@ -48,11 +48,17 @@ class JoinTimeoutError(SpleeterError, TimeoutError):
 class Separator:
     """The original's separator: samples first, 44.1 kHz, two channels.
 
-    ``multiprocess`` is accepted and has no effect: no processes are started.
+    ``stft_backend`` and ``multiprocess`` are accepted and have no effect: there is one way to compute spectra, and no
+    processes are started. The order is that of versions 1.5 to 2.3; in 2.4, which has no ``stft_backend``,
+    ``multiprocess`` stands in its place.
     """
 
     def __init__(
-        self, params_descriptor: str = "spleeter:2stems", MWF: bool = False, multiprocess: bool = True
+        self,
+        params_descriptor: str = "spleeter:2stems",
+        MWF: bool = False,
+        stft_backend: object = "auto",
+        multiprocess: object = True,
     ) -> None:
         self._separator = OurSeparator(
             model_name(os.fspath(params_descriptor)), quality="exact", wiener="track" if MWF else None
