@@ -37,6 +37,14 @@ def test_separate(toy_json, audio, tmp_path):
     assert read(tmp_path / "out/audio/vocals.flac").shape == (2, 44_100)
 
 
+def test_the_misspelt_option_of_old_versions(toy_json, audio, tmp_path):
+    arguments = ["separate", "--codec", "mp3", "-i", audio, "-o", tmp_path / "out", "-p", toy_json]
+    assert spleeter(*arguments, "--birate", "320k").exit_code == 0
+    loud = (tmp_path / "out/audio/vocals.mp3").stat().st_size
+    assert spleeter(*arguments).exit_code == 0
+    assert loud > 2 * (tmp_path / "out/audio/vocals.mp3").stat().st_size
+
+
 def test_deprecated_flags_warn(toy_json, audio, tmp_path):
     result = spleeter("separate", "-i", audio, "-p", toy_json, "-o", tmp_path / "out", "-B", "tensorflow", "-m")
     assert result.exit_code == 0, result.stderr
@@ -67,10 +75,11 @@ def test_train_without_lists_is_a_failure(tmp_path, monkeypatch):
 
 def test_a_file_that_fails_in_an_unforeseen_way_does_not_end_the_run(toy_json, audio, tmp_path, monkeypatch):
     (tmp_path / "faulty_adapter.py").write_text(
+        "import os\n"
         "from unweave.compat.spleeter.audio.adapter import LibraryAudioAdapter\n"
         "class Faulty(LibraryAudioAdapter):\n"
         "    def load(self, path, *arguments, **options):\n"
-        "        if path.name == 'first.wav':\n"
+        "        if os.path.basename(path) == 'first.wav':\n"
         "            raise MemoryError\n"
         "        return super().load(path, *arguments, **options)\n"
     )

@@ -7,7 +7,10 @@ import signal
 import threading
 import time
 import warnings
+import wave
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -117,12 +120,26 @@ class Silent(AudioAdapter):
         return np.zeros((1000, 2), np.float32), sample_rate
 
     def save(self, path, data, sample_rate, codec=None, bitrate=None):
-        path.write_text(f"{len(data)} samples at {sample_rate}, {codec} {bitrate}")
+        Path(path).write_text(f"{len(data)} samples at {sample_rate}, {codec} {bitrate}")
 
 
 def test_another_adapter_is_used(toy_separator, tmp_path):
     toy_separator.separate_to_file("nothing.wav", tmp_path, Silent())
     assert (tmp_path / "nothing/vocals.wav").read_text() == f"1000 samples at 44100, {Codec.WAV} 128k"
+
+
+def test_an_adapter_gets_paths_as_text(toy_separator, tmp_path):
+    """As from the original: many a library, such as `wave`, takes nothing else."""
+
+    class Plain(Silent):
+        def save(self, path, data, sample_rate, codec=None, bitrate=None):
+            assert type(path) is str
+            with wave.open(path, "wb") as file:
+                file.setparams((2, 2, sample_rate, len(data), "NONE", ""))
+                file.writeframes((data * 32767).astype("<i2").tobytes())
+
+    toy_separator.separate_to_file("nothing.wav", tmp_path, Plain())
+    assert read(tmp_path / "nothing/vocals.wav").shape == (2, 1000)
 
 
 @pytest.mark.parametrize("synchronous", [True, False])
@@ -145,7 +162,7 @@ def test_an_adapter_that_only_loads_is_called(toy_separator, tmp_path):
 
 def test_methods_put_in_place_later_are_called(toy_separator, audio, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(LibraryAudioAdapter, "save", lambda self, path, *arguments: saved.append(path.name))
+    monkeypatch.setattr(LibraryAudioAdapter, "save", lambda self, path, *arguments: saved.append(Path(path).name))
     toy_separator.separate_to_file(audio, tmp_path / "out")
     assert saved == ["vocals.wav", "accompaniment.wav"]
     adapter = Silent()
@@ -411,3 +428,25 @@ def test_codecs_are_text_wherever_text_is_made_of_them():
     """Scripts find the stems by such names; without care Python 3.11 and later make ``Codec.MP3`` of it."""
     assert f"vocals.{Codec.MP3}" == "vocals." + Codec.MP3 == "vocals.mp3"
     assert str(Codec.MP3) == "{codec}".format(codec=Codec.MP3) == Codec("mp3") == Codec["MP3"].value == "mp3"
+
+
+@pytest.mark.parametrize("adapter", [None, LibraryAudioAdapter()], ids=["default", "own"])
+@pytest.mark.parametrize(
+    ("template", "codec", "stem", "container"),
+    [
+        ("{instrument}.mp3", "wav", "vocals.mp3", "mp3"),
+        ("{codec}/{instrument}.FLAC", Codec.WAV, "wav/vocals.FLAC", "flac"),
+        ("{instrument}.wave", "wav", "vocals.wave", "wav"),
+        ("{instrument}.x", "mp3", "vocals.x", "mp3"),
+        ("{instrument}.{codec}", "flac", "vocals.flac", "flac"),
+    ],
+)
+def test_where_the_codec_is_wav_the_extension_decides(
+    toy_separator, audio, tmp_path, monkeypatch, adapter, template, codec, stem, container
+):
+    """As with the original, where that is FFmpeg's choice: a WAV called vocals.mp3 would be no help to anybody."""
+    if adapter is not None:
+        monkeypatch.setattr(adapter, "load", Silent().load, raising=False)
+    toy_separator.separate_to_file(audio, tmp_path / "out", adapter, codec=codec, filename_format=template)
+    with av.open(str(tmp_path / "out" / stem)) as file:
+        assert file.format.name == container

@@ -59,6 +59,7 @@ def app() -> None:
     help="Class that loads and saves audio.",
 )
 @option("-b", "--bitrate", placeholder="RATE", default="128k", help="Bitrate of lossy formats.")
+@option("--birate", "bitrate", placeholder="RATE", hidden=True, help="As versions before 2.1 spelt it.")
 @option("-c", "--codec", placeholder="FORMAT", default="wav", help="File format of the stems.")
 @option(
     "-d",
@@ -117,8 +118,9 @@ def separate(
             try:
                 if planner.paths(Task(source, output_path)) is None:
                     continue  # the same file by another path
+                # Paths as text, as in the original: adapters of one's own may know nothing else.
                 separator.separate_to_file(
-                    source, output_path, audio_adapter, offset, duration, codec, bitrate, filename_format
+                    str(source), str(output_path), audio_adapter, offset, duration, codec, bitrate, filename_format
                 )
             except Exception as error:  # one file, or an adapter of somebody else's, must not end the run
                 _show_failure(source, error)

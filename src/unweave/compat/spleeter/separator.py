@@ -20,6 +20,7 @@ from unweave.compat.spleeter.audio import Codec
 from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
 from unweave.compat.spleeter.audio.arguments import (
     Signal,
+    codec_of_file,
     to_bitrate,
     to_duration,
     to_extension,
@@ -151,7 +152,8 @@ class Separator:
             except OSError as error:
                 raise SpleeterError(f"cannot write {path}: {error.strerror or error}") from error
         for name, path in paths.items():
-            self._do(synchronous, adapter.save, path, signals[name], self._sample_rate, codec, options.bitrate)
+            # As text, as in the original: adapters of one's own hand it to libraries that know nothing else.
+            self._do(synchronous, adapter.save, str(path), signals[name], self._sample_rate, codec, options.bitrate)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until all work in the background is done, and raise the first error that came up in it.
@@ -252,11 +254,12 @@ def _is_plain(adapter: AudioAdapter, method: str) -> bool:
 
 
 def _options(codec: Codec | str, bitrate: str, filename_format: str, sample_rate: int) -> OutputOptions:
-    name = to_extension(codec)
+    asked, template = to_extension(codec), to_template(filename_format)
+    name = codec_of_file(asked, template)
     return OutputOptions(
         codec=name,
         bitrate=to_bitrate(bitrate),
-        filename_format=to_template(filename_format),
+        filename_format=template if name == asked else template.replace("{codec}", asked),
         sample_rate=find_format(name).sample_rate(sample_rate),
         n_channels=2,
     )
