@@ -427,7 +427,7 @@ def test_separators_are_made_as_in_all_versions(toy_json, arguments, options):
 def test_codecs_are_text_wherever_text_is_made_of_them():
     """Scripts find the stems by such names; without care Python 3.11 and later make ``Codec.MP3`` of it."""
     assert f"vocals.{Codec.MP3}" == "vocals." + Codec.MP3 == "vocals.mp3"
-    assert str(Codec.MP3) == "{codec}".format(codec=Codec.MP3) == Codec("mp3") == Codec["MP3"].value == "mp3"
+    assert str(Codec.MP3) == format(Codec.MP3) == Codec("mp3") == Codec["MP3"].value == "mp3"
 
 
 @pytest.mark.parametrize("adapter", [None, LibraryAudioAdapter()], ids=["default", "own"])
