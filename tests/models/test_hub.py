@@ -233,8 +233,10 @@ def test_what_spleeter_left_in_the_working_folder_is_used(catalog, archive, tmp_
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tmp_path / "origin", "pretrained_models/toy")
     catalog(Source("archive", str(archive)))
-    assert hub.ensure_weights("toy", offline=True) == hub.home_of(hub.find_weights("toy")) == (
-        tmp_path / "pretrained_models" / "toy"
+    assert (
+        hub.ensure_weights("toy", offline=True)
+        == hub.home_of(hub.find_weights("toy"))
+        == (tmp_path / "pretrained_models" / "toy")
     )
     assert hub.is_present(hub.find_weights("toy"))
 

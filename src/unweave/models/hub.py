@@ -30,7 +30,7 @@ def is_offline() -> bool:
 
 
 def home_of(weights: Weights) -> Path:
-    """Where the files of ``weights`` are or will be: in the package itself, where Spleeter left them, or in the cache."""
+    """Where the files of ``weights`` are or will be: in the package, where Spleeter left them, or in the cache."""
     own = next((source for source in weights.sources if source.kind == "package"), None)
     if own:
         return Path(__file__).parent / own.location

@@ -29,6 +29,7 @@ from unweave.compat.spleeter.audio.arguments import (
     to_signal,
     to_template,
 )
+from unweave.compat.spleeter.utils.configuration import parameters_of
 from unweave.errors import OptionError
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.plan import Planner
@@ -65,6 +66,8 @@ class Separator:
             model_name(os.fspath(params_descriptor)), quality="exact", wiener="track" if MWF else None
         )
         self._sample_rate = self._separator.spec.sample_rate
+        # Not of the original's public names either, but scripts read the stems and the lengths of frames here.
+        self._params = {**parameters_of(self._separator.spec), "MWF": bool(MWF)}
         self._workers = Workers(1, "unweave-spleeter")
         # Work in the background, in order, until `join` has seen its end: a dictionary, for the keys of one can be
         # added and removed from several threads.

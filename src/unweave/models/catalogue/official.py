@@ -68,7 +68,9 @@ def _weights_of(fields: Mapping[str, Any]) -> Weights:
         for each in fields["sources"]
         for places in (chosen, PLACES)
     ]
-    return Weights(fields["name"], tuple(WeightsFile(**each) for each in fields["files"]), tuple(dict.fromkeys(sources)))
+    return Weights(
+        fields["name"], tuple(WeightsFile(**each) for each in fields["files"]), tuple(dict.fromkeys(sources))
+    )
 
 
 def find_spec(name: str) -> ModelSpec:
