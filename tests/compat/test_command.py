@@ -1,5 +1,6 @@
 """The original's command lines."""
 
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import tones
 from tests.training.test_plan import spleeter_files
 from unweave.cli.spleeter import app
+from unweave.evaluation.tracks import find_tracks
 
 
 def spleeter(*arguments):
@@ -57,6 +59,21 @@ def test_a_missing_file_is_a_failure(toy_json, audio, tmp_path):
     assert result.exit_code == 1
     assert "missing.mp3" in result.stderr
     assert (tmp_path / "out/audio/vocals.wav").is_file()
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("",)], ids=["MUSDB18", "other"])
+def test_evaluate_takes_the_songs_for_testing(tmp_path, monkeypatch, splits):
+    """And leaves the scores where the original leaves them; what they are is tested with `unweave evaluate`."""
+    asked = []
+    monkeypatch.setattr("unweave.cli.evaluate.run_evaluation", lambda *arguments, **options: asked.append(arguments))
+    for split in splits:
+        for name in ("mixture", "vocals"):
+            write(tmp_path / "set" / split / f"song to {split or 'score'}" / f"{name}.wav", tones(100))
+    result = spleeter("evaluate", "-p", "4stems", "-o", tmp_path / "out", "--mus_dir", tmp_path / "set")
+    assert result.exit_code == 0, result.stderr
+    ((folder, model, scores),) = asked
+    assert [track.name for track in find_tracks(folder)] == [f"song to {splits[-1] or 'score'}"]
+    assert (model, scores) == ("spleeter:4stems", tmp_path / "out" / "metrics" / "test")
 
 
 def test_train(tmp_path, monkeypatch):

@@ -149,13 +149,15 @@ def _show_failure(source: Path, error: Exception) -> None:
 @_mwf
 @verbose
 def evaluate(mus_dir: Path, adapter: str, output_path: Path, params_filename: str, mwf: bool, verbose: bool) -> None:
-    """Evaluate a model on MUSDB18, as the original does."""
+    """Evaluate a model on MUSDB18, as the original does: on its folder ``test``, where there is one."""
     with failures_shown(verbose):
         from unweave.cli.evaluate import run_evaluation
         from unweave.compat.spleeter import model_name
 
+        test = mus_dir / "test"  # never the songs that models were trained on
+        tracks, scores = (test if test.is_dir() else mus_dir), output_path / "metrics" / "test"
         options = {"quality": "exact", "shifts": 1}
-        n_failed = run_evaluation(mus_dir, model_name(params_filename), output_path, mwf=mwf, jobs=2, options=options)
+        n_failed = run_evaluation(tracks, model_name(params_filename), scores, mwf=mwf, jobs=2, options=options)
     if n_failed:
         sys.exit(EXIT_FAILED)
 

@@ -167,5 +167,5 @@ def _explain(weights: Weights, failures: list[str], origin: str | None) -> str:
     return (
         f"{told} To bring them by hand: download {archive} on any machine, then run "
         f"'unweave models fetch {model_with(weights.name)} --from {archive.rpartition('/')[2]}'. "
-        "The models 4stems and 5stems need no network: they are in the package."
+        "The models unweave:4stems and unweave:5stems need no network: they are in the package."
     )
