@@ -1,6 +1,5 @@
 """The original's command lines."""
 
-import os
 import subprocess
 import sys
 

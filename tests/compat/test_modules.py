@@ -82,6 +82,22 @@ def test_what_scripts_read_from_a_separator(toy_json):
     assert separator._sample_rate == parameters["sample_rate"] == 44100
 
 
+def test_spectra_of_stems(toy_json):
+    """As trackers of beats take them, frame by frame, and back again."""
+    separator = Separator(str(toy_json))
+    data = noise(5000).T
+    spectra = separator._stft(data)
+    padded = np.pad(data, [(256, 256), (0, 0)])
+    assert spectra.shape == ((len(padded) - 256) // 64 + 1, 129, 2)
+    window = np.sin(np.pi * np.arange(256) / 256) ** 2
+    for frame in (0, 7, len(spectra) - 1):
+        expected = np.fft.rfft(padded[64 * frame : 64 * frame + 256] * window[:, None], axis=0)
+        np.testing.assert_allclose(spectra[frame], expected, atol=1e-4)
+    np.testing.assert_allclose(separator._stft(spectra, inverse=True, length=5000), data, atol=1e-5)
+    with pytest.raises(SpleeterError, match="length"):
+        separator._stft(spectra, inverse=True)
+
+
 def test_what_scripts_log_is_shown(capsys):
     logger = spleeters_logging.get_logger()
     assert logger is spleeters_logging.logger is logging.getLogger("spleeter")

@@ -30,6 +30,7 @@ from unweave.compat.spleeter.audio.arguments import (
     to_template,
 )
 from unweave.compat.spleeter.utils.configuration import parameters_of
+from unweave.dsp.stft import analyse, synthesise
 from unweave.errors import OptionError
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.plan import Planner
@@ -183,6 +184,21 @@ class Separator:
             log.error("%s", further)
         if errors:
             raise errors[0]
+
+    def _stft(self, data: Any, inverse: bool = False, length: int | None = None) -> Any:
+        """Spectra (frames, bins, channels) of samples (samples, channels), or from them ``length`` samples.
+
+        Not a public name of the original's, and gone from its version 2.4; but trackers of beats take the spectra of
+        the stems from here. A frame of zeros is put before and behind the samples.
+        """
+        n_fft, hop = int(self._params["frame_length"]), int(self._params["frame_step"])
+        if not inverse:
+            samples = np.pad(to_signal(data).T, [(0, 0), (n_fft, n_fft)])
+            return np.ascontiguousarray(analyse(samples, n_fft, hop).transpose(1, 2, 0))
+        if length is None:
+            raise OptionError("expected the number of samples as length, got None")
+        samples = synthesise(np.asarray(data).transpose(2, 0, 1), n_fft, hop)[:, n_fft : n_fft + length]
+        return np.ascontiguousarray(samples.T)
 
     def planner(
         self,
