@@ -24,6 +24,7 @@ NAMES = {
     ".separator": ("Separator",),
     ".types": ("AudioDescriptor", "Signal"),
     ".utils": (),
+    ".utils.audio.adapter": ("AudioAdapter", "get_default_audio_adapter", "get_audio_adapter"),
     ".utils.configuration": ("load_configuration",),
     ".utils.logging": (
         "logger",
