@@ -10,6 +10,9 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import tones
 from tests.training.test_plan import spleeter_files
 from unweave.cli.spleeter import app
+from unweave.compat.spleeter import SpleeterError
+from unweave.compat.spleeter.__main__ import separate
+from unweave.compat.spleeter.audio import Codec, STFTBackend
 from unweave.evaluation.tracks import find_tracks
 
 
@@ -44,6 +47,29 @@ def test_the_misspelt_option_of_old_versions(toy_json, audio, tmp_path):
     loud = (tmp_path / "out/audio/vocals.mp3").stat().st_size
     assert spleeter(*arguments).exit_code == 0
     assert loud > 2 * (tmp_path / "out/audio/vocals.mp3").stat().st_size
+
+
+def test_what_was_written_is_told_as_other_programs_expect_it(toy_json, audio, tmp_path):
+    """They count these lines to see how far a run is, and take it for a failure where there are none."""
+    other = write(tmp_path / "other.wav", tones(1000))
+    result = spleeter("separate", audio, "missing.wav", other, "-p", toy_json, "-o", tmp_path / "out", "-c", "mp3")
+    assert result.stdout.splitlines() == [
+        f"INFO:spleeter:File {tmp_path / 'out' / song / stem}.mp3 written succesfully"
+        for song in ("audio", "other")
+        for stem in ("vocals", "accompaniment")
+    ]
+
+
+def test_the_command_as_a_function(toy_json, audio, tmp_path):
+    separate(
+        deprecated_files=None, files=[audio], adapter="spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+        bitrate="128k", codec=Codec.WAV, duration=1.0, offset=0, output_path=tmp_path / "out",
+        stft_backend=STFTBackend.AUTO, filename_format="{foldername}/{instrument}.{codec}",
+        params_filename=str(toy_json), mwf=False, verbose=True,
+    )  # fmt: skip
+    assert read(tmp_path / "out" / tmp_path.name / "vocals.wav").shape == (2, 44_100)
+    with pytest.raises(SpleeterError, match="no such file"):
+        separate(files=[tmp_path / "missing.wav"], output_path=tmp_path, params_filename=str(toy_json))
 
 
 def test_deprecated_flags_warn(toy_json, audio, tmp_path):

@@ -16,6 +16,7 @@ from unweave.compat.spleeter.utils.configuration import load_configuration
 
 NAMES = {
     "": ("SpleeterError",),
+    ".__main__": ("entrypoint", "separate"),
     ".audio": ("Codec", "STFTBackend"),
     ".audio.adapter": ("AudioAdapter", "get_default_audio_adapter", "get_audio_adapter"),
     ".audio.ffmpeg": ("FFMPEGProcessAudioAdapter",),

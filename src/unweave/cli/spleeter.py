@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -116,7 +117,8 @@ def separate(
         n_failed = 0
         for source in sources:
             try:
-                if planner.paths(Task(source, output_path)) is None:
+                paths = planner.paths(Task(source, output_path))
+                if paths is None:
                     continue  # the same file by another path
                 # Paths as text, as in the original: adapters of one's own may know nothing else.
                 separator.separate_to_file(
@@ -125,6 +127,8 @@ def separate(
             except Exception as error:  # one file, or an adapter of somebody else's, must not end the run
                 _show_failure(source, error)
                 n_failed += 1
+            else:
+                _show_written(paths.values())
         if n_failed and len(sources) > 1:
             print(f"unweave: {n_failed} of {len(sources)} files failed", file=sys.stderr)
     if n_failed:
@@ -139,6 +143,12 @@ def _show_failure(source: Path, error: Exception) -> None:
         return
     logging.getLogger("unweave").debug("%s: traceback", source, exc_info=error)
     fail(f"{source}: {type(error).__name__}: {error}")
+
+
+def _show_written(paths: Iterable[Path]) -> None:
+    """As the original shows it, down to the spelling: by these lines other programs count what is done."""
+    for path in paths:
+        print(f"INFO:spleeter:File {path} written succesfully", flush=True)
 
 
 @command("evaluate")
