@@ -60,6 +60,14 @@ def test_what_was_written_is_told_as_other_programs_expect_it(toy_json, audio, t
     ]
 
 
+def test_weights_that_cannot_be_had_are_one_line(audio, tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("UNWEAVE_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    result = spleeter("separate", "-p", "spleeter:5stems", audio, audio.with_name("other.wav"), "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.count("the weights 5stems could not be fetched") == result.stderr.count("\n") == 1
+
+
 def test_the_command_as_a_function(toy_json, audio, tmp_path):
     separate(
         deprecated_files=None, files=[audio], adapter="spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",

@@ -424,6 +424,19 @@ def test_separators_are_made_as_in_all_versions(toy_json, arguments, options):
     assert set(separator.separate(tones(2000).T)) == {"vocals", "accompaniment"}
 
 
+def test_a_separator_whose_weights_cannot_be_had_can_be_made(cache, monkeypatch, tmp_path):
+    """Scripts make one for each of Spleeter's models, and use those that they have."""
+    monkeypatch.setenv("UNWEAVE_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    separator = Separator("spleeter:4stems")
+    assert separator._params["instrument_list"] == ["vocals", "drums", "bass", "other"]
+    separator.save_to_file({"bass": tones(100).T}, "x.wav", tmp_path)
+    assert read(tmp_path / "x" / "bass.wav").shape == (2, 100)
+    for work in (lambda: separator.separate(tones(100).T), lambda: separator.separate_to_file("x/bass.wav", tmp_path)):
+        with pytest.raises(SpleeterError, match="the weights 4stems could not be fetched"):
+            work()
+
+
 def test_codecs_are_text_wherever_text_is_made_of_them():
     """Scripts find the stems by such names; without care Python 3.11 and later make ``Codec.MP3`` of it."""
     assert f"vocals.{Codec.MP3}" == "vocals." + Codec.MP3 == "vocals.mp3"

@@ -114,6 +114,7 @@ def separate(
         audio_adapter = AudioAdapter.get(adapter)
         separator = Separator(params_filename, MWF=mwf)
         planner = separator.planner(sources, codec, bitrate, filename_format, offset, duration)
+        separator.load()
         n_failed = 0
         for source in sources:
             try:

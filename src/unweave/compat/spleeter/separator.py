@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,15 @@ from unweave.compat.spleeter.audio.arguments import (
 )
 from unweave.compat.spleeter.utils.configuration import parameters_of
 from unweave.dsp.stft import analyse, synthesise
-from unweave.errors import OptionError
+from unweave.errors import DownloadError, OptionError
+from unweave.models.catalogue.official import specs
+from unweave.models.hub import ensure_weights
+from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.plan import Planner
 from unweave.separation.remix import check_one_recording
 from unweave.separation.separator import Separator as OurSeparator
+from unweave.separation.separator import Wiener
 from unweave.separation.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -63,18 +69,29 @@ class Separator:
         stft_backend: object = "auto",
         multiprocess: object = True,
     ) -> None:
-        self._separator = OurSeparator(
-            model_name(os.fspath(params_descriptor)), quality="exact", wiener="track" if MWF else None
-        )
-        self._sample_rate = self._separator.spec.sample_rate
+        self._name = model_name(os.fspath(params_descriptor))
+        self._wiener: Wiener | None = "track" if MWF else None
+        spec = _official(self._name)
+        self._stems = self._separator.stems if spec is None else spec.stems
+        spec = spec or self._separator.spec
+        self._sample_rate = spec.sample_rate
         # Not of the original's public names either, but scripts read the stems and the lengths of frames here.
-        self._params = {**parameters_of(self._separator.spec), "MWF": bool(MWF)}
+        self._params = {**parameters_of(spec), "instrument_list": list(self._stems), "MWF": bool(MWF)}
         self._workers = Workers(1, "unweave-spleeter")
         # Work in the background, in order, until `join` has seen its end: a dictionary, for the keys of one can be
         # added and removed from several threads.
         self._tasks: dict[Future[Any], None] = {}
         self._process = os.getpid()
         weakref.finalize(self, _tell_of_failures, self._tasks)
+
+    @cached_property
+    def _separator(self) -> OurSeparator:
+        """Official models are loaded when they are needed, as by the original: scripts make one of each and use few."""
+        return OurSeparator(self._name, quality="exact", wiener=self._wiener)
+
+    def load(self) -> None:
+        """Load the model now. Not one of the original's methods: its command needs it. Raises `SpleeterError`."""
+        _ = self._separator
 
     def separate(self, waveform: Signal, audio_descriptor: str | None = "") -> dict[str, Signal]:
         """Stems (samples, 2) of a waveform (samples, channels) of floats at the model's rate; mono is duplicated.
@@ -121,7 +138,7 @@ class Separator:
             )
             return
         # Before the work: whatever is wrong with the paths.
-        stem_paths(source, folder, list(self._separator.stems), options)
+        stem_paths(source, folder, self._stems, options)
         waveform, rate = adapter.load(audio_descriptor, offset=start, duration=seconds, sample_rate=self._sample_rate)
         if rate is not None and rate != self._sample_rate:
             raise SpleeterError(
@@ -216,7 +233,7 @@ class Separator:
         to_offset(offset)
         to_duration(duration)
         options = _options(codec, bitrate, filename_format, self._sample_rate)
-        return Planner(sources, self._separator.stems, options)
+        return Planner(sources, self._stems, options)
 
     def _do(self, synchronous: bool, work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Have ``work`` done: in the background, or here and now, after all that was begun before.
@@ -242,6 +259,16 @@ class Separator:
             self._process = os.getpid()
             self._tasks.clear()
         return list(self._tasks)
+
+
+def _official(name: str) -> ModelSpec | None:
+    """The description of a model of Spleeter's, its weights fetched if they can be had; None for any other model."""
+    spec = specs().get(name)
+    if not isinstance(spec, MaskModelSpec) or not spec.is_classic:
+        return None
+    with suppress(DownloadError):  # raised again when the weights are needed
+        ensure_weights(spec.weights)
+    return spec
 
 
 def _tell_of_failures(tasks: Iterable[Future[Any]]) -> None:
