@@ -182,7 +182,7 @@ def test_the_error_names_every_source_and_the_way_by_hand(catalog, url):
     assert "offline" in message
     assert "no-such-package-of-unweave==0" in message
     assert "models fetch toy --from" in message
-    assert "4stems and 5stems need no network" in message
+    assert "unweave:4stems and unweave:5stems need no network" in message
 
 
 def test_offline_opens_no_connection(catalog, url, archive, server, monkeypatch):
