@@ -139,6 +139,11 @@ def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(f
     monkeypatch.setattr(hub, "find_weights", lambda name: official)
     assert hub.ensure_weights("toy", origin=str(tmp_path / "toy.tar.gz")) != own
     assert (own / "model.index").read_bytes() == index
+    # As training calls it.
+    for file in ("index", "data-00000-of-00001"):
+        (own / f"model.{file}").rename(own / f"model.ckpt-300.{file}")
+    (own / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-300"\n')
+    assert hub.ensure_weights("toy") == own
 
 
 @pytest.fixture

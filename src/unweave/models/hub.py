@@ -16,6 +16,7 @@ from pathlib import Path
 from unweave.errors import CheckpointError, DownloadError
 from unweave.models.cache import weights_folder
 from unweave.models.catalogue.official import find_weights, model_with
+from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
 from unweave.models.integrity import is_whole
 from unweave.models.spec import DownloadProgress, Source, Weights
 
@@ -112,13 +113,16 @@ def _is_own(folder: Path, weights: Weights) -> bool:
 
     It is used as it is: its own checksums are verified when it is read.
     """
-    index = next((file for file in weights.files if file.name.endswith(".index")), None)
-    if index is None or not os.path.isfile(folder / index.name) or is_whole(folder / index.name, index):
+    official = next((file for file in weights.files if file.name.endswith(".index")), None)
+    if official is None or not has_checkpoint(folder):
+        return False
+    name = checkpoint_name(folder)
+    if is_whole(folder / f"{name}.index", official):
         return False
     from unweave.models.tf_checkpoint import TensorBundle
 
     try:
-        return len(TensorBundle(folder / index.name.removesuffix(".index"))) > 0
+        return len(TensorBundle(folder / name)) > 0
     except CheckpointError:
         return False
 
