@@ -455,11 +455,12 @@ def test_codecs_are_text_wherever_text_is_made_of_them():
     ],
 )
 def test_where_the_codec_is_wav_the_extension_decides(
-    toy_separator, audio, tmp_path, monkeypatch, adapter, template, codec, stem, container
+    toy_separator, tmp_path, monkeypatch, adapter, template, codec, stem, container
 ):
     """As with the original, where that is FFmpeg's choice: a WAV called vocals.mp3 would be no help to anybody."""
     if adapter is not None:
         monkeypatch.setattr(adapter, "load", Silent().load, raising=False)
-    toy_separator.separate_to_file(audio, tmp_path / "out", adapter, codec=codec, filename_format=template)
+    path = write(tmp_path / "song.wav", tones(5000))
+    toy_separator.separate_to_file(path, tmp_path / "out", adapter, codec=codec, filename_format=template)
     with av.open(str(tmp_path / "out" / stem)) as file:
         assert file.format.name == container

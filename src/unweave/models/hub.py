@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 from unweave.errors import CheckpointError, DownloadError
@@ -74,7 +75,7 @@ def ensure_weights(
     left = _left_by_spleeter(weights)
     if origin is None and left is not None:
         if _is_own(left, weights):
-            log.warning("using the model in %s, as Spleeter does; it is not the official one", left)
+            _tell_of_own(left)
         return left
     folder = weights_folder(name)
     is_spleeters = bool(os.environ.get("MODEL_PATH"))
@@ -101,6 +102,12 @@ def _left_by_spleeter(weights: Weights) -> Path | None:
         return None
     folder = folder.absolute()  # wherever the program goes from here
     return folder if _is_official(folder, weights) or _is_own(folder, weights) else None
+
+
+@lru_cache
+def _tell_of_own(folder: Path) -> None:
+    """Once in each program, however often the weights are asked for."""
+    log.warning("using the model in %s, as Spleeter does; it is not the official one", folder)
 
 
 def _is_official(folder: Path, weights: Weights) -> bool:

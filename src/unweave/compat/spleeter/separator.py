@@ -208,6 +208,8 @@ class Separator:
         Not a public name of the original's, and gone from its version 2.4; but trackers of beats take the spectra of
         the stems from here. A frame of zeros is put before and behind the samples.
         """
+        if "frame_length" not in self._params:
+            raise SpleeterError(f"{self._name} is none of Spleeter's models: it has no spectra")
         n_fft, hop = int(self._params["frame_length"]), int(self._params["frame_step"])
         if not inverse:
             samples = np.pad(to_signal(data).T, [(0, 0), (n_fft, n_fft)])

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
 from unweave.models.checkpoint_folder import has_checkpoint
+from unweave.models.hub import SPLEETERS_FOLDER
 
 
 class ModelProvider(ABC):
     """Knows where a model's checkpoint lies, and downloads it if need be."""
 
-    DEFAULT_MODEL_PATH = os.environ.get("MODEL_PATH") or "pretrained_models"
+    DEFAULT_MODEL_PATH = os.environ.get("MODEL_PATH") or SPLEETERS_FOLDER
     MODEL_PROBE_PATH = ".probe"
 
     @abstractmethod
