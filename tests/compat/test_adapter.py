@@ -9,7 +9,7 @@ from tests.helpers.signals import tones
 from unweave import OptionError
 from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.audio import Codec
-from unweave.compat.spleeter.audio.adapter import AudioAdapter
+from unweave.compat.spleeter.audio.adapter import AudioAdapter, get_audio_adapter, get_default_audio_adapter
 from unweave.compat.spleeter.audio.ffmpeg import FFMPEGProcessAudioAdapter
 from unweave.compat.spleeter.model.provider import ModelProvider
 
@@ -29,6 +29,11 @@ def test_by_descriptor():
     assert isinstance(original, FFMPEGProcessAudioAdapter)
     with pytest.raises(SpleeterError, match="cannot load the audio adapter"):
         AudioAdapter.get("no.such.Adapter")
+
+
+def test_by_the_names_of_versions_before_2_1(adapter):
+    assert get_default_audio_adapter() is get_audio_adapter(None) is AudioAdapter.get("") is adapter
+    assert isinstance(get_audio_adapter("spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"), FFMPEGProcessAudioAdapter)
 
 
 def test_load(adapter, tmp_path):

@@ -10,6 +10,10 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import tones
 from tests.training.test_plan import spleeter_files
 from unweave.cli.spleeter import app
+from unweave.compat.spleeter import SpleeterError
+from unweave.compat.spleeter.__main__ import separate
+from unweave.compat.spleeter.audio import Codec, STFTBackend
+from unweave.evaluation.tracks import find_tracks
 
 
 def spleeter(*arguments):
@@ -37,6 +41,45 @@ def test_separate(toy_json, audio, tmp_path):
     assert read(tmp_path / "out/audio/vocals.flac").shape == (2, 44_100)
 
 
+def test_the_misspelt_option_of_old_versions(toy_json, audio, tmp_path):
+    arguments = ["separate", "--codec", "mp3", "-i", audio, "-o", tmp_path / "out", "-p", toy_json]
+    assert spleeter(*arguments, "--birate", "320k").exit_code == 0
+    loud = (tmp_path / "out/audio/vocals.mp3").stat().st_size
+    assert spleeter(*arguments).exit_code == 0
+    assert loud > 2 * (tmp_path / "out/audio/vocals.mp3").stat().st_size
+
+
+def test_what_was_written_is_told_as_other_programs_expect_it(toy_json, audio, tmp_path):
+    """They count these lines to see how far a run is, and take it for a failure where there are none."""
+    other = write(tmp_path / "other.wav", tones(1000))
+    result = spleeter("separate", audio, "missing.wav", other, "-p", toy_json, "-o", tmp_path / "out", "-c", "mp3")
+    assert result.stdout.splitlines() == [
+        f"INFO:spleeter:File {tmp_path / 'out' / song / stem}.mp3 written succesfully"
+        for song in ("audio", "other")
+        for stem in ("vocals", "accompaniment")
+    ]
+
+
+def test_weights_that_cannot_be_had_are_one_line(audio, tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("UNWEAVE_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    result = spleeter("separate", "-p", "spleeter:5stems", audio, audio.with_name("other.wav"), "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.count("the weights 5stems could not be fetched") == result.stderr.count("\n") == 1
+
+
+def test_the_command_as_a_function(toy_json, audio, tmp_path):
+    separate(
+        deprecated_files=None, files=[audio], adapter="spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter",
+        bitrate="128k", codec=Codec.WAV, duration=1.0, offset=0, output_path=tmp_path / "out",
+        stft_backend=STFTBackend.AUTO, filename_format="{foldername}/{instrument}.{codec}",
+        params_filename=str(toy_json), mwf=False, verbose=True,
+    )  # fmt: skip
+    assert read(tmp_path / "out" / tmp_path.name / "vocals.wav").shape == (2, 44_100)
+    with pytest.raises(SpleeterError, match="no such file"):
+        separate(files=[tmp_path / "missing.wav"], output_path=tmp_path, params_filename=str(toy_json))
+
+
 def test_deprecated_flags_warn(toy_json, audio, tmp_path):
     result = spleeter("separate", "-i", audio, "-p", toy_json, "-o", tmp_path / "out", "-B", "tensorflow", "-m")
     assert result.exit_code == 0, result.stderr
@@ -49,6 +92,21 @@ def test_a_missing_file_is_a_failure(toy_json, audio, tmp_path):
     assert result.exit_code == 1
     assert "missing.mp3" in result.stderr
     assert (tmp_path / "out/audio/vocals.wav").is_file()
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("",)], ids=["MUSDB18", "other"])
+def test_evaluate_takes_the_songs_for_testing(tmp_path, monkeypatch, splits):
+    """And leaves the scores where the original leaves them; what they are is tested with `unweave evaluate`."""
+    asked = []
+    monkeypatch.setattr("unweave.cli.evaluate.run_evaluation", lambda *arguments, **options: asked.append(arguments))
+    for split in splits:
+        for name in ("mixture", "vocals"):
+            write(tmp_path / "set" / split / f"song to {split or 'score'}" / f"{name}.wav", tones(100))
+    result = spleeter("evaluate", "-p", "4stems", "-o", tmp_path / "out", "--mus_dir", tmp_path / "set")
+    assert result.exit_code == 0, result.stderr
+    ((folder, model, scores),) = asked
+    assert [track.name for track in find_tracks(folder)] == [f"song to {splits[-1] or 'score'}"]
+    assert (model, scores) == ("spleeter:4stems", tmp_path / "out" / "metrics" / "test")
 
 
 def test_train(tmp_path, monkeypatch):
@@ -67,10 +125,11 @@ def test_train_without_lists_is_a_failure(tmp_path, monkeypatch):
 
 def test_a_file_that_fails_in_an_unforeseen_way_does_not_end_the_run(toy_json, audio, tmp_path, monkeypatch):
     (tmp_path / "faulty_adapter.py").write_text(
+        "import os\n"
         "from unweave.compat.spleeter.audio.adapter import LibraryAudioAdapter\n"
         "class Faulty(LibraryAudioAdapter):\n"
         "    def load(self, path, *arguments, **options):\n"
-        "        if path.name == 'first.wav':\n"
+        "        if os.path.basename(path) == 'first.wav':\n"
         "            raise MemoryError\n"
         "        return super().load(path, *arguments, **options)\n"
     )

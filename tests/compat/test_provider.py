@@ -1,17 +1,23 @@
 """Spleeter's providers: a folder of a model is whole or not there."""
 
+import hashlib
+
 import pytest
 
 from tests.models.test_hub import CONTENT, archive, server, url, weights_from  # noqa: F401 - fixtures
 from unweave.compat.spleeter import SpleeterError
-from unweave.compat.spleeter.model import provider
-from unweave.compat.spleeter.model.provider import GithubModelProvider, ModelProvider
+from unweave.compat.spleeter.model.provider import ModelProvider, get_default_model_provider, github
+from unweave.compat.spleeter.model.provider.github import GithubModelProvider, compute_file_checksum
 from unweave.models.spec import Source
 
 
 @pytest.fixture
-def from_server(monkeypatch, url, cache):  # noqa: F811
-    monkeypatch.setattr(provider, "find_weights", lambda name: weights_from(Source("archive", url)))
+def from_server(monkeypatch, url, archive, cache):  # noqa: F811
+    """The only place that has the toy's weights; the provider looks elsewhere first, where nothing listens."""
+    for name, value in (("HOST", "http://127.0.0.1:9"), ("REPOSITORY", "me/fork"), ("RELEASE", "v2")):
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(github, "find_weights", lambda name: weights_from(Source("archive", url, sha256)))
 
 
 def contents(folder):
@@ -20,7 +26,7 @@ def contents(folder):
 
 def test_a_download_arrives_whole_and_leaves_nothing_beside(from_server, tmp_path):
     target = tmp_path / "pretrained_models" / "toy"
-    GithubModelProvider().download("toy", str(target))
+    GithubModelProvider.from_environ().download("toy", str(target))
     assert contents(target) == {**CONTENT, ".probe": b"OK"}
     assert [path.name for path in target.parent.iterdir()] == ["toy"]
 
@@ -31,11 +37,35 @@ def test_a_download_that_fails_leaves_what_was_there(from_server, server, tmp_pa
     target.mkdir()
     (target / "model.index").write_bytes(b"mine")
     with pytest.raises(SpleeterError):
-        GithubModelProvider().download("toy", str(target))
+        GithubModelProvider.from_environ().download("toy", str(target))
     assert contents(target) == {"model.index": b"mine"}
     with pytest.raises(SpleeterError):
-        GithubModelProvider().download("toy", str(tmp_path / "new"))
+        GithubModelProvider.from_environ().download("toy", str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+def test_a_provider_of_another_place_asks_there_first(from_server, server, archive, tmp_path):  # noqa: F811
+    provider = GithubModelProvider(f"http://127.0.0.1:{server.server_address[1]}", "me/fork", "v2")
+    provider.download("toy", str(tmp_path / "toy"))
+    assert contents(tmp_path / "toy") == {**CONTENT, ".probe": b"OK"}
+    assert provider.checksum("toy") == compute_file_checksum(str(archive))
+    server.path.write_bytes(b"")
+    with pytest.raises(SpleeterError, match=r"127\.0\.0\.1:9/me/fork/releases/download/v2/toy\.tar\.gz.*127\.0\.0\.1"):
+        GithubModelProvider.from_environ().download("toy", str(tmp_path / "other"))
+
+
+def test_where_scripts_look_for_the_official_archives(monkeypatch):
+    """They download them by themselves, with the names of the original's provider."""
+    for name in ("HOST", "REPOSITORY", "RELEASE"):
+        monkeypatch.delenv(f"GITHUB_{name}", raising=False)
+    provider = get_default_model_provider()
+    assert isinstance(provider, GithubModelProvider)
+    assert type(ModelProvider.default()) is GithubModelProvider
+    parts = (provider._host, provider._repository, provider.RELEASE_PATH, provider._release)
+    assert "/".join(parts) == "https://github.com/deezer/spleeter/releases/download/v1.4.0"
+    assert provider.checksum("2stems").startswith("f3a90b39")
+    with pytest.raises(SpleeterError, match="no weights called '3stems'"):
+        provider.checksum("3stems")
 
 
 class OwnProvider(ModelProvider):

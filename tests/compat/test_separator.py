@@ -7,7 +7,10 @@ import signal
 import threading
 import time
 import warnings
+import wave
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -15,7 +18,7 @@ from tests.audio.test_files import read, write
 from tests.helpers.signals import error_db, song, tones
 from tests.helpers.toys import TOY, TOY_FIVE, TOY_FOUR, write_toy
 from unweave.compat.spleeter import SpleeterError
-from unweave.compat.spleeter.audio import Codec
+from unweave.compat.spleeter.audio import Codec, STFTBackend
 from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
 from unweave.compat.spleeter.separator import Separator
 
@@ -117,12 +120,26 @@ class Silent(AudioAdapter):
         return np.zeros((1000, 2), np.float32), sample_rate
 
     def save(self, path, data, sample_rate, codec=None, bitrate=None):
-        path.write_text(f"{len(data)} samples at {sample_rate}, {codec} {bitrate}")
+        Path(path).write_text(f"{len(data)} samples at {sample_rate}, {codec} {bitrate}")
 
 
 def test_another_adapter_is_used(toy_separator, tmp_path):
     toy_separator.separate_to_file("nothing.wav", tmp_path, Silent())
     assert (tmp_path / "nothing/vocals.wav").read_text() == f"1000 samples at 44100, {Codec.WAV} 128k"
+
+
+def test_an_adapter_gets_paths_as_text(toy_separator, tmp_path):
+    """As from the original: many a library, such as `wave`, takes nothing else."""
+
+    class Plain(Silent):
+        def save(self, path, data, sample_rate, codec=None, bitrate=None):
+            assert type(path) is str
+            with wave.open(path, "wb") as file:
+                file.setparams((2, 2, sample_rate, len(data), "NONE", ""))
+                file.writeframes((data * 32767).astype("<i2").tobytes())
+
+    toy_separator.separate_to_file("nothing.wav", tmp_path, Plain())
+    assert read(tmp_path / "nothing/vocals.wav").shape == (2, 1000)
 
 
 @pytest.mark.parametrize("synchronous", [True, False])
@@ -145,7 +162,7 @@ def test_an_adapter_that_only_loads_is_called(toy_separator, tmp_path):
 
 def test_methods_put_in_place_later_are_called(toy_separator, audio, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(LibraryAudioAdapter, "save", lambda self, path, *arguments: saved.append(path.name))
+    monkeypatch.setattr(LibraryAudioAdapter, "save", lambda self, path, *arguments: saved.append(Path(path).name))
     toy_separator.separate_to_file(audio, tmp_path / "out")
     assert saved == ["vocals.wav", "accompaniment.wav"]
     adapter = Silent()
@@ -390,3 +407,60 @@ def test_arguments_of_wrong_types_are_one_clear_error(tmp_path, cache):
         with pytest.raises(SpleeterError, match="names of their stems"):
             toy.save_to_file(sources, path, out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((False, False), {}),  # 2.4: multiprocess comes third
+        ((False, STFTBackend.AUTO, False), {}),  # 1.5 to 2.3: the backend comes before it
+        ((False, "librosa"), {"multiprocess": False}),
+        ((), {"stft_backend": STFTBackend.TENSORFLOW, "multiprocess": False}),
+        ((), {"MWF": False, "stft_backend": "librosa"}),
+    ],
+)
+def test_separators_are_made_as_in_all_versions(toy_json, arguments, options):
+    separator = Separator(str(toy_json), *arguments, **options)
+    assert set(separator.separate(tones(2000).T)) == {"vocals", "accompaniment"}
+
+
+def test_a_separator_whose_weights_cannot_be_had_can_be_made(cache, monkeypatch, tmp_path):
+    """Scripts make one for each of Spleeter's models, and use those that they have."""
+    monkeypatch.setenv("UNWEAVE_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    separator = Separator("spleeter:4stems")
+    assert separator._params["instrument_list"] == ["vocals", "drums", "bass", "other"]
+    separator.save_to_file({"bass": tones(100).T}, "x.wav", tmp_path)
+    assert read(tmp_path / "x" / "bass.wav").shape == (2, 100)
+    for work in (lambda: separator.separate(tones(100).T), lambda: separator.separate_to_file("x/bass.wav", tmp_path)):
+        with pytest.raises(SpleeterError, match="the weights 4stems could not be fetched"):
+            work()
+
+
+def test_codecs_are_text_wherever_text_is_made_of_them():
+    """Scripts find the stems by such names; without care Python 3.11 and later make ``Codec.MP3`` of it."""
+    assert f"vocals.{Codec.MP3}" == "vocals." + Codec.MP3 == "vocals.mp3"
+    assert str(Codec.MP3) == format(Codec.MP3) == Codec("mp3") == Codec["MP3"].value == "mp3"
+
+
+@pytest.mark.parametrize("adapter", [None, LibraryAudioAdapter()], ids=["default", "own"])
+@pytest.mark.parametrize(
+    ("template", "codec", "stem", "container"),
+    [
+        ("{instrument}.mp3", "wav", "vocals.mp3", "mp3"),
+        ("{codec}/{instrument}.FLAC", Codec.WAV, "wav/vocals.FLAC", "flac"),
+        ("{instrument}.wave", "wav", "vocals.wave", "wav"),
+        ("{instrument}.x", "mp3", "vocals.x", "mp3"),
+        ("{instrument}.{codec}", "flac", "vocals.flac", "flac"),
+    ],
+)
+def test_where_the_codec_is_wav_the_extension_decides(
+    toy_separator, tmp_path, monkeypatch, adapter, template, codec, stem, container
+):
+    """As with the original, where that is FFmpeg's choice: a WAV called vocals.mp3 would be no help to anybody."""
+    if adapter is not None:
+        monkeypatch.setattr(adapter, "load", Silent().load, raising=False)
+    path = write(tmp_path / "song.wav", tones(5000))
+    toy_separator.separate_to_file(path, tmp_path / "out", adapter, codec=codec, filename_format=template)
+    with av.open(str(tmp_path / "out" / stem)) as file:
+        assert file.format.name == container

@@ -182,7 +182,7 @@ def test_the_error_names_every_source_and_the_way_by_hand(catalog, url):
     assert "offline" in message
     assert "no-such-package-of-unweave==0" in message
     assert "models fetch toy --from" in message
-    assert "4stems and 5stems need no network" in message
+    assert "unweave:4stems and unweave:5stems need no network" in message
 
 
 def test_offline_opens_no_connection(catalog, url, archive, server, monkeypatch):
@@ -227,6 +227,30 @@ def test_model_path_of_the_original_is_honoured(catalog, url, archive, tmp_path,
     monkeypatch.setenv("MODEL_PATH", str(tmp_path / "pretrained"))
     catalog(archive_source(url, archive))
     assert hub.ensure_weights("toy") == tmp_path / "pretrained" / "toy"
+
+
+def test_what_spleeter_left_in_the_working_folder_is_used(catalog, archive, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tmp_path / "origin", "pretrained_models/toy")
+    catalog(Source("archive", str(archive)))
+    assert (
+        hub.ensure_weights("toy", offline=True)
+        == hub.home_of(hub.find_weights("toy"))
+        == (tmp_path / "pretrained_models" / "toy")
+    )
+    assert hub.is_present(hub.find_weights("toy"))
+
+
+def test_what_spleeter_left_broken_is_left_alone(catalog, archive, cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tmp_path / "origin", "pretrained_models/toy")
+    data = tmp_path / "pretrained_models/toy/model.data-00000-of-00001"
+    data.write_bytes(b"half")
+    catalog(Source("archive", str(archive)))
+    folder = hub.ensure_weights("toy")
+    assert folder == cache / "weights" / "toy"
+    assert_whole(folder)
+    assert data.read_bytes() == b"half"
 
 
 def test_an_empty_model_folder_is_no_model(catalog, url, archive, tmp_path, monkeypatch):

@@ -113,7 +113,7 @@ def test_the_checksums_of_the_catalogue_are_those_of_its_files(tmp_path):
             assert is_whole(hub.home_of(weights) / file.name, file)
 
 
-def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(fetched, tmp_path, monkeypatch):
+def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(fetched, tmp_path, monkeypatch, caplog):
     """Fine-tuned weights have an index of the same size as the official one; they are the user's data."""
     monkeypatch.setenv("MODEL_PATH", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
@@ -128,6 +128,22 @@ def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(f
     monkeypatch.setattr(hub, "find_weights", lambda name: type(official)("toy", files, official.sources))
     assert hub.ensure_weights("toy") == own
     assert (own / "model.index").read_bytes() == index
+    assert caplog.text == ""
+    # Where Spleeter keeps them by itself, nobody has said so.
+    (tmp_path / "pretrained_models").mkdir()
+    own = own.rename(tmp_path / "pretrained_models" / "toy")
+    monkeypatch.delenv("MODEL_PATH")
+    monkeypatch.chdir(tmp_path)
+    assert hub.ensure_weights("toy") == own
+    assert f"using the model in {own}" in caplog.text
+    monkeypatch.setattr(hub, "find_weights", lambda name: official)
+    assert hub.ensure_weights("toy", origin=str(tmp_path / "toy.tar.gz")) != own
+    assert (own / "model.index").read_bytes() == index
+    # As training calls it.
+    for file in ("index", "data-00000-of-00001"):
+        (own / f"model.{file}").rename(own / f"model.ckpt-300.{file}")
+    (own / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-300"\n')
+    assert hub.ensure_weights("toy") == own
 
 
 @pytest.fixture

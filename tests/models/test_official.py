@@ -69,9 +69,19 @@ def test_where_deezers_weights_come_from(monkeypatch, name):
     monkeypatch.setenv("GITHUB_HOST", "https://mirror")
     monkeypatch.setenv("GITHUB_REPOSITORY", "me/fork")
     monkeypatch.setenv("GITHUB_RELEASE", "v2")
-    source = find_weights(name).sources[0]
-    assert source.location == f"https://mirror/me/fork/releases/download/v2/{name}.tar.gz"
-    assert source.sha256 == CHECKSUMS[name]
+    chosen, usual = find_weights(name).sources[:2]
+    assert chosen.location == f"https://mirror/me/fork/releases/download/v2/{name}.tar.gz"
+    assert chosen.sha256 == CHECKSUMS[name]
+    assert usual == source
+
+
+def test_weights_are_found_where_github_runs_something(monkeypatch):
+    """There GITHUB_REPOSITORY is the repository whose tests run."""
+    monkeypatch.setenv("GITHUB_REPOSITORY", "me/app")
+    monkeypatch.setenv("GITHUB_HOST", "")
+    locations = [source.location for source in find_weights("4stems").sources]
+    file = "releases/download/v1.4.0/4stems.tar.gz"
+    assert locations == [f"https://github.com/me/app/{file}", f"https://github.com/deezer/spleeter/{file}"]
 
 
 def test_names_that_nobody_knows():

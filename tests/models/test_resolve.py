@@ -164,7 +164,7 @@ def trained(folder, spec=TOY, seed=1):
     export_safetensors(unets, spec, folder / WEIGHTS)
 
 
-@pytest.mark.parametrize("place", ["beside the configuration", "working folder", "MODEL_PATH"])
+@pytest.mark.parametrize("place", ["beside the configuration", "working folder", "MODEL_PATH", "Spleeter's"])
 @pytest.mark.parametrize("kept", [(GRAPH, WEIGHTS), (GRAPH,), (WEIGHTS,)], ids=["both", "graph", "weights"])
 def test_what_training_left_is_found_by_the_same_configuration(tmp_path, cache, monkeypatch, place, kept):
     (tmp_path / "a").mkdir()
@@ -175,6 +175,10 @@ def test_what_training_left_is_found_by_the_same_configuration(tmp_path, cache, 
         monkeypatch.setenv("MODEL_PATH", str(tmp_path / "b"))
         monkeypatch.chdir(tmp_path)
     folder = (tmp_path / ("a" if place == "beside the configuration" else "b")) / "results"
+    if place == "Spleeter's":
+        monkeypatch.setenv("MODEL_PATH", "")
+        folder = tmp_path / "b" / "pretrained_models" / "results"
+        folder.parent.mkdir()
     trained(folder)
     for name in {GRAPH, WEIGHTS} - set(kept):
         (folder / name).unlink()

@@ -354,3 +354,20 @@ def test_an_error_in_one_encoder_ends_all(tmp_path, monkeypatch):
     with pytest.raises(AudioWriteError, match="no room"), files:
         files.write(Stems({name: noise(100) for name in STEMS}, 44100))
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("codec", "template", "told"),
+    [
+        ("wav", "{instrument}.mp3", ".mp3, but they are wav files"),
+        ("mp3", "{instrument}.WAV", ".wav, but they are mp3 files"),
+        ("flac", "{instrument}.{codec}", ""),
+        ("flac", "{instrument}.flac", ""),
+        ("wav", "{instrument}.take", ""),
+        ("rpp", "{filename}/{instrument}.wav", ""),
+    ],
+)
+def test_an_ending_of_another_format_is_told(codec, template, told, caplog):
+    OutputOptions(codec=codec, filename_format=template)
+    assert told in caplog.text
+    assert bool(told) == bool(caplog.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -59,6 +60,7 @@ def app() -> None:
     help="Class that loads and saves audio.",
 )
 @option("-b", "--bitrate", placeholder="RATE", default="128k", help="Bitrate of lossy formats.")
+@option("--birate", "bitrate", placeholder="RATE", hidden=True, help="As versions before 2.1 spelt it.")
 @option("-c", "--codec", placeholder="FORMAT", default="wav", help="File format of the stems.")
 @option(
     "-d",
@@ -112,17 +114,22 @@ def separate(
         audio_adapter = AudioAdapter.get(adapter)
         separator = Separator(params_filename, MWF=mwf)
         planner = separator.planner(sources, codec, bitrate, filename_format, offset, duration)
+        separator.load()
         n_failed = 0
         for source in sources:
             try:
-                if planner.paths(Task(source, output_path)) is None:
+                paths = planner.paths(Task(source, output_path))
+                if paths is None:
                     continue  # the same file by another path
+                # Paths as text, as in the original: adapters of one's own may know nothing else.
                 separator.separate_to_file(
-                    source, output_path, audio_adapter, offset, duration, codec, bitrate, filename_format
+                    str(source), str(output_path), audio_adapter, offset, duration, codec, bitrate, filename_format
                 )
             except Exception as error:  # one file, or an adapter of somebody else's, must not end the run
                 _show_failure(source, error)
                 n_failed += 1
+            else:
+                _show_written(paths.values())
         if n_failed and len(sources) > 1:
             print(f"unweave: {n_failed} of {len(sources)} files failed", file=sys.stderr)
     if n_failed:
@@ -139,6 +146,12 @@ def _show_failure(source: Path, error: Exception) -> None:
     fail(f"{source}: {type(error).__name__}: {error}")
 
 
+def _show_written(paths: Iterable[Path]) -> None:
+    """As the original shows it, down to the spelling: by these lines other programs count what is done."""
+    for path in paths:
+        print(f"INFO:spleeter:File {path} written succesfully", flush=True)
+
+
 @command("evaluate")
 @option("--mus_dir", placeholder="FOLDER", type=PATH, required=True, help="Folder with MUSDB18.")
 @_unused_adapter
@@ -147,13 +160,15 @@ def _show_failure(source: Path, error: Exception) -> None:
 @_mwf
 @verbose
 def evaluate(mus_dir: Path, adapter: str, output_path: Path, params_filename: str, mwf: bool, verbose: bool) -> None:
-    """Evaluate a model on MUSDB18, as the original does."""
+    """Evaluate a model on MUSDB18, as the original does: on its folder ``test``, where there is one."""
     with failures_shown(verbose):
         from unweave.cli.evaluate import run_evaluation
         from unweave.compat.spleeter import model_name
 
+        test = mus_dir / "test"  # never the songs that models were trained on
+        tracks, scores = (test if test.is_dir() else mus_dir), output_path / "metrics" / "test"
         options = {"quality": "exact", "shifts": 1}
-        n_failed = run_evaluation(mus_dir, model_name(params_filename), output_path, mwf=mwf, jobs=2, options=options)
+        n_failed = run_evaluation(tracks, model_name(params_filename), scores, mwf=mwf, jobs=2, options=options)
     if n_failed:
         sys.exit(EXIT_FAILED)
 

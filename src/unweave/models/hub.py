@@ -2,19 +2,28 @@
 
 Two processes that need the same weights at the same time wait for each other with a lock file. A download goes to a
 folder of its own next to the target, and its files are moved to the target once each has its official SHA-256.
+
+What Spleeter downloaded to ``pretrained_models`` in the working folder is used where it lies, and never written to.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 from unweave.errors import CheckpointError, DownloadError
 from unweave.models.cache import weights_folder
 from unweave.models.catalogue.official import find_weights, model_with
+from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
 from unweave.models.integrity import is_whole
 from unweave.models.spec import DownloadProgress, Source, Weights
+
+log = logging.getLogger(__name__)
+
+SPLEETERS_FOLDER = "pretrained_models"  # in the working folder: Spleeter's, where there is no ``MODEL_PATH``
 
 
 def is_offline() -> bool:
@@ -23,9 +32,11 @@ def is_offline() -> bool:
 
 
 def home_of(weights: Weights) -> Path:
-    """Where the files of ``weights`` are or will be: in the package itself, or in the cache."""
+    """Where the files of ``weights`` are or will be: in the package, where Spleeter left them, or in the cache."""
     own = next((source for source in weights.sources if source.kind == "package"), None)
-    return Path(__file__).parent / own.location if own else weights_folder(weights.name)
+    if own:
+        return Path(__file__).parent / own.location
+    return _left_by_spleeter(weights) or weights_folder(weights.name)
 
 
 def is_packaged(weights: Weights) -> bool:
@@ -35,8 +46,7 @@ def is_packaged(weights: Weights) -> bool:
 
 def is_present(weights: Weights) -> bool:
     """Whether all files are in their folder and complete; False if that cannot be determined."""
-    folder = home_of(weights)
-    return all(is_whole(folder / file.name, file) for file in weights.files)
+    return _is_official(home_of(weights), weights)
 
 
 def ensure_weights(
@@ -52,8 +62,8 @@ def ensure_weights(
     opens no connection. Raises `DownloadError`, which names every source and why it failed.
     """
     weights = find_weights(name)
-    folder = home_of(weights)
-    if folder != weights_folder(name):
+    if is_packaged(weights):
+        folder = home_of(weights)
         if origin is not None:
             raise DownloadError(f"the weights {name} are part of unweave: there is nothing to download")
         if is_present(weights):
@@ -62,14 +72,21 @@ def ensure_weights(
             f"the weights {name} are part of unweave, but those in {folder} are missing or damaged: "
             "install unweave again"
         )
-    if origin is None and (is_present(weights) or _is_foreign(folder, weights)):
+    left = _left_by_spleeter(weights)
+    if origin is None and left is not None:
+        if _is_own(left, weights):
+            _tell_of_own(left)
+        return left
+    folder = weights_folder(name)
+    is_spleeters = bool(os.environ.get("MODEL_PATH"))
+    if origin is None and (_is_official(folder, weights) or (is_spleeters and _is_own(folder, weights))):
         return folder
     import filelock
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.parent / f".{name}.lock"):
-            if origin is not None or not is_present(weights):
+            if origin is not None or not _is_official(folder, weights):
                 _fetch(weights, folder, offline or is_offline(), origin, progress)
     except OSError as error:
         raise DownloadError(
@@ -78,20 +95,41 @@ def ensure_weights(
     return folder
 
 
-def _is_foreign(folder: Path, weights: Weights) -> bool:
-    """Whether ``folder`` (under ``MODEL_PATH``) holds a checkpoint of the user's own: a sound index that is not ours.
+def _left_by_spleeter(weights: Weights) -> Path | None:
+    """Spleeter's folder of ``weights`` in the working folder, if what is in it can be used."""
+    folder = Path(SPLEETERS_FOLDER, weights.name)
+    if os.environ.get("MODEL_PATH") or not os.path.isdir(folder):
+        return None
+    folder = folder.absolute()  # wherever the program goes from here
+    return folder if _is_official(folder, weights) or _is_own(folder, weights) else None
+
+
+@lru_cache
+def _tell_of_own(folder: Path) -> None:
+    """Once in each program, however often the weights are asked for."""
+    log.warning("using the model in %s, as Spleeter does; it is not the official one", folder)
+
+
+def _is_official(folder: Path, weights: Weights) -> bool:
+    """Whether all files are in ``folder`` and complete; False if that cannot be determined."""
+    return all(is_whole(folder / file.name, file) for file in weights.files)
+
+
+def _is_own(folder: Path, weights: Weights) -> bool:
+    """Whether ``folder``, one of Spleeter's, holds a checkpoint of the user's own: a sound index that is not ours.
 
     It is used as it is: its own checksums are verified when it is read.
     """
-    if not os.environ.get("MODEL_PATH"):
+    official = next((file for file in weights.files if file.name.endswith(".index")), None)
+    if official is None or not has_checkpoint(folder):
         return False
-    index = next((file for file in weights.files if file.name.endswith(".index")), None)
-    if index is None or not os.path.isfile(folder / index.name) or is_whole(folder / index.name, index):
+    name = checkpoint_name(folder)
+    if is_whole(folder / f"{name}.index", official):
         return False
     from unweave.models.tf_checkpoint import TensorBundle
 
     try:
-        return len(TensorBundle(folder / index.name.removesuffix(".index"))) > 0
+        return len(TensorBundle(folder / name)) > 0
     except CheckpointError:
         return False
 
@@ -140,5 +178,5 @@ def _explain(weights: Weights, failures: list[str], origin: str | None) -> str:
     return (
         f"{told} To bring them by hand: download {archive} on any machine, then run "
         f"'unweave models fetch {model_with(weights.name)} --from {archive.rpartition('/')[2]}'. "
-        "The models 4stems and 5stems need no network: they are in the package."
+        "The models unweave:4stems and unweave:5stems need no network: they are in the package."
     )

@@ -22,7 +22,7 @@ from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
 from unweave.models.export import read_exported_spec
 from unweave.models.files import SEAL, is_sealed
 from unweave.models.foreign import DESCRIPTION, not_here, read_foreign
-from unweave.models.hub import ensure_weights
+from unweave.models.hub import SPLEETERS_FOLDER, ensure_weights
 from unweave.models.spec import DownloadProgress, MaskModelSpec, ModelSpec
 from unweave.models.spleeter_json import read_spleeter_json
 
@@ -183,7 +183,7 @@ def _configured(path: Path) -> ResolvedModel:
     """
     spec, model_dir = read_spleeter_json(path)
     places = [
-        Path(os.environ.get("MODEL_PATH", "pretrained_models")) / model_dir,
+        Path(os.environ.get("MODEL_PATH") or SPLEETERS_FOLDER) / model_dir,
         path.parent / model_dir,
         Path(model_dir),
     ]

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from unweave.audio.arguments import checked_number, is_number
-from unweave.audio.formats import BIT_DEPTHS, LOSSLESS, OutputFormat, find_format, parse_bitrate
+from unweave.audio.formats import BIT_DEPTHS, FORMATS, LOSSLESS, OutputFormat, find_format, parse_bitrate
 from unweave.errors import OptionError
 from unweave.separation.checks import checked_rate
 from unweave.separation.identity import check_target, identity
@@ -67,6 +67,7 @@ class OutputOptions:
         if self.format.layout is not None and self.clip == "rescale":
             raise OptionError(f"{self.codec} files cannot be rescaled; use clip=clamp")
         self._tell_of_another_rate()
+        self._tell_of_another_extension()
         # A template that no song could be written by is refused before any is read.
         relative_stem_paths("song", "folder", ("stem",), self)
 
@@ -75,6 +76,14 @@ class OutputOptions:
             log.warning(
                 "%s files cannot have a sample rate of %d Hz; they will have %d Hz",
                 self.codec, self.sample_rate, nearest,
+            )  # fmt: skip
+
+    def _tell_of_another_extension(self) -> None:
+        extension = PurePath(self.filename_format).suffix[1:].lower()
+        if extension in FORMATS and extension not in (self.codec, self.format.stem_extension):
+            log.warning(
+                "the names of the stems end in .%s, but they are %s files; for %s, choose that format (-c %s)",
+                extension, self.codec, extension, extension,
             )  # fmt: skip
 
     @property

@@ -17,4 +17,4 @@ def model_name(descriptor: str) -> str:
     return f"spleeter:{descriptor}" if descriptor in OFFICIAL else descriptor
 
 
-__all__ = ["SpleeterError", "model_name"]
+__all__ = ["SpleeterError"]

@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from unweave.compat.spleeter.audio import Codec
 from unweave.compat.spleeter.audio.adapter import AudioAdapter, LibraryAudioAdapter
 from unweave.compat.spleeter.audio.arguments import (
     Signal,
+    codec_of_file,
     to_bitrate,
     to_duration,
     to_extension,
@@ -28,11 +31,17 @@ from unweave.compat.spleeter.audio.arguments import (
     to_signal,
     to_template,
 )
-from unweave.errors import OptionError
+from unweave.compat.spleeter.utils.configuration import parameters_of
+from unweave.dsp.stft import analyse, synthesise
+from unweave.errors import DownloadError, OptionError
+from unweave.models.catalogue.official import specs
+from unweave.models.hub import ensure_weights
+from unweave.models.spec import MaskModelSpec, ModelSpec
 from unweave.separation.output import OutputOptions, stem_paths
 from unweave.separation.plan import Planner
 from unweave.separation.remix import check_one_recording
 from unweave.separation.separator import Separator as OurSeparator
+from unweave.separation.separator import Wiener
 from unweave.separation.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -48,22 +57,41 @@ class JoinTimeoutError(SpleeterError, TimeoutError):
 class Separator:
     """The original's separator: samples first, 44.1 kHz, two channels.
 
-    ``multiprocess`` is accepted and has no effect: no processes are started.
+    ``stft_backend`` and ``multiprocess`` are accepted and have no effect: there is one way to compute spectra, and no
+    processes are started. The order is that of versions 1.5 to 2.3; in 2.4, which has no ``stft_backend``,
+    ``multiprocess`` stands in its place.
     """
 
     def __init__(
-        self, params_descriptor: str = "spleeter:2stems", MWF: bool = False, multiprocess: bool = True
+        self,
+        params_descriptor: str = "spleeter:2stems",
+        MWF: bool = False,
+        stft_backend: object = "auto",
+        multiprocess: object = True,
     ) -> None:
-        self._separator = OurSeparator(
-            model_name(os.fspath(params_descriptor)), quality="exact", wiener="track" if MWF else None
-        )
-        self._sample_rate = self._separator.spec.sample_rate
+        self._name = model_name(os.fspath(params_descriptor))
+        self._wiener: Wiener | None = "track" if MWF else None
+        spec = _official(self._name)
+        self._stems = self._separator.stems if spec is None else spec.stems
+        spec = spec or self._separator.spec
+        self._sample_rate = spec.sample_rate
+        # Not of the original's public names either, but scripts read the stems and the lengths of frames here.
+        self._params = {**parameters_of(spec), "instrument_list": list(self._stems), "MWF": bool(MWF)}
         self._workers = Workers(1, "unweave-spleeter")
         # Work in the background, in order, until `join` has seen its end: a dictionary, for the keys of one can be
         # added and removed from several threads.
         self._tasks: dict[Future[Any], None] = {}
         self._process = os.getpid()
         weakref.finalize(self, _tell_of_failures, self._tasks)
+
+    @cached_property
+    def _separator(self) -> OurSeparator:
+        """Official models are loaded when they are needed, as by the original: scripts make one of each and use few."""
+        return OurSeparator(self._name, quality="exact", wiener=self._wiener)
+
+    def load(self) -> None:
+        """Load the model now. Not one of the original's methods: its command needs it. Raises `SpleeterError`."""
+        _ = self._separator
 
     def separate(self, waveform: Signal, audio_descriptor: str | None = "") -> dict[str, Signal]:
         """Stems (samples, 2) of a waveform (samples, channels) of floats at the model's rate; mono is duplicated.
@@ -110,7 +138,7 @@ class Separator:
             )
             return
         # Before the work: whatever is wrong with the paths.
-        stem_paths(source, folder, list(self._separator.stems), options)
+        stem_paths(source, folder, self._stems, options)
         waveform, rate = adapter.load(audio_descriptor, offset=start, duration=seconds, sample_rate=self._sample_rate)
         if rate is not None and rate != self._sample_rate:
             raise SpleeterError(
@@ -145,7 +173,8 @@ class Separator:
             except OSError as error:
                 raise SpleeterError(f"cannot write {path}: {error.strerror or error}") from error
         for name, path in paths.items():
-            self._do(synchronous, adapter.save, path, signals[name], self._sample_rate, codec, options.bitrate)
+            # As text, as in the original: adapters of one's own hand it to libraries that know nothing else.
+            self._do(synchronous, adapter.save, str(path), signals[name], self._sample_rate, codec, options.bitrate)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until all work in the background is done, and raise the first error that came up in it.
@@ -173,6 +202,23 @@ class Separator:
         if errors:
             raise errors[0]
 
+    def _stft(self, data: Any, inverse: bool = False, length: int | None = None) -> Any:
+        """Spectra (frames, bins, channels) of samples (samples, channels), or from them ``length`` samples.
+
+        Not a public name of the original's, and gone from its version 2.4; but trackers of beats take the spectra of
+        the stems from here. A frame of zeros is put before and behind the samples.
+        """
+        if "frame_length" not in self._params:
+            raise SpleeterError(f"{self._name} is none of Spleeter's models: it has no spectra")
+        n_fft, hop = int(self._params["frame_length"]), int(self._params["frame_step"])
+        if not inverse:
+            samples = np.pad(to_signal(data).T, [(0, 0), (n_fft, n_fft)])
+            return np.ascontiguousarray(analyse(samples, n_fft, hop).transpose(1, 2, 0))
+        if length is None:
+            raise OptionError("expected the number of samples as length, got None")
+        samples = synthesise(np.asarray(data).transpose(2, 0, 1), n_fft, hop)[:, n_fft : n_fft + length]
+        return np.ascontiguousarray(samples.T)
+
     def planner(
         self,
         sources: Iterable[Path],
@@ -189,7 +235,7 @@ class Separator:
         to_offset(offset)
         to_duration(duration)
         options = _options(codec, bitrate, filename_format, self._sample_rate)
-        return Planner(sources, self._separator.stems, options)
+        return Planner(sources, self._stems, options)
 
     def _do(self, synchronous: bool, work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Have ``work`` done: in the background, or here and now, after all that was begun before.
@@ -215,6 +261,16 @@ class Separator:
             self._process = os.getpid()
             self._tasks.clear()
         return list(self._tasks)
+
+
+def _official(name: str) -> ModelSpec | None:
+    """The description of a model of Spleeter's, its weights fetched if they can be had; None for any other model."""
+    spec = specs().get(name)
+    if not isinstance(spec, MaskModelSpec) or not spec.is_classic:
+        return None
+    with suppress(DownloadError):  # raised again when the weights are needed
+        ensure_weights(spec.weights)
+    return spec
 
 
 def _tell_of_failures(tasks: Iterable[Future[Any]]) -> None:
@@ -246,11 +302,12 @@ def _is_plain(adapter: AudioAdapter, method: str) -> bool:
 
 
 def _options(codec: Codec | str, bitrate: str, filename_format: str, sample_rate: int) -> OutputOptions:
-    name = to_extension(codec)
+    asked, template = to_extension(codec), to_template(filename_format)
+    name = codec_of_file(asked, template)
     return OutputOptions(
         codec=name,
         bitrate=to_bitrate(bitrate),
-        filename_format=to_template(filename_format),
+        filename_format=template if name == asked else template.replace("{codec}", asked),
         sample_rate=find_format(name).sample_rate(sample_rate),
         n_channels=2,
     )

@@ -23,7 +23,8 @@ KINDS: dict[str, type[MaskModelSpec] | type[WaveformModelSpec]] = {
     "bands": MaskModelSpec,
     "htdemucs": WaveformModelSpec,
 }
-# Spleeter's own environment variables point its downloads elsewhere.
+# Spleeter's own environment variables point its downloads elsewhere. GitHub sets one of them wherever it runs anything,
+# to a repository that has no weights: the usual place comes behind the chosen one.
 PLACES = {
     "GITHUB_HOST": "https://github.com",
     "GITHUB_REPOSITORY": "deezer/spleeter",
@@ -61,9 +62,15 @@ def _weights() -> dict[str, Weights]:
 
 
 def _weights_of(fields: Mapping[str, Any]) -> Weights:
-    places = {name: os.environ.get(name, usual) for name, usual in PLACES.items()}
-    sources = [Source(**{**each, "location": each["location"].format_map(places)}) for each in fields["sources"]]
-    return Weights(fields["name"], tuple(WeightsFile(**each) for each in fields["files"]), tuple(sources))
+    chosen = {name: os.environ.get(name) or usual for name, usual in PLACES.items()}
+    sources = [
+        Source(**{**each, "location": each["location"].format_map(places)})
+        for each in fields["sources"]
+        for places in (chosen, PLACES)
+    ]
+    return Weights(
+        fields["name"], tuple(WeightsFile(**each) for each in fields["files"]), tuple(dict.fromkeys(sources))
+    )
 
 
 def find_spec(name: str) -> ModelSpec:

@@ -17,9 +17,9 @@ from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.audio import Codec
 from unweave.compat.spleeter.audio.arguments import (
     Signal,
+    codec_of_file,
     to_bitrate,
     to_duration,
-    to_extension,
     to_offset,
     to_path,
     to_rate,
@@ -70,7 +70,9 @@ class AudioAdapter(ABC):
 
     @classmethod
     def get(cls, descriptor: str) -> AudioAdapter:
-        """An adapter from the dotted path of its class; the original's own path means the default."""
+        """An adapter from the dotted path of its class; the original's own path, or none, means the default."""
+        if descriptor == "":
+            return cls.default()
         if not isinstance(descriptor, str):
             raise SpleeterError(f"expected the dotted path of an audio adapter, got {descriptor!r}")
         if descriptor.startswith(ORIGINAL_PACKAGE):
@@ -126,7 +128,7 @@ class LibraryAudioAdapter(AudioAdapter):
         codec: Codec | str | None = None,
         bitrate: str | None = None,
     ) -> None:
-        """See `AudioAdapter.save`; without ``codec`` the path's extension decides.
+        """See `AudioAdapter.save`; without ``codec``, and where it is wav, the path's extension decides.
 
         Raises `OptionError` for arguments that make no sense, `AudioWriteError` where the file cannot be written.
         """
@@ -135,7 +137,7 @@ class LibraryAudioAdapter(AudioAdapter):
         if n_channels > 2:
             raise OptionError(f"expected a signal of shape (samples, 1 or 2 channels), got {samples.shape}")
         target, rate = to_path(path, "path"), to_rate(sample_rate)
-        target_format = find_format(target.suffix[1:] if codec is None else to_extension(codec))
+        target_format = find_format(target.suffix[1:] if codec is None else codec_of_file(codec, target))
         check_one_recording(target, target_format)
         options = {"sample_rate": target_format.sample_rate(rate), "n_channels": n_channels}
         resampler = Resampler(rate, options["sample_rate"], n_channels)
@@ -145,3 +147,13 @@ class LibraryAudioAdapter(AudioAdapter):
             writer.finish()
             writer.tell_of_clipping()
             writer.commit()
+
+
+def get_default_audio_adapter() -> AudioAdapter:
+    """`AudioAdapter.default` by the name that it had in versions before 2.1."""
+    return AudioAdapter.default()
+
+
+def get_audio_adapter(descriptor: str | None) -> AudioAdapter:
+    """`AudioAdapter.get` by the name that it had in versions before 2.1."""
+    return AudioAdapter.get(descriptor or "")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unweave.audio.arguments import is_number
-from unweave.audio.formats import parse_bitrate
+from unweave.audio.formats import FORMATS, parse_bitrate
 from unweave.compat.spleeter.audio import Codec
 from unweave.errors import OptionError
 from unweave.models.validate import MAX_RATE
@@ -100,3 +100,16 @@ def to_extension(codec: Any) -> str:
     if not isinstance(codec, str):
         raise OptionError(f"expected a codec ({', '.join(known.value for known in Codec)}), got {codec!r}")
     return codec
+
+
+def codec_of_file(codec: Any, name: str | os.PathLike[str]) -> str:
+    """In which codec a file called ``name`` is written where ``codec`` was asked for. Raises `OptionError`.
+
+    In the original wav, the default, means no codec at all: FFmpeg goes by the extension, and ``{instrument}.mp3``
+    gives MP3.
+    """
+    asked = to_extension(codec)
+    extension = PurePath(name).suffix[1:].lower()
+    if asked == Codec.WAV and extension in FORMATS and not FORMATS[extension].holds_several:
+        return extension
+    return asked

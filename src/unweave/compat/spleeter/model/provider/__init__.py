@@ -10,74 +10,60 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
-from unweave.models.catalogue.official import find_weights
 from unweave.models.checkpoint_folder import has_checkpoint
-from unweave.models.fetch import fetch_from
-from unweave.models.hub import ensure_weights
+from unweave.models.hub import SPLEETERS_FOLDER
 
 
 class ModelProvider(ABC):
     """Knows where a model's checkpoint lies, and downloads it if need be."""
 
-    DEFAULT_MODEL_PATH = "pretrained_models"
+    DEFAULT_MODEL_PATH = os.environ.get("MODEL_PATH") or SPLEETERS_FOLDER
     MODEL_PROBE_PATH = ".probe"
 
     @abstractmethod
     def download(self, name: str, path: str) -> None:
         """Bring the checkpoint called ``name`` into the folder ``path``."""
 
+    @staticmethod
+    def writeProbe(directory: str) -> None:  # noqa: N802 - the original's name
+        """Leave the file in ``directory`` that says that the model there is whole."""
+        probe = Path(directory, ModelProvider.MODEL_PROBE_PATH)
+        try:
+            probe.write_text("OK")
+        except OSError as error:
+            raise SpleeterError(f"cannot write {probe}: {error.strerror or error}") from error
+
     def get(self, model_directory: str) -> str:
         """The folder of a model: an existing one with a checkpoint, or a new one, for which it is downloaded.
 
-        A provider of one's own that defines `download` is asked for it, as by the original; the official one keeps
-        official weights in the cache. An existing folder without a checkpoint is an error, where the original goes on
-        with random weights.
+        A provider of one's own is asked for it, as by the original.
         """
         folder = Path(model_directory)
         if has_checkpoint(folder):
             return str(folder)
-        if type(self).download is not GithubModelProvider.download:
-            if not folder.is_absolute():
-                folder = Path(self.DEFAULT_MODEL_PATH) / folder
-            if not os.path.exists(folder / self.MODEL_PROBE_PATH):
-                with _staging(folder) as staged:
-                    self.download(folder.name, str(staged))
-                    (staged / self.MODEL_PROBE_PATH).write_text("OK")
-            return str(folder)
-        if folder.is_absolute() or folder.name != model_directory:
-            raise SpleeterError(f"{model_directory} contains no checkpoint")
-        return str(ensure_weights(model_directory))
+        if not folder.is_absolute():
+            folder = Path(self.DEFAULT_MODEL_PATH) / folder
+        if not os.path.exists(folder / self.MODEL_PROBE_PATH):
+            with staging(folder) as staged:
+                self.download(folder.name, str(staged))
+                self.writeProbe(str(staged))
+        return str(folder)
 
     @classmethod
     def default(cls) -> ModelProvider:
         """The provider of the official weights."""
-        return GithubModelProvider()
+        return get_default_model_provider()
 
 
-class GithubModelProvider(ModelProvider):
-    """The official weights; ``GITHUB_HOST``, ``GITHUB_REPOSITORY`` and ``GITHUB_RELEASE`` point elsewhere."""
+def get_default_model_provider() -> ModelProvider:
+    """`ModelProvider.default` by the name that it had in versions before 2.1."""
+    from unweave.compat.spleeter.model.provider.github import GithubModelProvider
 
-    def download(self, name: str, path: str) -> None:
-        """See `ModelProvider.download`; every source of the catalogue is tried, and every file verified."""
-        weights = find_weights(name)
-        folder = Path(path)
-        failures = []
-        for source in weights.sources:
-            try:
-                with _staging(folder) as staged:
-                    work = staged.parent / "work"
-                    work.mkdir()
-                    fetch_from(source, weights, work, staged, lambda done, total, label: None)
-                    (staged / self.MODEL_PROBE_PATH).write_text("OK")
-            except SpleeterError as error:
-                failures.append(f"{source.location}: {error}")
-            else:
-                return
-        raise SpleeterError(f"cannot download {name} ({'; '.join(failures)})")
+    return GithubModelProvider.from_environ()
 
 
 @contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
+def staging(folder: Path) -> Iterator[Path]:
     """An empty folder beside ``folder``, whose files are moved into that when nothing was raised inside.
 
     The probe, which says that the model is whole, comes last.

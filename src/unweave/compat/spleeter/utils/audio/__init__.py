@@ -1,0 +1,1 @@
+"""Where the first versions of Spleeter kept what is in ``spleeter.audio`` now."""

@@ -1,0 +1,38 @@
+"""Spleeter's ``spleeter.utils.logging``: for what a script itself has to say. unweave logs as ``unweave``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+logger = logging.getLogger("spleeter")
+
+
+def get_logger() -> logging.Logger:
+    """`logger`, by the name that it had in versions before 2.1."""
+    return logger
+
+
+def configure_logger(verbose: bool) -> None:
+    """Show details as well, or no less than before."""
+    if verbose:
+        logger.setLevel(logging.DEBUG)
+
+
+def enable_logging() -> None:
+    """Nothing to do: messages are shown as soon as this module is imported, as by the original."""
+
+
+def enable_tensorflow_logging() -> None:
+    """Show details as well: there is no TensorFlow whose messages could be shown."""
+    configure_logger(True)
+
+
+def _show() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+_show()
