@@ -153,7 +153,7 @@ def test_a_reader_is_read_once(tmp_path):
 
 
 def test_a_description_of_streams_never_listens_to_the_network():
-    """FFmpeg would open a port and wait for packets. Without a name, as in a file object, it has no limits of its own."""
+    """FFmpeg would open a port and wait for packets; for what has no name, such as a file object, it sets no limits."""
     description = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 43210 RTP/AVP 0\n"
     outcomes = []
 

@@ -28,8 +28,8 @@ AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,ma
 # Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
 LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
-# A description of streams (SDP) would have FFmpeg listen to the network, wherever it lies. And FFmpeg decodes a cover as
-# soon as a file is opened: a megabyte of PNG can become gigabytes.
+# FFmpeg would listen to the network for a description of streams (SDP) in a file object. And it decodes a cover as soon
+# as a file is opened: a megabyte of PNG can become gigabytes.
 LIMITS = {"protocol_whitelist": "file,crypto,data", "max_pixels": str(MOST_PIXELS)}
 
 HEADLESS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mpeg", "mpegts", "loas"})
