@@ -66,7 +66,7 @@ def find_songs(source: Place, target: Place, stems: Sequence[str], options: Outp
     for song in _elsewhere(source, target, stems, options):
         yield song
     if song is None:
-        raise AudioReadError(f"no audio files in {source.address}")
+        raise AudioReadError(f"no audio files in {source.shown}")
 
 
 def _here(source: Path, target: Path, stems: Sequence[str], options: OutputOptions) -> Iterator[Song]:

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from unweave.errors import DownloadError
+from unweave.models.addresses import without_keys
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.files import file_sha256
 from unweave.models.spec import DownloadProgress, Source, Weights, WeightsFile
@@ -81,7 +82,7 @@ def download(
     try:
         path = PurePosixPath(urlsplit(url).path)
     except ValueError as error:
-        raise DownloadError(f"{url} is not a URL: {error}") from error
+        raise DownloadError(without_keys(f"{url} is not a URL: {error}")) from error
     name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name).lstrip(".") or "download"
     # A part belongs to what was asked for: another file of the same name must not be appended to it.
     identity = hashlib.sha256((sha256 or url).encode()).hexdigest()[:12]

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from unweave.errors import CheckpointError, DownloadError
+from unweave.models.addresses import without_keys
 from unweave.models.cache import weights_folder
 from unweave.models.catalogue.official import find_weights, model_with
 from unweave.models.integrity import is_whole
@@ -120,7 +121,7 @@ def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, pr
         return
     shutil.rmtree(staged, ignore_errors=True)
     _remove_if_empty(work)
-    raise DownloadError(_explain(weights, failures, origin))
+    raise DownloadError(without_keys(_explain(weights, failures, origin)))
 
 
 def _sources(weights: Weights, origin: str | None) -> list[Source]:
