@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +34,7 @@ from unweave.errors import Cancelled, OptionError, UnweaveError
 log = logging.getLogger(__name__)
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+RAY_ON_NETWORK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 OWN_ERROR = re.compile(r"^unweave\.errors\.\w+: ")
 
 IN_FLIGHT_PER_WORKER = 2  # one is computed while the next waits: more would only be lost with the worker
@@ -300,11 +301,33 @@ def _connect(address: str | None) -> None:
         options |= {"include_dashboard": False, "num_cpus": available_processors()}
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address or "local", **options)
+        with nullcontext() if address else _only_on_this_machine():
+            ray.init(address=address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise OptionError(f"there is no Ray cluster at {address}: {_one_line(error)}") from error
     if on_termination is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the run before its files are finished
+
+
+@contextmanager
+def _only_on_this_machine() -> Iterator[None]:
+    """Inside, a Ray that is started listens to no network, as on Windows and macOS; on Linux it would, to all.
+
+    Whoever reaches a Ray can have it run anything, and older versions ask nobody for a token. Ray reads the variable
+    when it is imported, so that its constant changes with it; the processes that it starts have the variable alone.
+    """
+    from ray._private import ray_constants
+
+    before = os.environ.get(RAY_ON_NETWORK), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[RAY_ON_NETWORK], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        variable, ray_constants.ENABLE_RAY_CLUSTER = before
+        if variable is None:
+            del os.environ[RAY_ON_NETWORK]
+        else:
+            os.environ[RAY_ON_NETWORK] = variable
 
 
 def _is_unable(error: RayError) -> bool:
