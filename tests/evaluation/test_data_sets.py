@@ -1,6 +1,7 @@
 """Data sets as they are: silent, mono, short and missing stems, several lengths, broken files."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -254,3 +255,12 @@ def test_without_a_mixture_no_stem_counts_twice(tmp_path):
     for name in ("drums", "bass"):
         (folder / f"{name}.wav").unlink()
     np.testing.assert_allclose(track.read().mixture, sum(stems.values()), atol=1e-6)
+
+
+def test_reports_of_any_names(tmp_path):
+    """A folder whose name is no UTF-8, and a stem that Matplotlib would take for a formula."""
+    scores = Scores(os.fsdecode(b"caf\xe9"), {"$_$": dict.fromkeys(METRICS, 1.0)}, 1.0, 1.0)
+    write_csv([scores], tmp_path / "scores.csv")
+    assert r"caf\udce9,$_$,SDR,1.00000" in (tmp_path / "scores.csv").read_text()
+    write_box_plot([scores], tmp_path / "scores.png")
+    assert (tmp_path / "scores.png").stat().st_size > 1000
