@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -163,6 +164,18 @@ def test_what_goes_wrong_with_one_track_does_not_end_the_run(toy, tmp_path):
     assert failures[1].reason == "MemoryError"
     assert [each.track for each in scores] == ["good"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.json"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python cannot be told so before 3.11")
+def test_scoring_processes_import_nothing_from_the_folder_of_the_user(tmp_path, monkeypatch):
+    from unweave.evaluation import evaluate as module
+
+    (tmp_path / "multiprocessing.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    with module._Scorers(1) as scorers:
+        assert scorers._pool.submit(abs, -1).result() == 1
+    assert not (tmp_path / "was run").exists()
 
 
 def test_a_scoring_process_that_dies_takes_no_other_track_with_it(tmp_path):
