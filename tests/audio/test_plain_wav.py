@@ -131,9 +131,9 @@ def test_what_could_be_misunderstood_is_left_to_ffmpeg(kind):
     assert plain(OTHERS[kind]) is None
 
 
-def test_a_header_of_gigabytes_is_not_read(tmp_path):
-    """Nothing but zeros follows, which take no room on the disk."""
-    path, size = tmp_path / "a.wav", 2**31
+def test_a_header_as_long_as_the_file_is_not_read(tmp_path):
+    """It could be gigabytes."""
+    path, size = tmp_path / "a.wav", 2**26
     with path.open("wb") as file:
         file.write(b"RIFF" + struct.pack("<I", size - 8) + b"WAVE")
         file.write(b"fmt " + struct.pack("<I", size - 20 - len(DATA)) + fmt())

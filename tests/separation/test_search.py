@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,14 @@ def test_an_empty_folder_beside_a_song(toy, song, tmp_path):
 def test_names_that_are_too_long_to_look_at(song):
     path = Path("x" * 5000 + ".wav")
     assert [task.source for task in find_tasks([path, song], Path("out"))] == [path, song]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_among_the_songs_is_not_waited_for(song):
+    """An archive from a stranger may hold one, and nobody ever writes to it."""
+    os.mkfifo(song.parent / FILE)
+    os.mkfifo(song.parent / "pipe.wav")
+    tasks, thread = [], threading.Thread(target=lambda: tasks.extend(names(song.parent)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert tasks == [song.name]

@@ -152,8 +152,9 @@ def append_entry(path: Path, entry: Entry) -> None:
 
 def read_journal(folder: Path) -> Iterator[Entry]:
     """The entries of the journal in ``folder``; none if there is no journal or it cannot be read."""
+    path = folder / FILE
     try:
-        raw = (folder / FILE).read_bytes()
+        raw = path.read_bytes() if path.is_file() else b""  # a pipe of that name would be waited for
     except (OSError, ValueError):
         return iter(())
     return parse_lines(raw)
