@@ -308,3 +308,15 @@ def test_a_password_in_an_address_is_in_no_journal_and_no_message():
         source.fetch("b.mp3", "/dev/null")
     with pytest.raises(OptionError, match="cannot use none://band@host/songs"):
         Place("none://band:secret@host/songs").check()
+
+
+def test_a_journal_from_elsewhere_hides_no_song_but_those_below_it():
+    """An album from a stranger may have a journal in it."""
+    store = memory_store()
+    for name in ("album/one.mp3", "album/two.mp3", "song.mp3"):
+        store.pipe_file(f"/in/{name}", b"song")
+    entry = Entry({}, "settings", dict.fromkeys(("one.mp3", "x/../../song.mp3", "../song.mp3", "/song.mp3"), (1, 1)))
+    store.pipe_file("/in/album/unweave-journal.jsonl", entry.line().encode())
+    store.pipe_file("/in/album/!unweave-journal-00.00000000000000000001-00000000.jsonl", entry.line().encode())
+    found = find_songs(Place("memory://in"), Place("memory://out"), STEMS, OutputOptions())
+    assert [song.name for song in found] == ["album/two.mp3", "song.mp3"]
