@@ -115,3 +115,21 @@ def test_ray_reports_nothing(monkeypatch):
     monkeypatch.setattr(pool.ray, "init", lambda **options: seen.append(os.environ["RAY_USAGE_STATS_ENABLED"]))
     pool._connect(None)
     assert seen == ["0"]
+
+
+def test_a_ray_of_our_own_listens_to_no_network(monkeypatch):
+    """Whoever can reach a Ray can have it run anything. One with an address is the user's own, and stays as it is."""
+    from ray._private import ray_constants
+
+    from unweave.cluster import pool
+
+    def init(**options):
+        seen.append((options["address"], ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(pool.RAY_ON_NETWORK)))
+
+    seen = []
+    monkeypatch.delenv(pool.RAY_ON_NETWORK, raising=False)
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    monkeypatch.setattr(pool.ray, "init", init)
+    for address in (None, "auto"):
+        pool._connect(address)
+    assert seen == [("local", False, "0"), ("auto", True, None)]

@@ -1,14 +1,17 @@
 """A damaged cover never stops the stems: the picture is left out, the audio and the tags are kept."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
 
 from tests.audio.test_tags import picture, written
 from unweave.audio.atoms import append_to_user_data
-from unweave.audio.covers import can_hold
+from unweave.audio.covers import MOST_PIXELS, can_hold, find_cover_stream
 from unweave.audio.decode import AudioReader
+from unweave.audio.ffmpeg import FFmpegDecoder
+from unweave.audio.sources import Source
 from unweave.audio.tags import Tags
 from unweave.separation.output import OutputOptions
 
@@ -132,3 +135,38 @@ def test_a_whole_cover_can_be_held(container, cover):
 def test_a_left_out_cover_is_noted(caplog):
     assert not can_hold("mp3", DAMAGED["no size"])
     assert "left out" in caplog.text
+
+
+def black_png(width, height):
+    """A picture of one bit per pixel, a thousandth of that in the file."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(height * (1 + -(-width // 8))), 1)
+    return PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def size_seen(path):
+    """Of the cover, by FFmpeg; it looks at no more than it must, and knows no size of what it has not decoded."""
+    source = Source(path)
+    decoder = FFmpegDecoder(source)
+    context = find_cover_stream(decoder._container).codec_context
+    decoder.close()
+    source.close()
+    return context.width, context.height
+
+
+@pytest.mark.parametrize("extension", ["mp3", "flac"])
+def test_a_cover_that_unpacks_to_gigabytes_is_never_unpacked(tmp_path, extension, caplog):
+    path = written(tmp_path / f"song.{extension}", Tags({"title": "Song"}))
+    small, huge = black_png(300, 200), black_png(8000, MOST_PIXELS // 8000 + 1)
+    assert can_hold(extension, small)
+    assert not caplog.text
+    assert not can_hold(extension, huge)
+    assert "too large" in caplog.text
+    PUT[extension](path, huge, b"image/png")
+    assert size_seen(path) == (0, 0)
+    with AudioReader(path) as reader:
+        assert sum(block.shape[1] for block in reader) == 50_000

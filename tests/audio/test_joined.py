@@ -169,6 +169,7 @@ def test_the_name_of_a_kind_in_the_sound_is_no_link():
         b"OggS",
         b"wvpk",
         b".snd",
+        b".snd" + bytes(20),  # a header that ends where it begins
         b"TTA1\x01\x00",
         b"caff\0\x01\0\0desc",
         b"fLaC\x00\x00\x00\x22",
@@ -214,3 +215,20 @@ def test_a_file_of_nothing_but_beginnings_is_refused_at_once():
     with pytest.raises(AudioReadError, match=f"20000 files joined end to end, of which at most {MOST_LINKS}"):
         AudioReader(file)
     assert file.n_read < 4 * len(file.getbuffer())
+
+
+@pytest.mark.parametrize("unit", [b"OggS\x01", b"wvpk" + bytes(28)], ids=["ogg", "wavpack"])
+def test_a_file_of_nothing_but_names_of_blocks_is_searched_once(unit):
+    """Each name, of a block that is none, was followed by a search through the next megabyte."""
+    file = CountingFile(unit * (100_000 // len(unit)))
+    assert find_links(file) == (WHOLE,)
+    assert file.n_read < 60 * len(file.getbuffer())
+
+
+def test_blocks_are_found_far_behind_damage():
+    """Of three links, two have a megabyte of zeros in front, and one has a name in it that is none."""
+    one = encoded(MONO, "ogg", "flac", 48_000)
+    gap = bytes(1_200_000)
+    raw = one + gap + one + b"OggS\x01" + gap + one
+    starts = [0, len(one) + len(gap), 2 * len(one) + 5 + 2 * len(gap)]
+    assert [link.start for link in find_links(io.BytesIO(raw))] == starts

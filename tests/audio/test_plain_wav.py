@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -128,6 +129,22 @@ OTHERS = {
 @pytest.mark.parametrize("kind", OTHERS)
 def test_what_could_be_misunderstood_is_left_to_ffmpeg(kind):
     assert plain(OTHERS[kind]) is None
+
+
+def test_a_header_as_long_as_the_file_is_not_read(tmp_path):
+    """It could be gigabytes."""
+    path, size = tmp_path / "a.wav", 2**26
+    with path.open("wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", size - 8) + b"WAVE")
+        file.write(b"fmt " + struct.pack("<I", size - 20 - len(DATA)) + fmt())
+        file.seek(size - len(DATA))
+        file.write(DATA)
+    source = Source(path)
+    tracemalloc.start()
+    assert read_plain_wav(source.file()) is None
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    source.close()
 
 
 def test_there_is_one_track():

@@ -150,3 +150,20 @@ def test_a_reader_is_read_once(tmp_path):
         assert sum(block.shape[1] for block in reader) == SONG.shape[1]
         with pytest.raises(AudioReadError, match=r"x\.flac twice"):
             next(iter(reader))
+
+
+def test_a_description_of_streams_never_listens_to_the_network():
+    """FFmpeg would open a port and wait for packets; for what has no name, such as a file object, it sets no limits."""
+    description = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 43210 RTP/AVP 0\n"
+    outcomes = []
+
+    def try_to_read():
+        try:
+            outcomes.append(read(io.BytesIO(description)))
+        except AudioReadError:
+            outcomes.append("refused")
+
+    thread = threading.Thread(target=try_to_read, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert outcomes == ["refused"]

@@ -157,6 +157,28 @@ def test_loud_floats_are_kept():
     )
 
 
+def with_rate(rate, n_samples=1000, magic=b"RIFF"):
+    fmt = struct.pack("<HHIIHH" if magic == b"RIFF" else ">HHIIHH", PCM, 2, rate, rate, 4, 16)
+    return wav(fmt, bytes(4 * n_samples), magic)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 6_000_001, 2_000_000_000])
+def test_rates_that_are_no_sound_are_refused(rate):
+    """At 1 Hz, 43 kB are the three hours that the studio allows, and 4 GB in memory at 44.1 kHz."""
+    with pytest.raises(AudioReadError, match=f"its header says {rate} samples a second, which is no sound"):
+        AudioReader(io.BytesIO(with_rate(rate)))
+
+
+def test_a_rate_that_falls_midway_is_followed_in_small_steps():
+    """All three thousand samples of the second file would be 120 MB at once at the first one's rate."""
+    raw = with_rate(5_000_000, 1000, b"RIFX") + with_rate(1000, 3000, b"RIFX") + with_rate(900, 1000, b"RIFX")
+    with AudioReader(io.BytesIO(raw)) as reader:
+        assert reader.sample_rate == 5_000_000
+        blocks = [block.shape[1] for block in reader]
+    assert sum(blocks) == pytest.approx(1000 + 3000 * 5000, rel=1e-3)
+    assert max(blocks) < 5_000_000
+
+
 def test_part_tags_and_length_of_what_libsndfile_reads(tmp_path):
     text = b"Song\0\0"
     info = b"INFOINAM" + struct.pack("<I", 5) + text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unweave.cli.console import print_any_name
+from unweave.cli.console import print_any_name, shown_path, visible
 from unweave.cli.failures import EXIT_FAILED, failures_shown
 from unweave.cli.progress import LiveReporter, make_reporter
 from unweave.errors import AudioReadError
@@ -105,3 +105,30 @@ def test_tracebacks_in_the_log_are_for_those_who_ask(capsys, monkeypatch, verbos
     assert shown.count("Traceback") == expected
     assert shown.count("it went wrong") == expected
     assert "a warning is shown anyway" in shown
+
+
+HOSTILE = "a\x1b]0;title\x07\x1b[2J\x9b31m\rb\nunweave: error: c\u202egpj.mp3"
+
+
+def test_what_would_steer_a_terminal_is_shown_instead(capsys, monkeypatch):
+    """A stranger's song may be called so: in errors, in the log, on the bar and, on a terminal, among the stems."""
+    expected = r"a\x1b]0;title\x07\x1b[2J\x9b31m\rb\nunweave: error: c\u202egpj.mp3"
+    assert visible(HOSTILE) == expected
+    assert visible("絆 caf\udce9 שלום\u200f [1]") == "絆 caf\udce9 שלום\u200f [1]"
+    monkeypatch.setattr(logging.getLogger("unweave"), "handlers", [])
+    with failures_shown():
+        logging.getLogger("unweave").warning("%s: odd", HOSTILE)
+    with pytest.raises(SystemExit), failures_shown():
+        raise AudioReadError(f"cannot read {HOSTILE}")
+    assert capsys.readouterr().err.splitlines() == [
+        f"unweave: warning: {expected}: odd",
+        # an error is one line anyway
+        f"unweave: error: cannot read {expected}".replace(r"\rb\n", " b "),
+    ]
+    with LiveReporter() as reporter:
+        reporter.progress(Path(HOSTILE), Progress(1.0, 3.0))
+        (task,) = reporter._bars.tasks
+        assert visible(task.description) == task.description
+    assert shown_path(Path(HOSTILE)) == HOSTILE  # another program must find the file
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert shown_path(Path(HOSTILE)) == expected

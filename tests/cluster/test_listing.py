@@ -288,3 +288,35 @@ def test_songs_of_one_name_are_found_without_holding_all_names(found, template):
         else:
             with pytest.raises(OptionError, match="already taken by"):
                 owners.take(name, targets)
+
+
+def test_a_password_in_an_address_is_in_no_journal_and_no_message():
+    """The journal lies beside the stems, for whoever may have those, and messages go to logs."""
+    store, target = memory_store(), Place("memory://out")
+    source = Place("memory://band:secret@host/songs")
+    store.pipe_file("/band:secret@host/songs/a.mp3", b"song")
+    assert [name for name, _ in source.files()] == ["a.mp3"]
+    journal = StoreJournal(source, target, "settings")
+    journal.record("a.mp3", source.state("a.mp3"), {"a/vocals.wav": (1, 1)})
+    journal.close()
+    (written,) = [store.cat_file(f"/out/{name}").decode() for name, _ in target.files()]
+    assert "memory://band@host/songs/a.mp3" in written
+    assert "secret" not in written
+    with pytest.raises(AudioReadError, match=r"no audio files in memory://band@host/none$"):
+        list(find_songs(Place("memory://band:secret@host/none"), target, STEMS, OutputOptions()))
+    with pytest.raises(AudioReadError, match=r"cannot fetch memory://band@host/songs/b.mp3"):
+        source.fetch("b.mp3", "/dev/null")
+    with pytest.raises(OptionError, match="cannot use none://band@host/songs"):
+        Place("none://band:secret@host/songs").check()
+
+
+def test_a_journal_from_elsewhere_hides_no_song_but_those_below_it():
+    """An album from a stranger may have a journal in it."""
+    store = memory_store()
+    for name in ("album/one.mp3", "album/two.mp3", "song.mp3"):
+        store.pipe_file(f"/in/{name}", b"song")
+    entry = Entry({}, "settings", dict.fromkeys(("one.mp3", "x/../../song.mp3", "../song.mp3", "/song.mp3"), (1, 1)))
+    store.pipe_file("/in/album/unweave-journal.jsonl", entry.line().encode())
+    store.pipe_file("/in/album/!unweave-journal-00.00000000000000000001-00000000.jsonl", entry.line().encode())
+    found = find_songs(Place("memory://in"), Place("memory://out"), STEMS, OutputOptions())
+    assert [song.name for song in found] == ["album/two.mp3", "song.mp3"]

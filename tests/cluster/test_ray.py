@@ -301,24 +301,37 @@ def test_errors_of_ray_are_one_line_without_colours():
 
 
 def test_the_command(toy_json, tmp_path, monkeypatch):
-    """With a Ray of its own, which keeps to the processors of the container, and with metrics for Prometheus."""
+    """With a Ray of its own, which keeps to the processors of the container and to this machine, and with metrics.
+
+    In the folder that the user is in, to which paths are relative, lies a module that nobody is to import.
+    """
     from ray.util import metrics
 
     from unweave.cli.main import app
 
     started, counted = {}, []
     init = ray.init
-    monkeypatch.setattr(ray, "init", lambda **options: started.update(options) or init(**options))
+
+    def init_and_look(**options):
+        context = init(**options)
+        started.update(options, listens_at=ray.util.get_node_ip_address())
+        return context
+
+    monkeypatch.setattr(ray, "init", init_and_look)
     monkeypatch.setattr("unweave.cluster.pool.available_processors", lambda: 1)
     monkeypatch.setattr(metrics.Counter, "inc", lambda self, value=1.0, tags=None: counted.append((value, tags)))
     source = catalogue(tmp_path / "in", 2)
     (source / "broken.mp3").write_bytes(b"no audio")
     write(source / "broken.wav", tones(4000))
-    arguments = ["batch", source, tmp_path / "out", "-p", toy_json, "-c", "flac",
+    (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["batch", "in", "out", "-p", toy_json, "-c", "flac",
                  "--report", tmp_path / "report.jsonl", "--price_per_hour", 3600]  # fmt: skip
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 1
     assert started["num_cpus"] == 1
+    assert started["listens_at"] == "127.0.0.1"
+    assert not (tmp_path / "was run").exists()
     assert "2 done, 0 skipped, 2 failed" in result.stdout
     assert "per 1,000 songs" in result.stdout
     assert "4 of 4 files, 0 s left" in result.stderr

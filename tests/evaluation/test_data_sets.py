@@ -1,6 +1,8 @@
 """Data sets as they are: silent, mono, short and missing stems, several lengths, broken files."""
 
 import csv
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -164,6 +166,18 @@ def test_what_goes_wrong_with_one_track_does_not_end_the_run(toy, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.json"]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python cannot be told so before 3.11")
+def test_scoring_processes_import_nothing_from_the_folder_of_the_user(tmp_path, monkeypatch):
+    from unweave.evaluation import evaluate as module
+
+    (tmp_path / "multiprocessing.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    with module._Scorers(1) as scorers:
+        assert scorers._pool.submit(abs, -1).result() == 1
+    assert not (tmp_path / "was run").exists()
+
+
 def test_a_scoring_process_that_dies_takes_no_other_track_with_it(tmp_path):
     from unweave.evaluation import evaluate as module
 
@@ -254,3 +268,12 @@ def test_without_a_mixture_no_stem_counts_twice(tmp_path):
     for name in ("drums", "bass"):
         (folder / f"{name}.wav").unlink()
     np.testing.assert_allclose(track.read().mixture, sum(stems.values()), atol=1e-6)
+
+
+def test_reports_of_any_names(tmp_path):
+    """A folder whose name is no UTF-8, and a stem that Matplotlib would take for a formula."""
+    scores = Scores(os.fsdecode(b"caf\xe9"), {"$_$": dict.fromkeys(METRICS, 1.0)}, 1.0, 1.0)
+    write_csv([scores], tmp_path / "scores.csv")
+    assert r"caf\udce9,$_$,SDR,1.00000" in (tmp_path / "scores.csv").read_text()
+    write_box_plot([scores], tmp_path / "scores.png")
+    assert (tmp_path / "scores.png").stat().st_size > 1000

@@ -1,6 +1,7 @@
 """Scores are taken up only where everything that they depend on is the same."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -203,6 +204,7 @@ def test_the_default_folder_is_of_one_model_and_its_settings(tmp_path, cache):
         name("spleeter:2stems+htdemucs"),
         name("one/model.onnx"),
         name("two/model.onnx"),
+        name(os.fsdecode(b"caf\xe9/model.onnx")),
     ]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9._+-]+", each) for each in names)

@@ -1,10 +1,12 @@
 """Archives from strangers: nothing leaves the folder, nothing fills the disk, and damage is one line."""
 
+import gzip
 import io
 import random
 import shutil
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -14,7 +16,9 @@ from unweave.errors import CheckpointError, DownloadError, ModelError
 from unweave.families import add
 from unweave.families.add import add_model
 from unweave.families.brought import holds_checkpoints
+from unweave.models import archives
 from unweave.models.added import added_model_folder, added_names
+from unweave.models.archives import ArchiveError, members
 from unweave.models.fetch import unpack
 from unweave.models.spec import Weights, WeightsFile
 
@@ -170,3 +174,50 @@ def test_a_member_larger_than_the_official_file_is_not_read_on(tmp_path):
         unpack(origin, weights, tmp_path / "target")
     assert (tmp_path / "target" / "a").stat().st_size < 1_000_000
     shutil.rmtree(tmp_path / "target")
+
+
+def tar_of(path, *entries):
+    """A compressed tar file of headers (kind, stated size), each with so many zeros behind it."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for kind, size in entries:
+            info = tarfile.TarInfo("entry")
+            info.type, info.size = kind, size
+            file.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(-(-size // 512) * 512))
+        file.write(bytes(1024))
+    return path
+
+
+EXTENSIONS = {
+    "a name": tarfile.GNUTYPE_LONGNAME,
+    "a link": tarfile.GNUTYPE_LONGLINK,
+    "a comment": tarfile.XHDTYPE,
+    "a comment on all": tarfile.XGLTYPE,
+}
+
+
+@pytest.mark.parametrize("kind", EXTENSIONS)
+def test_a_name_of_gigabytes_is_not_read(tmp_path, kind):
+    """Python reads such an entry whole; compressed, four gigabytes of it are a few megabytes."""
+    origin = tar_of(tmp_path / "long.tar.gz", (EXTENSIONS[kind], 40 << 20), (tarfile.REGTYPE, 0))
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match="more data than a model can have"):
+        list(members(origin, 1 << 30))
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_long_name_is_read(tmp_path, form):
+    with tarfile.open(tmp_path / "long.tar.gz", "w:gz", format=form) as archive:
+        info = tarfile.TarInfo(f"{'folder/' * 50}{'ä' * 200}.json")
+        archive.addfile(info)
+    assert [member.name for member in members(tmp_path / "long.tar.gz", 10)] == ["ä" * 200 + ".json"]
+
+
+def test_entries_that_are_no_files_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 10)
+    folders = [(tarfile.DIRTYPE, 0)] * 11
+    for entries, limit in ((folders, 10), ([(b"Z", 1 << 20), (tarfile.REGTYPE, 0)], 1000)):
+        with pytest.raises(ArchiveError, match="more data than a model can have"):
+            list(members(tar_of(tmp_path / "odd.tar.gz", *entries), limit))
+    assert not list(members(tar_of(tmp_path / "odd.tar.gz", *folders[1:]), 10))

@@ -206,6 +206,27 @@ def test_the_user_brings_it(catalog, url, archive, tmp_path, kind):
     assert_whole(hub.ensure_weights("toy", origin=str(origin)))
 
 
+def test_pip_imports_nothing_that_lies_among_the_songs(catalog, tmp_path, monkeypatch):
+    """Python would look for pip in the folder that the user is in first, where an album from a stranger may lie."""
+    pytest.importorskip("pip")
+    (tmp_path / "wheels").mkdir()
+    with zipfile.ZipFile(tmp_path / "wheels" / "toy_weights-1.0-py3-none-any.whl", "w") as wheel:
+        for name, raw in CONTENT.items():
+            wheel.writestr(f"toy/{name}", raw)
+        wheel.writestr("toy_weights-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: toy-weights\nVersion: 1.0\n")
+        wheel.writestr("toy_weights-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("toy_weights-1.0.dist-info/RECORD", "")
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    (songs / "pip.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    monkeypatch.chdir(songs)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    catalog(Source("wheel", "toy-weights==1.0", member_folder="toy"))
+    assert_whole(hub.ensure_weights("toy"))
+    assert not (tmp_path / "was run").exists()
+
+
 def test_nothing_is_written_outside_the_target(catalog, tmp_path, cache):
     evil = tmp_path / "evil.tar.gz"
     source = tmp_path / "origin"

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from unweave import Separator
 from unweave.errors import ModelError
 from unweave.models.catalogue.official import specs
 from unweave.models.spec import MaskModelSpec
-from unweave.models.spleeter_json import parse_spleeter_json, write_spleeter_json
+from unweave.models.spleeter_json import parse_spleeter_json, read_parameters, write_spleeter_json
 
 MASK_MODELS = [spec for spec in specs().values() if isinstance(spec, MaskModelSpec) and spec.is_classic]
 # As the original ships it for four stems.
@@ -116,3 +117,14 @@ def test_the_wrong_number_of_stems_is_noticed(tmp_path, cache):
     path = write_toy(tmp_path, TOY_FOUR)
     with pytest.raises(ModelError, match="more stems"):
         Separator(str(edit_json(path, instrument_list=["a", "b"])))
+
+
+def test_a_repeated_key_is_found_at_once(tmp_path):
+    """Each key was compared with all others: a megabyte of them took minutes."""
+    keys = [f"{number:05x}" for number in range(80_000)]
+    path = tmp_path / "model.json"
+    path.write_text("{" + "".join(f'"{key}":1,' for key in keys) + '"1387f":2}')
+    started = time.process_time()
+    with pytest.raises(ModelError, match="the key '1387f' is given twice"):
+        read_parameters(path)
+    assert time.process_time() - started < 5

@@ -1,11 +1,12 @@
 import dataclasses
+import struct
 
 import numpy as np
 import pytest
 
-from tests.helpers.bundles import write_bundle
+from tests.helpers.bundles import block, field, varint, write_bundle
 from unweave.errors import CheckpointError
-from unweave.models.tf_checkpoint import TensorBundle, masked_crc32c
+from unweave.models.tf_checkpoint import LONGEST_NAME, TABLE_MAGIC, TensorBundle, masked_crc32c
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {
@@ -101,6 +102,47 @@ def test_an_index_that_asks_for_what_is_not_there_is_one_line(prefix, change):
         with pytest.raises(CheckpointError) as caught:
             bundle[name]
         assert "\n" not in str(caught.value)
+
+
+def sealed(content):
+    return content + b"\0" + struct.pack("<I", masked_crc32c(content + b"\0"))
+
+
+def write_index(prefix, content, n_times=1):
+    """An index of one block, which is named ``n_times``."""
+    handles = block([(b"%06d" % number, varint(0) + varint(len(content))) for number in range(n_times)])
+    raw = sealed(content)
+    footer = varint(0) + varint(0) + varint(len(raw)) + varint(len(handles))
+    footer = footer.ljust(40, b"\0") + struct.pack("<Q", TABLE_MAGIC)
+    prefix.with_name("model.index").write_bytes(raw + sealed(handles) + footer)
+
+
+FLOAT = field(1, 0, varint(1))
+
+
+@pytest.mark.parametrize(
+    ("content", "n_times", "message"),
+    [
+        # A number of a million bits takes a million steps of as many.
+        (block([(b"a", b"\x08" + b"\xff" * 1000 + b"\0")]), 1, "more than 64 bits"),
+        # Thousands of names of a megabyte each, of which a few bytes are in the file.
+        (block([(b"x" * (LONGEST_NAME + 1), FLOAT)]), 1, "a name has more than 1000 bytes"),
+        (block([(b"x" * LONGEST_NAME, FLOAT), (b"x" * LONGEST_NAME + b"y", FLOAT)]), 1, "a name has more than 1000"),
+        # Every time it is read again.
+        (block([(b"a" * 100, FLOAT)]), 1000, "again and again"),
+    ],
+)
+def test_an_index_that_is_made_to_keep_a_program_busy(tmp_path, content, n_times, message):
+    write_index(tmp_path / "model", content, n_times)
+    with pytest.raises(CheckpointError, match=message):
+        TensorBundle(tmp_path / "model")
+
+
+def test_names_and_numbers_at_the_limit(tmp_path):
+    lowest = field(1, 0, varint((1 << 64) - 1))  # -1, as protocol buffers write it
+    name = b"x" * LONGEST_NAME
+    write_index(tmp_path / "model", block([(name, FLOAT + field(2, 2, field(2, 2, lowest)))]))
+    assert TensorBundle(tmp_path / "model").entry(name.decode()).shape == ((1 << 64) - 1,)
 
 
 def test_bytes_that_are_no_whole_number_of_values(prefix):

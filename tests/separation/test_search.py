@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.helpers.signals import noise
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError
 from unweave.separation.batch import BatchOptions, separate_files
-from unweave.separation.journal import FILE, Journal
+from unweave.separation.journal import FILE, Entry, Journal, append_entry
 from unweave.separation.search import find_tasks
 
 
@@ -45,6 +46,18 @@ def test_stems_of_an_earlier_run_into_another_folder(toy, song):
     first = song.parent / "first"
     with pytest.raises(AudioReadError, match=r"first other than stems that unweave wrote; to separate those, name"):
         find_tasks([first], song.parent / "second", recursive=True)
+
+
+def test_a_journal_from_elsewhere_hides_no_song_but_those_below_it(song):
+    """An album from a stranger may have a journal in it."""
+    album = song.parent / "album"
+    for name in ("one.wav", "two.wav"):
+        write(album / name, noise(5000))
+    later = song.parent / "zoo" / "song.wav"
+    stems = dict.fromkeys(("one.wav", "x/../../zoo/song.wav", "../zoo/song.wav", str(later)), (1, 1))
+    append_entry(album / FILE, Entry({}, "settings", stems))
+    write(later, noise(5000))
+    assert names(song.parent) == ["album/two.wav", "song.wav", "zoo/song.wav"]
 
 
 def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):
@@ -164,3 +177,14 @@ def test_an_empty_folder_beside_a_song(toy, song, tmp_path):
 def test_names_that_are_too_long_to_look_at(song):
     path = Path("x" * 5000 + ".wav")
     assert [task.source for task in find_tasks([path, song], Path("out"))] == [path, song]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_among_the_songs_is_not_waited_for(song):
+    """An archive from a stranger may hold one, and nobody ever writes to it."""
+    os.mkfifo(song.parent / FILE)
+    os.mkfifo(song.parent / "pipe.wav")
+    tasks, thread = [], threading.Thread(target=lambda: tasks.extend(names(song.parent)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert tasks == [song.name]

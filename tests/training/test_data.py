@@ -103,6 +103,15 @@ def test_shards_are_made_once(tmp_path, tracks):
     assert seen == ["song 0", "song 1", "song 2"]
 
 
+def test_names_that_are_no_utf_8(tmp_path):
+    """Old disks have names in Latin-1."""
+    folder = tmp_path / "music" / os.fsdecode(b"caf\xe9")
+    write_wav(folder / "vocals.wav", stems(0, 1.0)["bass"])
+    tracks = find_training_tracks(SourcePlan(tmp_path / "music"), ("vocals", "bass"))
+    shards = prepare_shards(tracks, tmp_path / "cache", RATE)
+    assert [clip.track for clip in shards.clips] == [folder.name]
+
+
 def test_files_of_one_stem_are_added(tmp_path):
     first, second = stems(0, 1.0)["bass"], stems(1, 2.0)["bass"]
     write_wav(tmp_path / "music" / "one" / "bass" / "a.wav", first)

@@ -77,7 +77,9 @@ def test_what_comes_out_is_the_same_in_onnx_and_pytorch(tmp_path, tracks, cache)
     from unweave.families.torch_network import load_network
     from unweave.models.export import read_exported_spec
 
-    folder = train(small_plan(tmp_path, tracks, steps=3)).folder
+    command = ("unweave", "train", os.fsdecode(b"caf\xe9.toml"))  # a name that is no UTF-8
+    folder = train(small_plan(tmp_path, tracks, steps=3), command=command).folder
+    assert r"caf\udce9.toml" in (folder / "README.md").read_text()
     spec = read_exported_spec(folder / GRAPH)
     assert spec == read_exported_spec(folder / WEIGHTS)
     separator = Separator(str(folder / GRAPH), quality="exact", device="cpu")

@@ -10,6 +10,7 @@ from av.stream import Disposition
 
 log = logging.getLogger(__name__)
 
+MOST_PIXELS = 40_000_000  # of a cover: 6300 × 6300, which takes a third of a gigabyte in memory at most
 PICTURE_CODECS = frozenset({"mjpeg", "png"})
 # Containers whose writers take a picture, and an encoder of theirs.
 PICTURE_CONTAINERS = {"mp3": "libmp3lame", "flac": "flac", "mp4": "aac"}
@@ -51,12 +52,14 @@ class CoverStream:
 
 
 def is_picture(cover: bytes) -> bool:
-    """Whether ``cover`` is a JPEG or PNG file that can be decoded."""
+    """Whether ``cover`` is a JPEG or PNG file that can be decoded, of `MOST_PIXELS` at most."""
+    limit = {"max_pixels": str(MOST_PIXELS)}
     try:
-        with av.open(io.BytesIO(cover), mode="r") as source:
+        with av.open(io.BytesIO(cover), mode="r", options=limit) as source:
             (stream,) = source.streams.video
             if stream.codec_context.name not in PICTURE_CODECS:
                 return False
+            stream.codec_context.options = limit
             frame = next(source.decode(video=0), None)
             return frame is not None and frame.width > 0 and frame.height > 0
     except (av.FFmpegError, ValueError, OSError, AttributeError):
@@ -77,7 +80,7 @@ def can_hold(container: str, cover: bytes) -> bool:
             return True
         except (av.FFmpegError, ValueError, OSError, AttributeError, StopIteration) as error:
             log.debug("the cover cannot be written: %s", error)
-    log.warning("the cover picture is damaged and was left out")
+    log.warning("the cover picture is damaged or far too large, and was left out")
     return False
 
 

@@ -37,6 +37,9 @@ MOST_LINKS = 10_000  # weeks of web radio: what has more is made to keep a progr
 # libsndfile's own, where the last packet is full.
 UNKNOWN_TO_FFMPEG = (b"FORM", b"dns.", b"caff")
 
+# Hz, up to 5.6 MHz of the finest DSD. A second of what states less would become thousands of times its size.
+RATES = range(1000, 6_000_001)
+
 # No recording reaches 80 dB above full scale: such samples are bytes that mean something else.
 LOUDEST = 1e4
 
@@ -98,6 +101,10 @@ class AudioReader:
         self._peeked: list[Piece | None] = []
         try:
             self.sample_rate, self.n_channels = self._begin()
+            if self.sample_rate not in RATES:
+                raise AudioReadError(
+                    f"cannot read {self.name}: its header says {self.sample_rate} samples a second, which is no sound"
+                )
         except BaseException:
             self.close()
             raise
@@ -296,7 +303,7 @@ class AudioReader:
 
     def _pieces_of(self, decoder: Decoder) -> Iterator[Piece | None]:
         for piece in decoder.pieces():
-            yield piece
+            yield piece if piece is None or piece.sample_rate in RATES else None
             if self._is_closed:  # as when a generator outlives the reader: FFmpeg would crash
                 raise AudioReadError(f"cannot read {self.name}: it has been closed")
         self.is_incomplete |= decoder.stopped_early
@@ -335,7 +342,12 @@ class AudioReader:
             non_finite += n_silenced
             n_decoded += waveform.shape[1] * self.sample_rate / rate
             waveform = self._fold(waveform, piece.speakers)
-            yield waveform if resampler is None else resampler.push(waveform)
+            if resampler is None:
+                yield waveform
+                continue
+            n_at_once = max(1, BLOCK_SAMPLES * rate // self.sample_rate)  # which are a block at the other rate
+            for start in range(0, waveform.shape[1], n_at_once):
+                yield resampler.push(waveform[:, start : start + n_at_once])
         if resampler is not None:
             yield resampler.flush(self.n_channels)
         if n_decoded == 0:

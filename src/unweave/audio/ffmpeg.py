@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.codec.context import Flags2
 
-from unweave.audio.covers import find_cover_stream, read_cover
+from unweave.audio.covers import MOST_PIXELS, find_cover_stream, read_cover
 from unweave.audio.decoder import Piece
 from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import unreadable
@@ -27,6 +27,10 @@ AUDIO_DEMUXERS = "wav,w64,aiff,caf,au,flac,mp3,ogg,aac,ac3,ape,tta,wv,asf,mov,ma
 
 # Before version 19 PyAV refused a file whose tags are no UTF-8, unless told otherwise.
 LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+# FFmpeg would listen to the network for a description of streams (SDP) in a file object. And it decodes a cover as soon
+# as a file is opened: a megabyte of PNG can become gigabytes.
+LIMITS = {"protocol_whitelist": "file,crypto,data", "max_pixels": str(MOST_PIXELS)}
 
 HEADLESS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mpeg", "mpegts", "loas"})
 # Whose header states how long a track is, always or where it is PCM; FFmpeg may have estimated that of the others.
@@ -55,7 +59,7 @@ class FFmpegDecoder:
         self.stopped_early = False
         self._n_bytes_behind = 0  # of other audio tracks in a transport stream, after the last packet of this one
         self._begins_midway = False  # whether the file has a stream that was not there when it was opened
-        self._options = {"format_whitelist": AUDIO_DEMUXERS} if only_audio else {}
+        self._options = LIMITS | ({"format_whitelist": AUDIO_DEMUXERS} if only_audio else {})
         self._target = source.for_ffmpeg(link.start, link.stop)
         try:
             self._container = self._open(self._target)

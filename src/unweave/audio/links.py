@@ -33,6 +33,7 @@ BEGINNINGS = (
     tuple(b"MAC " + version + b"\0\0\x34\0\0\0" for version in (b"\x8c\x0f", b"\x96\x0f")),  # Monkey's Audio 3.98, 3.99
 )
 TTA_STARTS = (b"TTA1\x01\x00", b"TTA1\x02\x00")
+SUN_HEADER_BYTES = 24
 TTA_HEADER_BYTES = 22  # the last four are the checksum of the others
 WAVPACK = b"wvpk"
 WAVPACK_HEADER_BYTES = 32
@@ -79,11 +80,12 @@ def find_links(file: Readable) -> tuple[Link, ...]:
 def _ogg_starts(file: Readable) -> list[int]:
     starts: list[int] = []
     position, size, in_headers = 0, file.seek(0, 2), False
+    pages = _Search(file, OGG + b"\0")
     while position + PAGE_HEADER_BYTES <= size:
         file.seek(position)
         header = file.read(PAGE_HEADER_BYTES + 255)
         if header[:5] != OGG + b"\0":
-            found = _find(file, (OGG,), position + 1)
+            found = pages.first_from(position + 1)
             if found is None:
                 break
             position = found
@@ -131,13 +133,14 @@ def _wavpack_starts(file: Readable) -> list[int]:
     """WavPack's blocks state their place in the file that they were made for."""
     starts: list[int] = []
     position: int | None = 0
+    blocks = _Search(file, WAVPACK)
     while position is not None:
         file.seek(position)
         header = file.read(WAVPACK_HEADER_BYTES)
         if len(header) < WAVPACK_HEADER_BYTES:
             break
         if not header.startswith(WAVPACK):
-            position = _find(file, (WAVPACK,), position + 1)
+            position = blocks.first_from(position + 1)
             continue
         n_bytes, upper, first, n_samples, flags = struct.unpack("<4xI2xBx4xIII4x", header)
         if n_samples and flags & INITIAL_BLOCK and first == upper == 0:
@@ -165,7 +168,7 @@ def _sun_starts(file: Readable, head: bytes) -> list[int]:
     while len(start) >= 12 and start.startswith(b".snd"):
         starts.append(position)
         offset, n_bytes = struct.unpack(">II", start[4:12])
-        if n_bytes == UNKNOWN_SIZE:
+        if n_bytes == UNKNOWN_SIZE or offset < SUN_HEADER_BYTES:
             break
         position += offset + n_bytes
         file.seek(position)
@@ -186,9 +189,22 @@ def _mp4_starts(file: Readable) -> list[int]:
     return starts
 
 
-def _find(file: Readable, patterns: tuple[bytes, ...], position: int) -> int | None:
-    """The first place from ``position`` on where one of ``patterns`` lies."""
-    return next(_places(file, patterns, position), None)
+class _Search:
+    """Looks for ``pattern`` further and further on in a file, whose bytes are read about once, whatever they are."""
+
+    def __init__(self, file: Readable, pattern: bytes) -> None:
+        self._file, self._pattern = file, pattern
+        self._places: Iterator[int] = iter(())
+        self._last: int | None = -SCAN_BYTES - 1
+
+    def first_from(self, position: int) -> int | None:
+        """The first place from ``position`` on, which is never less than before; None where there is none."""
+        if self._last is not None and position - self._last > SCAN_BYTES:  # what lies between need not be searched
+            self._places = _places(self._file, (self._pattern,), position)
+            self._last = next(self._places, None)
+        while self._last is not None and self._last < position:
+            self._last = next(self._places, None)
+        return self._last
 
 
 def _places(file: Readable, patterns: tuple[bytes, ...], position: int) -> Iterator[int]:

@@ -34,6 +34,7 @@ COMPRESSED = tuple(
 BEGINNINGS = (b"\x0b\x77", b"\x77\x0b", b"ID3")
 MPEG = (0xFF, 0x56)
 PROBED_BYTES = 1 << 17
+LONGEST_FORMAT = 40  # bytes of the chunk "fmt ", which may claim gigabytes
 SOFTWARE_ONLY = b"INFOISFT"
 
 
@@ -93,7 +94,7 @@ def _layout(file: Readable, fmt: tuple[int, int], data: tuple[int, int], *, has_
     if header is None or not n_bytes or header.n_channels not in USUAL_SPEAKERS:
         return None
     file.seek(fmt[0])
-    raw = file.read(fmt[1])
+    raw = file.read(min(fmt[1], LONGEST_FORMAT + 1))
     (rate,) = struct.unpack("<I", raw[4:8])
     bits, n_channels = header.bits, header.n_channels
     is_plain = (

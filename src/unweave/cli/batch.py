@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from unweave.cli import options as shared
 from unweave.cli.commands import PATH, argument, command, file_names, flag, number, option
+from unweave.cli.console import visible
 from unweave.cli.failures import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -110,7 +111,7 @@ def batch(
         def show(result: Result, summary: Summary) -> None:
             nonlocal shown
             if result.error:
-                print(f"{result.name}: {result.error}", file=sys.stderr)
+                print(visible(f"{result.name}: {result.error}"), file=sys.stderr)
             if report is not None:
                 append_line(report, json_line(result))
             now = time.monotonic()

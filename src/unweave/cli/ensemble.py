@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unweave.cli import options as shared
 from unweave.cli.commands import PATH, argument, command, option
+from unweave.cli.console import shown_path
 from unweave.cli.failures import failures_shown
 
 
@@ -69,4 +70,4 @@ def ensemble(
                 weights=numbers,
                 on_progress=lambda progress: reporter.progress(output, progress),
             )
-        print(output)
+        print(shown_path(output))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unweave.cli import options as shared
 from unweave.cli.commands import PATH, argument, command, number, option
+from unweave.cli.console import visible
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
 from unweave.cli.options import names_in
 
@@ -153,9 +154,9 @@ def run_evaluation(
 
 def _show_track(scores: Scores) -> None:
     line = "  ".join(f"{stem} {_figure(values['SDR'])}" for stem, values in scores.values.items())
-    print(f"{scores.track}: SDR {line}", file=sys.stderr, flush=True)
+    print(visible(f"{scores.track}: SDR {line}"), file=sys.stderr, flush=True)
     for note in scores.notes:
-        print(f"{scores.track}: note: {note}", file=sys.stderr, flush=True)
+        print(visible(f"{scores.track}: note: {note}"), file=sys.stderr, flush=True)
 
 
 def _show_table(title: str, scores: list[Scores], folder: Path, metrics: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unweave.cli.console import print_any_name
+from unweave.cli.console import print_any_name, visible
 from unweave.errors import Cancelled, OptionError, UnweaveError
 
 EXIT_FAILED = 1
@@ -83,7 +83,7 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
 
 def fail(message: str) -> None:
     """One line on stderr."""
-    print(f"unweave: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"unweave: error: {visible(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -102,7 +102,7 @@ def _show_warnings(verbose: bool) -> None:
     logger = logging.getLogger("unweave")
     if not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("unweave: %(levelname)s: %(message)s"))
+        handler.setFormatter(_OneLine("unweave: %(levelname)s: %(message)s"))
         logging.addLevelName(logging.WARNING, "warning")
         logger.addHandler(handler)
     for each in logger.handlers:
@@ -110,6 +110,13 @@ def _show_warnings(verbose: bool) -> None:
         if not verbose:
             each.addFilter(_has_no_traceback)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+class _OneLine(logging.Formatter):
+    """Messages on a line each, whatever the names in them hold; tracebacks as they are."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        return visible(super().formatMessage(record))
 
 
 def _has_no_traceback(record: logging.LogRecord) -> bool:

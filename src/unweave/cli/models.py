@@ -131,6 +131,7 @@ def _members(name: str) -> list[str]:
 def _show_entry(entry: Entry) -> None:
     """What the list of models says beside the description."""
     from unweave.families.published import by_hand
+    from unweave.models.addresses import without_keys
     from unweave.models.model_hub import url_of
 
     told = ", ".join(filter(None, (entry.licence.stated_in, entry.licence.stated_on)))
@@ -145,7 +146,7 @@ def _show_entry(entry: Entry) -> None:
         for file in download.all_files:
             print(f"{'file':20}{file.name}{f', SHA-256 {file.sha256}' if file.sha256 else ''}")
             for source in file.sources:
-                print(f"{'source':20}{url_of(source)}")
+                print(f"{'source':20}{without_keys(url_of(source))}")
     if entry.downloads and entry.download is None:
         print(by_hand(entry))
 

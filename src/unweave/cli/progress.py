@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from unweave.cli.console import shown_path, visible
 from unweave.cli.failures import fail
 from unweave.separation.outcome import Outcome
 from unweave.separation.progress import Progress
@@ -99,7 +100,7 @@ class PlainReporter:
         else:
             verb = "kept" if outcome.status == "skipped" else "wrote"
             for path in dict.fromkeys(outcome.stems.values()):  # one file may hold several stems
-                print(f"{verb} {path}", flush=True)
+                print(f"{verb} {shown_path(path)}", flush=True)
 
 
 class LiveReporter(PlainReporter):
@@ -151,4 +152,5 @@ class LiveReporter(PlainReporter):
 def _shortened(label: str, length: int = 40) -> str:
     from rich.markup import escape
 
+    label = visible(label)
     return escape(label if len(label) <= length else label[: length - 1] + "…")

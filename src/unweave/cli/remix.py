@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unweave.cli import options as shared
 from unweave.cli.commands import PATH, argument, command, option
+from unweave.cli.console import shown_path
 from unweave.cli.failures import failures_shown
 
 
@@ -91,4 +92,4 @@ def remix(
             separator.remix_file(
                 file, output, mix, options, on_progress=lambda progress: reporter.progress(file, progress)
             )
-        print(output)
+        print(shown_path(output))

@@ -9,6 +9,7 @@ from types import TracebackType
 import rich.progress
 from rich.console import Console
 
+from unweave.cli.console import visible
 from unweave.models.spec import MaskModelSpec
 from unweave.training.validation import Validation
 from unweave.training.watcher import Step, Watcher
@@ -44,7 +45,7 @@ class ShownRun(Watcher):
 
     def decoding(self, done: int, total: int, name: str) -> None:
         """See `Watcher`."""
-        self._show(done, total, "decoding", name)
+        self._show(done, total, "decoding", visible(name))
 
     def started(self, spec: MaskModelSpec, n_parameters: int, first_step: int, n_steps: int) -> None:
         """See `Watcher`."""
@@ -79,7 +80,7 @@ class ShownRun(Watcher):
         self._bar.update(self._task, completed=done, note=note)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)  # names may have brackets
+        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)  # names may have brackets
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from unweave.audio.sources import reason
 from unweave.errors import UnweaveError
+from unweave.models.addresses import without_keys
 
 # Their libraries raise errors of their own beside OSError: no credentials, no connection, a proxy that is not there.
 STORE_PACKAGES = ("adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
@@ -31,7 +32,7 @@ def store_failures(raised: type[UnweaveError], what: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and type(error).__module__.split(".")[0] not in STORE_PACKAGES:
             raise
-        raise raised(f"{what}: {why(error)}") from error
+        raise raised(without_keys(f"{what}: {why(error)}")) from error
 
 
 def why(error: BaseException) -> str:

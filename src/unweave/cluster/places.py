@@ -17,6 +17,7 @@ from unweave.cluster.failures import store_failures
 from unweave.cluster.listing import LAST, Span, Stamp, files_in_order, stamp_of
 from unweave.cluster.upload import OBJECT_STORES, upload
 from unweave.errors import AudioReadError, AudioWriteError, OptionError
+from unweave.models.addresses import without_keys
 from unweave.separation.identity import are_one_name
 from unweave.separation.journal import file_stamp, file_state
 
@@ -33,7 +34,7 @@ class Place:
             # Listings that are kept grow without limit, and what other workers wrote is not in them.
             system, root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
         except (ValueError, ImportError) as error:
-            raise OptionError(f"cannot use {self.address}: {reason(error)}") from error
+            raise OptionError(without_keys(f"cannot use {self.address}: {reason(error)}")) from error
         return system, root.rstrip("/")
 
     @property
@@ -55,6 +56,11 @@ class Place:
         """The folder on this machine; only where `is_local`."""
         return Path(self._filesystem[1])
 
+    @cached_property
+    def shown(self) -> str:
+        """The address for messages and for the journal, which lies beside the stems: without a password in it."""
+        return without_keys(self.address)
+
     @property
     def label(self) -> str:
         """What the folder is called: the last part of its address."""
@@ -74,10 +80,10 @@ class Place:
         """
         system, root = self._filesystem
         previous = ""
-        with store_failures(AudioReadError, f"cannot list {self.address}"):
+        with store_failures(AudioReadError, f"cannot list {self.shown}"):
             for name, stamp in files_in_order(system, root, Span(prefix, after, until)):
                 if name <= previous:
-                    raise AudioReadError(f"cannot use {self.address}: the store does not list files in order")
+                    raise AudioReadError(f"cannot use {self.shown}: the store does not list files in order")
                 previous = name
                 yield name, stamp
 
@@ -155,10 +161,10 @@ class Place:
         they appear all together or not at all, and a file that was there before comes back.
         """
         system, root = self._filesystem
-        with store_failures(AudioWriteError, f"cannot write to {self.address}"):
+        with store_failures(AudioWriteError, f"cannot write to {self.shown}"):
             paths = {path: posixpath.join(root, name) for path, name in files.items()}
             stamps = upload(system, self._protocols, paths)
         return {name: stamps[paths[path]] for path, name in files.items() if paths[path] in stamps}
 
     def _full(self, name: str) -> str:
-        return posixpath.join(self.address, name)
+        return posixpath.join(self.shown, name)

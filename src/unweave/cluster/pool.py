@@ -12,7 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +27,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+import unweave
 from unweave.cluster.songs import Song
 from unweave.cluster.worker import Result, Work, Worker
 from unweave.engines.processors import available_processors
@@ -34,6 +36,8 @@ from unweave.errors import Cancelled, OptionError, UnweaveError
 log = logging.getLogger(__name__)
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+FOLDER_WITHOUT_MODULES = Path(unweave.__file__).parent / "models" / "weights"
+RAY_ON_NETWORK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 OWN_ERROR = re.compile(r"^unweave\.errors\.\w+: ")
 
 IN_FLIGHT_PER_WORKER = 2  # one is computed while the next waits: more would only be lost with the worker
@@ -211,7 +215,8 @@ class RayPool:
         return time.monotonic()
 
     def _start(self) -> None:
-        actor = self._remote.remote(self._work)
+        # A Ray of our own was started elsewhere (`_away_from_the_songs`).
+        actor = self._remote.remote(self._work, None if self._address else os.getcwd())
         self._starting[actor.identity.remote()] = actor
 
     def _greet(self, reference: Any) -> None:
@@ -300,11 +305,48 @@ def _connect(address: str | None) -> None:
         options |= {"include_dashboard": False, "num_cpus": available_processors()}
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address or "local", **options)
+        with _away_from_the_songs(), nullcontext() if address else _only_on_this_machine():
+            ray.init(address=address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise OptionError(f"there is no Ray cluster at {address}: {_one_line(error)}") from error
     if on_termination is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the run before its files are finished
+
+
+@contextmanager
+def _away_from_the_songs() -> Iterator[None]:
+    """Inside, the current folder is one without modules.
+
+    Workers import from the folder in which the driver connects to Ray, before all others; among a stranger's songs may
+    lie a numpy.py.
+    """
+    here = os.getcwd()
+    os.chdir(FOLDER_WITHOUT_MODULES)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+@contextmanager
+def _only_on_this_machine() -> Iterator[None]:
+    """Inside, a Ray that is started listens to no network, as on Windows and macOS; on Linux it would, to all.
+
+    Whoever reaches a Ray can have it run anything, and older versions ask nobody for a token. Ray reads the variable
+    when it is imported, so that its constant changes with it; the processes that it starts have the variable alone.
+    """
+    from ray._private import ray_constants
+
+    before = os.environ.get(RAY_ON_NETWORK), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[RAY_ON_NETWORK], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        variable, ray_constants.ENABLE_RAY_CLUSTER = before
+        if variable is None:
+            del os.environ[RAY_ON_NETWORK]
+        else:
+            os.environ[RAY_ON_NETWORK] = variable
 
 
 def _is_unable(error: RayError) -> bool:

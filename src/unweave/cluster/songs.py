@@ -16,7 +16,7 @@ from unweave.cluster.listing import LAST, Stamp
 from unweave.cluster.parts import is_journal, journals_at
 from unweave.cluster.places import Place
 from unweave.errors import AudioReadError, OptionError, UnweaveError
-from unweave.separation.journal import parse_lines
+from unweave.separation.journal import names_below, parse_lines
 from unweave.separation.outcome import Task
 from unweave.separation.output import OutputOptions, file_label, relative_stem_paths
 from unweave.separation.plan import Planner
@@ -66,7 +66,7 @@ def find_songs(source: Place, target: Place, stems: Sequence[str], options: Outp
     for song in _elsewhere(source, target, stems, options):
         yield song
     if song is None:
-        raise AudioReadError(f"no audio files in {source.address}")
+        raise AudioReadError(f"no audio files in {source.shown}")
 
 
 def _here(source: Path, target: Path, stems: Sequence[str], options: OutputOptions) -> Iterator[Song]:
@@ -154,8 +154,8 @@ class _Ours:
         # Of the folders that the listing has left, nothing more can come.
         self._stems = {each: stems for each, stems in self._stems.items() if not each or _is_in(journal, each)}
         stems = self._stems.setdefault(folder, set())
-        for entry in parse_lines(self._source.read(journal) or b""):
-            stems.update(posixpath.normpath(posixpath.join(folder, stem)) for stem in entry.stems)
+        entries = parse_lines(self._source.read(journal) or b"")
+        stems.update(posixpath.join(folder, name) for name in names_below(entries))
 
     def has(self, name: str) -> bool:
         """Whether unweave has written ``name``."""

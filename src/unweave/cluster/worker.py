@@ -68,9 +68,14 @@ class Result:
 
 
 class Worker:
-    """Loads the model once; `separate` may be called again for the same song, and gives the same stems."""
+    """Loads the model once; `separate` may be called again for the same song, and gives the same stems.
 
-    def __init__(self, work: Work) -> None:
+    ``folder`` becomes the current one, at which relative paths start.
+    """
+
+    def __init__(self, work: Work, folder: str | None = None) -> None:
+        if folder is not None:
+            os.chdir(folder)
         self._work = work
         self._separator = Separator(work.model, **work.separator)
 

@@ -130,6 +130,8 @@ class _Scorers:
         self._jobs = jobs
         # Several processes with several threads each would only wait for each other.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        # Nor are they to import from the folder that the user is in, where a stranger's files may lie.
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
         self._pool = self._new_pool(jobs)
 
     def __enter__(self) -> _Scorers:

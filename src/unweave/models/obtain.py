@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unweave.errors import DownloadError
+from unweave.models.addresses import without_keys
 from unweave.models.catalogue import Download, Entry, EntryFile
 from unweave.models.catalogue.entry import SHA256_DIGITS
 from unweave.models.fetch import download
@@ -69,7 +70,7 @@ def _bring(file: EntryFile, folder: Path, offline: bool, progress: DownloadProgr
             failures.append(f"{url}: {error}{'; set HF_TOKEN if you have an account there' if is_closed else ''}")
         else:
             return
-    raise DownloadError(f"{file.name} (tried {'; '.join(failures)})")
+    raise DownloadError(without_keys(f"{file.name} (tried {'; '.join(failures)})"))
 
 
 def _download(file: EntryFile, source: Source, folder: Path, progress: DownloadProgress) -> None:

@@ -7,6 +7,7 @@ original ignores in silence, unknown keys and contradictions, is an error that n
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -83,8 +84,8 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; of a repeated key Python would take the last value in silence."""
     values = dict(pairs)
     if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ModelError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} is given twice")
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ModelError(f"the key {shown(twice)} is given twice")
     return values
 
 

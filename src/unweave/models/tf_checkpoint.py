@@ -25,6 +25,8 @@ TABLE_MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES = 48
 BLOCK_TRAILER_BYTES = 5  # compression type (1) + masked CRC32C (4)
 CRC_MASK_DELTA = 0xA282EAD8
+LONGEST_NAME = 1000  # bytes; each may begin as the one before it does, so that a few bytes make another long one
+LARGEST_SHIFT = 63  # of a number of 64 bits, seven at a time
 
 # TensorFlow's DataType numbers that a model's variables can have.
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "<u1", 9: "<i8", 19: "<f2"}
@@ -121,9 +123,12 @@ def _parse_index(raw: bytes) -> tuple[dict[str, BundleEntry], int]:
     position = _skip_handle(footer, 0)  # the metaindex block is not used by TensorFlow
     index_handle, _ = _read_handle(footer, position)
     entries: dict[str, BundleEntry] = {}
-    n_shards = 1
+    n_shards, n_read = 1, 0
     for _, handle in _block_records(_read_block(raw, *index_handle)):
         data_handle, _ = _read_handle(handle, 0)
+        n_read += data_handle[1]
+        if n_read > len(raw):
+            raise CheckpointError("the index is damaged (it names the same block again and again)")
         for key, value in _block_records(_read_block(raw, *data_handle)):
             if key == b"":  # BundleHeaderProto
                 header = _Message(value)
@@ -156,6 +161,8 @@ def _block_records(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         shared, position = _varint(block, position)
         unshared, position = _varint(block, position)
         value_size, position = _varint(block, position)
+        if min(shared, len(key)) + unshared > LONGEST_NAME:
+            raise CheckpointError(f"the index is damaged (a name has more than {LONGEST_NAME} bytes)")
         key = key[:shared] + block[position : position + unshared]
         position += unshared
         yield key, block[position : position + value_size]
@@ -219,6 +226,8 @@ def _varint(raw: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
+        if shift > LARGEST_SHIFT:
+            raise CheckpointError("the index is damaged (a number has more than 64 bits)")
 
 
 def _read_handle(raw: bytes, position: int) -> tuple[tuple[int, int], int]:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import posixpath
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -152,8 +153,9 @@ def append_entry(path: Path, entry: Entry) -> None:
 
 def read_journal(folder: Path) -> Iterator[Entry]:
     """The entries of the journal in ``folder``; none if there is no journal or it cannot be read."""
+    path = folder / FILE
     try:
-        raw = (folder / FILE).read_bytes()
+        raw = path.read_bytes() if path.is_file() else b""  # a pipe of that name would be waited for
     except (OSError, ValueError):
         return iter(())
     return parse_lines(raw)
@@ -168,6 +170,17 @@ def parse_lines(raw: bytes) -> Iterator[Entry]:
             yield Entry(source=fields, settings=fields.pop("settings"), stems=stems)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
+
+
+def names_below(entries: Iterable[Entry]) -> Iterator[str]:
+    """The names of all stems within the journal's folder, without ``.`` and ``..``.
+
+    No journal of ours speaks of files elsewhere; one that came with a stranger's songs must not hide the user's.
+    """
+    for entry in entries:
+        for name in map(posixpath.normpath, entry.stems):
+            if not name.startswith(("/", "../")) and name != ".." and not os.path.splitdrive(name)[0]:
+                yield name
 
 
 def latest_by_stem(entries: Iterable[Entry]) -> dict[str, Entry]:

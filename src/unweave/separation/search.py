@@ -10,7 +10,7 @@ from unweave.audio.recognise import is_audio_file, is_audio_name
 from unweave.audio.sources import reason
 from unweave.errors import AudioReadError
 from unweave.separation.identity import identity
-from unweave.separation.journal import FILE, read_journal
+from unweave.separation.journal import FILE, names_below, read_journal
 from unweave.separation.outcome import Task
 
 
@@ -46,9 +46,7 @@ class _Ours:
     def add(self, folder: Path) -> None:
         """Take in the journal of ``folder``, if there is one."""
         root = os.path.realpath(folder)
-        self._paths.update(
-            os.path.normpath(os.path.join(root, name)) for entry in read_journal(folder) for name in entry.stems
-        )
+        self._paths.update(os.path.normpath(os.path.join(root, name)) for name in names_below(read_journal(folder)))
 
     def has(self, path: Path) -> bool:
         """Whether ``path`` is one of them."""

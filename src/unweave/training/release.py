@@ -34,7 +34,8 @@ def release(
     network = network.cpu().float().eval()
     save_network(network, spec, folder / WEIGHTS)
     save_onnx(network, spec, folder / GRAPH)
-    write_file(folder / CARD, _card(network, spec, shards, state, command, start, teacher).encode())
+    card = _card(network, spec, shards, state, command, start, teacher)
+    write_file(folder / CARD, card.encode("utf-8", "backslashreplace"))  # the command may name any file
     return folder
 
 

@@ -126,12 +126,11 @@ def prepare_shards(
 def _fingerprint(tracks: Sequence[TrainingTrack], sample_rate: int) -> str:
     digest = hashlib.sha256(f"{FORMAT} {sample_rate} {SHARD_SAMPLES}".encode())
     for track in tracks:
-        digest.update(f"{track.name} {track.licence} {track.weight}".encode())
+        digest.update(f"{track.name} {track.licence} {track.weight}".encode(errors="surrogateescape"))
         for file in track.files:
             status = file.path.stat()
-            digest.update(
-                f"{file.stem} {file.path.resolve()} {file.stream} {status.st_size} {status.st_mtime_ns}".encode()
-            )
+            told = f"{file.stem} {file.path.resolve()} {file.stream} {status.st_size} {status.st_mtime_ns}"
+            digest.update(told.encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
