@@ -1,5 +1,6 @@
 """Files are there whole or not at all; what killed processes leave is removed, and what others are writing is not."""
 
+import itertools
 import os
 import signal
 import stat
@@ -7,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from tests.helpers.signals import tones
+from tests.helpers.windows import open_elsewhere
+from unweave import files
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import find_format
 from unweave.files import FOREIGN_SECONDS, PREFIX, SUFFIX, PartFile, remove_orphans, replace_file
@@ -180,6 +184,40 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
         replace_file(target, b"new")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["x.json"]
+
+
+@pytest.mark.parametrize("n_times", [3, None])
+def test_a_file_that_a_scanner_has_open_for_a_moment(tmp_path, monkeypatch, n_times):
+    """Windows renames no file that is open elsewhere: it is tried again, for a while."""
+    monkeypatch.setattr(files, "SECONDS_UNTIL_CLOSED", 60.0 if n_times else 0.03)
+    refusals = [open_elsewhere() for _ in range(n_times)] if n_times else itertools.repeat(open_elsewhere())
+    waiting, replace = iter(refusals), os.replace
+
+    def refusing(source, target):
+        for refusal in waiting:
+            raise refusal
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    target = tmp_path / "x.json"
+    target.write_bytes(b"old")
+    with nullcontext() if n_times else pytest.raises(PermissionError, match="used by another process"):
+        replace_file(target, b"new")
+    assert target.read_bytes() == (b"new" if n_times else b"old")
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+def test_what_is_not_allowed_is_not_tried_twice(tmp_path, monkeypatch):
+    tried = []
+
+    def closed(*paths):
+        tried.append(paths)
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", closed)
+    with pytest.raises(PermissionError):
+        replace_file(tmp_path / "x.json", b"new")
+    assert len(tried) == 1
 
 
 def test_long_names(tmp_path):

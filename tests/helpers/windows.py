@@ -17,6 +17,13 @@ def open_paths():
     return paths
 
 
+def open_elsewhere(path=None):
+    """What Windows says of a file that another program has open."""
+    error = PermissionError(13, "The process cannot access the file because it is being used by another process", path)
+    error.winerror = 32
+    return error
+
+
 def _refusing(function):
     def guarded(path, *rest, **options):
         # Names below an open folder are relative to its descriptor.
@@ -26,7 +33,7 @@ def _refusing(function):
         if target.endswith(".part"):  # which its own writer closes first where that is needed
             return function(path, *rest, **options)
         if any(each == target or each.startswith(f"{target}{os.sep}") for each in open_paths() if Path(each).is_file()):
-            raise PermissionError(13, "the process cannot access the file because it is being used", target)
+            raise open_elsewhere(target)
         return function(path, *rest, **options)
 
     return guarded
