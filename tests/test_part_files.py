@@ -227,6 +227,15 @@ def test_long_names(tmp_path):
     assert target.read_bytes() == b"raw"
 
 
+def test_a_system_without_locks_whose_files_have_no_numbers(tmp_path, monkeypatch):
+    """On Windows ``os.stat`` and ``os.fstat`` may tell different numbers of one file, as in VirtualBox's folders."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
+    replace_file(tmp_path / "x.json", b"raw")
+    assert (tmp_path / "x.json").read_bytes() == b"raw"
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
 def test_discarding_twice_and_after_commit(tmp_path):
     part = PartFile(tmp_path / "x")
     part.file.write(b"1")
