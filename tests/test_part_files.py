@@ -227,9 +227,11 @@ def test_long_names(tmp_path):
     assert target.read_bytes() == b"raw"
 
 
-def test_a_system_without_locks_whose_files_have_no_numbers(tmp_path, monkeypatch):
-    """On Windows ``os.stat`` and ``os.fstat`` may tell different numbers of one file, as in VirtualBox's folders."""
-    monkeypatch.setitem(sys.modules, "fcntl", None)
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_file_whose_number_changes(tmp_path, monkeypatch, has_locks):
+    """``os.stat`` and ``os.fstat`` may tell different numbers of one file, as in VirtualBox's folders on Windows."""
+    if not has_locks:
+        monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
     replace_file(tmp_path / "x.json", b"raw")
     assert (tmp_path / "x.json").read_bytes() == b"raw"

@@ -127,15 +127,9 @@ def _create(path: Path) -> FileIO | None:
     """The new, locked file ``path``; None if it was removed meanwhile."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o666)
-    # `remove_orphans` may have it for a moment. Where there are no locks it removes nothing that is so young.
-    if not _lock(handle, wait=True):
+    _lock(handle, wait=True)  # `remove_orphans` may have it for a moment
+    if path.exists():  # between its making and its locking it looked like an orphan, and may have been removed
         return FileIO(handle, "r+b")
-    try:
-        # Between its making and its locking it looked like an orphan, and may have been removed.
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return FileIO(handle, "r+b")
-    except FileNotFoundError:
-        pass
     os.close(handle)
     return None
 
