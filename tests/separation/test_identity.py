@@ -49,7 +49,11 @@ def test_files_without_numbers_are_known_by_their_names(tmp_path, monkeypatch):
     assert one != identity(tmp_path / "folder" / "song.wav")
     assert identity(tmp_path / "none") is None
     found = find_tasks([tmp_path], tmp_path / "out", recursive=True)
-    assert {task.source.relative_to(tmp_path).as_posix() for task in found} == {"soft.wav", "song.wav", "folder/song.wav"}
+    assert {task.source.relative_to(tmp_path).as_posix() for task in found} == {
+        "soft.wav",
+        "song.wav",
+        "folder/song.wav",
+    }
 
 
 def test_the_longest_names_that_fit(tmp_path):
