@@ -56,7 +56,7 @@ def test_an_open_unmix_of_four_files(unmix, cache, kind):
 
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_an_archive_where_open_files_cannot_be_removed(unmix, cache, tmp_path, monkeypatch, is_whole):
-    """Nor files that are mapped: what was unpacked is let go before it is removed, and a fault of it is told as such."""
+    """Nor files that are mapped: what was unpacked is let go before it is removed, and a fault of it is still told."""
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(unpacked))
@@ -65,7 +65,7 @@ def test_an_archive_where_open_files_cannot_be_removed(unmix, cache, tmp_path, m
     with zipfile.ZipFile(tmp_path / "umx.zip", "w") as archive:
         for file in unmix.iterdir():
             archive.write(file, file.name)
-    with windows_rules(), nullcontext() if is_whole else pytest.raises(CheckpointError, match="umx.zip"):
+    with windows_rules(), nullcontext() if is_whole else pytest.raises(CheckpointError, match=r"umx\.zip"):
         foreign.add("mine", [tmp_path / "umx.zip"])
     assert added_names() == ["mine"] * is_whole
     assert list(unpacked.iterdir()) == []
