@@ -89,8 +89,11 @@ def patiently(action: Callable[P, object], *arguments: P.args, **options: P.kwar
             action(*arguments, **options)
             return
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in OPEN_ELSEWHERE or time.monotonic() > limit:
+            if getattr(error, "winerror", None) not in OPEN_ELSEWHERE:
                 raise
+            if time.monotonic() > limit:  # "access is denied", says Windows, of a song that is being played, too
+                told = "another program has it open, or it may not be changed"
+                raise PermissionError(error.errno, told, error.filename) from error
             time.sleep(0.02)
 
 
