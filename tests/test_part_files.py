@@ -1,5 +1,6 @@
 """Files are there whole or not at all; what killed processes leave is removed, and what others are writing is not."""
 
+import itertools
 import os
 import signal
 import stat
@@ -7,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from tests.helpers.signals import tones
+from tests.helpers.windows import open_elsewhere
+from unweave import files
 from unweave.audio.encode import AudioWriter
 from unweave.audio.formats import find_format
 from unweave.files import FOREIGN_SECONDS, PREFIX, SUFFIX, PartFile, remove_orphans, replace_file
@@ -182,11 +186,60 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["x.json"]
 
 
+@pytest.mark.parametrize("n_times", [3, None])
+def test_a_file_that_a_scanner_has_open_for_a_moment(tmp_path, monkeypatch, n_times):
+    """Windows renames no file that is open elsewhere: it is tried again, for a while."""
+    monkeypatch.setattr(files, "SECONDS_UNTIL_CLOSED", 60.0 if n_times else 0.03)
+    refusals = [open_elsewhere() for _ in range(n_times)] if n_times else itertools.repeat(open_elsewhere())
+    waiting, replace = iter(refusals), os.replace
+
+    def refusing(source, target):
+        for refusal in waiting:
+            raise refusal
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    target = tmp_path / "x.json"
+    target.write_bytes(b"old")
+    with (
+        nullcontext()
+        if n_times
+        else pytest.raises(PermissionError, match="another program has it open, or it may not be changed")
+    ):
+        replace_file(target, b"new")
+    assert target.read_bytes() == (b"new" if n_times else b"old")
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+def test_what_is_not_allowed_is_not_tried_twice(tmp_path, monkeypatch):
+    tried = []
+
+    def closed(*paths):
+        tried.append(paths)
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", closed)
+    with pytest.raises(PermissionError):
+        replace_file(tmp_path / "x.json", b"new")
+    assert len(tried) == 1
+
+
 def test_long_names(tmp_path):
     """The temporary name is short, so that a name of 255 bytes can be written."""
     target = tmp_path / ("x" * 251 + ".wav")
     replace_file(target, b"raw")
     assert target.read_bytes() == b"raw"
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_file_whose_number_changes(tmp_path, monkeypatch, has_locks):
+    """``os.stat`` and ``os.fstat`` may tell different numbers of one file, as in VirtualBox's folders on Windows."""
+    if not has_locks:
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
+    replace_file(tmp_path / "x.json", b"raw")
+    assert (tmp_path / "x.json").read_bytes() == b"raw"
+    assert os.listdir(tmp_path) == ["x.json"]
 
 
 def test_discarding_twice_and_after_commit(tmp_path):

@@ -7,11 +7,14 @@ import os
 import secrets
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
+from typing import ParamSpec
+
+P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,8 @@ PREFIX = ".unweave-"  # then the system's running kernel, and random letters
 SUFFIX = ".part"
 # A file of another machine on a shared folder may be locked there without our knowing, so its age decides.
 FOREIGN_SECONDS = 24 * 3600.0
+SECONDS_UNTIL_CLOSED = 2.0  # how long Windows may say of a file that it is open elsewhere before that is an error
+OPEN_ELSEWHERE = (5, 32)  # Windows' errors "access is denied" and "used by another process"
 
 
 class PartFile:
@@ -47,7 +52,7 @@ class PartFile:
         """Give the file its name, over an older one. Afterwards `discard` does nothing."""
         if os.name == "nt":  # where an open file cannot be renamed
             self.file.close()
-        os.replace(self.temporary, self.path)
+        patiently(os.replace, self.temporary, self.path)
         self._removal.detach()
         self.file.close()  # not before: nobody may take it for an orphan
 
@@ -71,6 +76,25 @@ def replace_file(path: Path, raw: bytes) -> None:
     except BaseException:
         part.discard()
         raise
+
+
+def patiently(action: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
+    """Rename or remove something by ``action``, which is tried again for a while where Windows finds it open elsewhere.
+
+    Programs that look for viruses open whatever was just written, for a moment. Raises OSError.
+    """
+    limit = time.monotonic() + SECONDS_UNTIL_CLOSED
+    while True:
+        try:
+            action(*arguments, **options)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in OPEN_ELSEWHERE:
+                raise
+            if time.monotonic() > limit:  # "access is denied", says Windows, of a song that is being played, too
+                told = "another program has it open, or it may not be changed"
+                raise PermissionError(error.errno, told, error.filename) from error
+            time.sleep(0.02)
 
 
 def remove_orphans(folders: Iterable[Path]) -> None:
@@ -107,12 +131,8 @@ def _create(path: Path) -> FileIO | None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o666)
     _lock(handle, wait=True)  # `remove_orphans` may have it for a moment
-    try:
-        # Between its making and its locking it looked like an orphan, and may have been removed.
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return FileIO(handle, "r+b")
-    except FileNotFoundError:
-        pass
+    if path.exists():  # between its making and its locking it looked like an orphan, and may have been removed
+        return FileIO(handle, "r+b")
     os.close(handle)
     return None
 

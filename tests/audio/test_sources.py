@@ -11,7 +11,7 @@ from tests.audio.test_files import read, write
 from tests.helpers.media import encoded
 from tests.helpers.signals import tones
 from unweave.audio.decode import AudioReader
-from unweave.audio.sources import Section
+from unweave.audio.sources import Section, reason
 from unweave.errors import AudioReadError
 
 SONG = tones(88_065)
@@ -26,6 +26,19 @@ def test_names_that_are_no_utf_8(tmp_path, codec):
         assert sum(block.shape[1] for block in reader.again()) == SONG.shape[1]
     with pytest.raises(AudioReadError, match="no such file"):
         AudioReader(path.with_suffix(".gone"))
+
+
+@pytest.mark.parametrize(("length", "is_told"), [(259, False), (260, True)])
+def test_a_path_that_is_too_long_for_windows(tmp_path, monkeypatch, length, is_told):
+    """It says that there is no such file, of one that is to be written, too."""
+    path = str(tmp_path / "x").ljust(length, "x")
+    with pytest.raises(FileNotFoundError) as caught:
+        os.stat(path)
+    assert "no such file" in reason(caught.value)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        told = reason(caught.value)
+    assert ("more than the 259 characters" in told) == is_told
 
 
 @pytest.mark.parametrize(

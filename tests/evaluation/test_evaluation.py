@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import sys
 
 import av
 import numpy as np
@@ -135,6 +136,12 @@ def test_evaluate_goes_on_where_it_stopped(toy, folders, tmp_path):
     assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
     assert medians(scores)["vocals"]["SDR"] == np.median([each.values["vocals"]["SDR"] for each in scores])
     assert speed(scores) > 0
+
+
+def test_more_processes_than_windows_can_wait_for(toy, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")  # where Python refuses more than 61
+        assert evaluate(toy, [], tmp_path / "scores", jobs=100) == []
 
 
 def test_command(toy_json, folders, tmp_path):

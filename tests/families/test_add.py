@@ -73,10 +73,21 @@ def test_what_killed_processes_left_goes_after_a_day(brought, cache):
     assert sorted(path.name for path in (cache / "added").iterdir()) == [".filling-in_use", "mine"]
 
 
-@pytest.mark.parametrize("name", ["2stems", "spleeter:2stems", "melband-kim", "../up", "", "a b"])
+@pytest.mark.parametrize(
+    "name", ["2stems", "5Stems", "Melband-Kim", "spleeter:2stems", "melband-kim", "../up", "", "a b"]
+)
 def test_unusable_names(brought, name):
     with pytest.raises(ModelError, match="name"):
         add_model(name, brought)
+
+
+def test_names_that_differ_in_capitals_alone(brought):
+    """On most disks of Windows and macOS the second would take the place of the first."""
+    add_model("Mine", brought)
+    with pytest.raises(ModelError, match="names 'mine' and 'Mine' are one folder"):
+        add_model("mine", brought)
+    add_model("Mine", brought)
+    assert added_names() == ["Mine"]
 
 
 def test_a_damaged_checkpoint_is_not_kept(brought):

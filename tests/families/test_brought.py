@@ -2,7 +2,9 @@
 
 import json
 import os
+import tempfile
 import zipfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tests.families.htdemucs import small
 from tests.families.openunmix.cases import random_weights
 from tests.families.test_foreign import htdemucs, roformer
 from tests.helpers.signals import tones
+from tests.helpers.windows import windows_rules
 from unweave import CheckpointError, Separator
 from unweave.cli.main import app
 from unweave.families import foreign
@@ -49,6 +52,23 @@ def test_an_open_unmix_of_four_files(unmix, cache, kind):
     assert (spec.family, spec.stems) == ("openunmix", STEMS)
     stems = Separator("mine").separate(tones(2000), 44100)
     assert all(np.isfinite(stem).all() for stem in stems.values())
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_an_archive_where_open_files_cannot_be_removed(unmix, cache, tmp_path, monkeypatch, is_whole):
+    """Nor files that are mapped: what was unpacked is let go before it is removed, and a fault of it is still told."""
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(unpacked))
+    if not is_whole:
+        torch.save({"weight": torch.ones(3, 4)}, unmix / "vocals-12345670.pth")
+    with zipfile.ZipFile(tmp_path / "umx.zip", "w") as archive:
+        for file in unmix.iterdir():
+            archive.write(file, file.name)
+    with windows_rules(), nullcontext() if is_whole else pytest.raises(CheckpointError, match=r"umx\.zip"):
+        foreign.add("mine", [tmp_path / "umx.zip"])
+    assert added_names() == ["mine"] * is_whole
+    assert list(unpacked.iterdir()) == []
 
 
 @pytest.mark.parametrize("kept", ["vocals.pth", "a folder"])

@@ -43,7 +43,7 @@ def test_stems_in_each_precision(family, case, tmp_path, monkeypatch):
 
 def test_a_precision_that_needs_what_is_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"precision bfloat16 on the CPU needs: pip install 'unweave\[openvino\]'"):
+    with pytest.raises(OptionError, match=r'precision bfloat16 on the CPU needs: pip install "unweave\[openvino\]"'):
         choose.require_runtime(Runtime("cpu", "bfloat16"))
     choose.require_runtime(Runtime("cpu", "float32"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.windows import open_elsewhere
 from unweave.models import files
 from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, replace_folder, sealed_folder
 
@@ -112,6 +113,28 @@ def test_of_two_processes_at_once_the_last_one_wins(tmp_path, monkeypatch, is_th
     replace_folder(staged, target)
     assert (target / "file").read_text() == "mine"
     assert not any((tmp_path / "staging").iterdir())
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 3])
+@pytest.mark.usefixtures("no_exchange")
+def test_folders_that_a_scanner_looks_into_for_a_moment(tmp_path, monkeypatch, n_times):
+    """Windows renames no folder while a file in it is open."""
+    rename, n_left = Path.rename, [n_times]
+
+    def refusing(path, to):
+        if n_left[0]:
+            n_left[0] -= 1
+            raise open_elsewhere(path)
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    target = made(tmp_path / "model", "old")
+    replace_folder(made(tmp_path / "staging" / "new", "new"), target)
+    assert (target / "file").read_text() == "new"
+    n_left[0] = n_times
+    assert sealed_folder(tmp_path / "graph", lambda staged: (staged / "x").write_text("made")) == tmp_path / "graph"
+    assert (tmp_path / "graph" / "x").read_text() == "made"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph", "model", "staging"]
 
 
 def test_a_folder_that_cannot_be_replaced_stays(tmp_path):

@@ -123,7 +123,7 @@ def test_steps_are_read():
     ]  # fmt: skip
     assert [member.model for member in parse_ensemble("a > b+c > d")] == ["a", "b", "c", "d"]
     for text in ("a >", "> a", "a > > b"):
-        with pytest.raises(OptionError, match="expected models like 'a > b'"):
+        with pytest.raises(OptionError, match='expected models like "a > b"'):
             parse_steps(text)
     with pytest.raises(OptionError, match=r"\[vocals\] says what a next model gets"):
         parse_steps("a[vocals]")

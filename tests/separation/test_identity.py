@@ -1,25 +1,59 @@
 """Which file a path leads to, and which names could be one file."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.audio.test_files import write
+from tests.helpers.signals import noise
 from unweave.errors import AudioWriteError
 from unweave.separation import identity as names
 from unweave.separation.identity import are_one_name, check_target, identity, key_of, nearest_folder
+from unweave.separation.search import find_tasks
 
 
 def test_a_file_is_known_by_every_one_of_its_names(tmp_path):
     (tmp_path / "a").write_text("x")
     (tmp_path / "b").write_text("x")
     os.link(tmp_path / "a", tmp_path / "hard")
-    (tmp_path / "soft").symlink_to("a")
+    (tmp_path / "soft.wav").symlink_to("a")
     one = identity(tmp_path / "a")
-    assert one == identity(tmp_path / "hard") == identity(tmp_path / "soft") == identity(tmp_path / "." / "a")
+    assert one == identity(tmp_path / "hard") == identity(tmp_path / "soft.wav") == identity(tmp_path / "." / "a")
     assert one != identity(tmp_path / "b")
     assert identity(tmp_path / "none") is None
     assert identity(tmp_path / "a" / "below a file") is None
     assert identity(tmp_path / "a\0b") is None
+
+
+def without_numbers(monkeypatch):
+    """From now on as on a drive that numbers no files."""
+    stat = Path.stat
+
+    def unnumbered(path, **options):
+        known = stat(path, **options)
+        return os.stat_result((known.st_mode, 0, 0, *known[3:10]))
+
+    monkeypatch.setattr(Path, "stat", unnumbered)
+
+
+def test_files_without_numbers_are_known_by_their_names(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "song.wav", tmp_path / "folder" / "song.wav"):
+        write(path, noise(100))
+    (tmp_path / "soft.wav").symlink_to("song.wav")
+    without_numbers(monkeypatch)
+    one = identity(tmp_path / "song.wav")
+    assert one is not None
+    assert one == identity(tmp_path / "soft.wav") == identity(tmp_path / "folder" / ".." / "song.wav")
+    assert one != identity(tmp_path / "folder" / "song.wav")
+    assert identity(tmp_path / "none") is None
+    found = find_tasks([tmp_path], tmp_path / "out", recursive=True)
+    assert {task.source.relative_to(tmp_path).as_posix() for task in found} == {
+        "soft.wav",
+        "song.wav",
+        "folder/song.wav",
+    }
 
 
 def test_the_longest_names_that_fit(tmp_path):

@@ -161,6 +161,28 @@ def test_a_rename_that_fails_leaves_everything_as_it_was(tmp_path, monkeypatch, 
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("played", STEMS)
+def test_a_stem_that_is_being_played_leaves_everything_as_it_was(tmp_path, monkeypatch, caplog, played):
+    """Windows replaces nothing that another program has open, not even by a second name of the same file."""
+    paths, files = set_of(tmp_path)
+    for name, path in paths.items():
+        path.write_bytes(f"the old {name}".encode())
+    replace = os.replace
+
+    def refusing(source, target):
+        if target == paths[played]:
+            raise PermissionError(13, "Access is denied")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(AudioWriteError, match=f"{played}.wav: access is denied"), files:
+        files.commit()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        f"{name}.wav": f"the old {name}".encode() for name in STEMS
+    }
+    assert caplog.messages == []  # nothing is said to be lost
+
+
 def test_a_folder_in_the_way_leaves_everything_as_it_was(tmp_path):
     paths, files = set_of(tmp_path)
     paths["vocals"].write_bytes(b"old")

@@ -159,6 +159,9 @@ def test_names_that_windows_cannot_hold(template):
 def test_names_of_songs_are_made_fit_for_windows():
     stems = relative_stem_paths("Who? What: Where...", "a.", ["vocals"], OutputOptions(), PureWindowsPath)
     assert stems["vocals"] == PureWindowsPath(r"Who_ What_ Where\vocals.wav")
+    cut = OutputOptions(filename_format="{filename:.5} - {filename:.9}/{stem}.wav")
+    stems = relative_stem_paths("Who? What: Where...", "a.", ["vocals"], cut, PureWindowsPath)
+    assert stems["vocals"] == PureWindowsPath(r"Who_ - Who_ What\vocals.wav")  # no folder's name ends with a blank
     assert safe_name("...", PureWindowsPath) == "_"
     assert safe_name("a\\b", PurePosixPath) == "a\\b"
     assert not is_unfit_for_windows("console.wav")

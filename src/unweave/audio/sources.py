@@ -16,6 +16,7 @@ from unweave.errors import AudioReadError
 AudioSource: TypeAlias = str | os.PathLike[str] | IO[bytes]
 
 HEAD_BYTES = 1 << 16  # what is looked at to recognise a file
+MAX_PATH = 259  # characters; of a longer path Windows says that it is not there, unless it was set up for such
 PIPE_HEAD_BYTES = 1 << 12  # of a pipe, whose bytes may come at the speed of sound
 
 
@@ -175,6 +176,12 @@ def source_name(source: AudioSource) -> str:
 
 def reason(error: BaseException) -> str:
     """An exception of FFmpeg or the system in a few words."""
+    if (
+        isinstance(error, FileNotFoundError)
+        and os.name == "nt"
+        and len(os.path.abspath(error.filename or "")) > MAX_PATH
+    ):
+        return f"its path has more than the {MAX_PATH} characters that Windows allows"
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:] if text else type(error).__name__
 

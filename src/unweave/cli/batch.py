@@ -88,7 +88,7 @@ def batch(
         from unweave.errors import OptionError
 
         if importlib.util.find_spec("ray") is None or importlib.util.find_spec("fsspec") is None:
-            raise OptionError("batch needs: pip install 'unweave[cluster]'")
+            raise OptionError('batch needs: pip install "unweave[cluster]"')
         from unweave.cluster.places import Place
         from unweave.cluster.report import json_line
         from unweave.cluster.run import run_on_ray

@@ -118,7 +118,7 @@ def run_evaluation(
     from unweave.separation.separator import Separator, Wiener
 
     if importlib.util.find_spec("museval") is None or importlib.util.find_spec("matplotlib") is None:
-        raise OptionError("evaluation needs: pip install 'unweave[evaluate]'")
+        raise OptionError('evaluation needs: pip install "unweave[evaluate]"')
     from unweave.evaluation.evaluate import METRICS, evaluate
     from unweave.evaluation.origin import folder_name
     from unweave.evaluation.report import write_box_plot, write_csv

@@ -138,7 +138,7 @@ def _through_cards(stream: LiveStream, source: str, target: str, rate: int) -> N
     from unweave.separation.playout import LiveWorker, Playout
 
     if importlib.util.find_spec("sounddevice") is None:
-        raise OptionError("live needs: pip install 'unweave[live]'")
+        raise OptionError('live needs: pip install "unweave[live]"')
     try:
         import sounddevice
     except OSError as error:

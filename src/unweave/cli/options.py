@@ -20,8 +20,8 @@ model = option(
     placeholder="NAME",
     default="spleeter:2stems",
     shell_complete=file_names,
-    help="Model to use: a name from 'unweave models list', or the path of a model file or configuration. 'a+b' takes "
-    "several together, 'a > b' one after the other.",
+    help="Model to use: a name from 'unweave models list', or the path of a model file or configuration. \"a+b\" takes "
+    'several together, "a > b" one after the other.',
 )
 quality = option(
     "-q",

@@ -73,7 +73,7 @@ def studio(
         from unweave.errors import OptionError
 
         if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
-            raise OptionError("the studio needs more packages: pip install 'unweave[studio]'")
+            raise OptionError('the studio needs more packages: pip install "unweave[studio]"')
         from unweave.studio.server import serve
         from unweave.studio.settings import LOCAL_HOSTS, Settings, default_folder
 

@@ -66,7 +66,7 @@ def run_training(
     from unweave.errors import OptionError
 
     if any(importlib.util.find_spec(name) is None for name in ("accelerate", "torch", "pydantic", "tensorboard")):
-        raise OptionError("training needs: pip install 'unweave[train]'")
+        raise OptionError('training needs: pip install "unweave[train]"')
     from unweave.cli.training_progress import ShownRun
     from unweave.training.trainer import train
 

@@ -59,7 +59,7 @@ def require_runtime(runtime: Runtime) -> None:
 
 def needs_openvino(precision: str) -> OptionError:
     """What to say where OpenVINO is not installed, or not all of it."""
-    return OptionError(f"precision {precision} on the CPU needs: pip install 'unweave[openvino]'")
+    return OptionError(f'precision {precision} on the CPU needs: pip install "unweave[openvino]"')
 
 
 def cpu_session(path: Path, runtime: Runtime, n_at_once: int = 1) -> Session:
@@ -90,7 +90,7 @@ def cpu_network(path: Path, runtime: Runtime) -> Network:
 def require_torch_device(device: str) -> None:
     """Raise `OptionError` if PyTorch or the graphics card ``device`` is not available."""
     if importlib.util.find_spec("torch") is None:
-        raise OptionError(f"device {device} needs: pip install 'unweave[gpu]'")
+        raise OptionError(f'device {device} needs: pip install "unweave[gpu]"')
     from unweave.engines.torch import has_device
 
     if not has_device(device):

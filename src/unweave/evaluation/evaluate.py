@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from unweave.separation.separator import Separator
 __all__ = ["METRICS", "Failure", "OnFailure", "OnScores", "Scores", "evaluate", "read_scores"]
 
 log = logging.getLogger(__name__)
+
+MOST_ON_WINDOWS = 61  # processes that Python can wait for at once there
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ class _Scorers:
 
     @staticmethod
     def _new_pool(jobs: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+        n_processes = min(jobs, MOST_ON_WINDOWS) if sys.platform == "win32" else jobs
+        return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _failure(track: str, error: Exception) -> Failure:

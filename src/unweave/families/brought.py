@@ -60,7 +60,8 @@ def opened(
     ``configuration`` is the YAML or JSON file that belongs to it; otherwise it is looked for among and beside the
     files, and else it is as if it said ``settings``. Raises `CheckpointError`.
     """
-    with tempfile.TemporaryDirectory(prefix="unweave-") as unpacked:
+    # Whoever caught an exception may hold arrays still, whose files Windows does not remove.
+    with tempfile.TemporaryDirectory(prefix="unweave-", ignore_cleanup_errors=True) as unpacked:
         files = [file for path in paths for file in _files(path, Path(unpacked))]
         weights = [file for file in files if is_checkpoint_name(file)]
         configurations = [file for file in files if file.suffix.lower() in SUFFIXES]
@@ -71,7 +72,11 @@ def opened(
             configurations = [configuration]
         elif len(weights) > 1:
             configuration = next((file for file in configurations if file.name == SETTINGS), None)
-        yield Brought(_read(weights, configurations, configuration, settings or {}, name), name, tuple(weights))
+        checkpoint = _read(weights, configurations, configuration, settings or {}, name)
+        try:
+            yield Brought(checkpoint, name, tuple(weights))
+        finally:
+            checkpoint.tensors.close()
 
 
 def _read(

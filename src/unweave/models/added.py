@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unweave.errors import ModelError
 from unweave.models.cache import added_folder
+from unweave.models.catalogue import published
 from unweave.models.catalogue.official import SHORT_NAMES, specs, weights_names
 from unweave.models.foreign import DESCRIPTION
 from unweave.models.validate import check_stems
@@ -42,3 +43,8 @@ def check_name(name: str) -> None:
     check_stems([name], "the name")  # it is a folder's, on any system
     if name in weights_names() or name in specs() or name in SHORT_NAMES:
         raise ModelError(f"{name!r} is the name of an official model; choose another")
+    for known in (*weights_names(), *specs(), *SHORT_NAMES, *published(), *added_names()):
+        if known != name and known.casefold() == name.casefold():
+            raise ModelError(
+                f"the names {name!r} and {known!r} are one folder where capitals do not count; choose another"
+            )

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from unweave.errors import DownloadError
+from unweave.files import patiently
 from unweave.models.addresses import without_keys
 from unweave.models.archives import ArchiveError, copy_limited, damage_told, members
 from unweave.models.files import file_sha256
@@ -112,7 +113,7 @@ def download(
             return download(url, sha256, work, progress, max_bytes, token)
         raise DownloadError("the downloaded file is not the official one (SHA-256 differs) and was deleted")
     whole = work / name
-    os.replace(part, whole)
+    patiently(os.replace, part, whole)
     return whole
 
 

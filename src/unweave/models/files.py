@@ -19,6 +19,7 @@ from pathlib import Path
 import google_crc32c
 
 from unweave.errors import ModelError
+from unweave.files import patiently
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ def replace_folder(staged: Path, target: Path) -> None:
     is_done = False
     while not is_done:
         with suppress(FileNotFoundError):
-            target.rename(old)
+            patiently(target.rename, old)
         try:
-            staged.rename(target)
+            patiently(staged.rename, target)
             is_done = True
         except BaseException as error:
             if not (isinstance(error, OSError) and target.exists()):  # unless another process was faster
@@ -101,7 +102,7 @@ def sealed_folder(folder: Path, fill: Callable[[Path], None], *, keeps_unused: b
         if folder.exists() and not is_sealed(folder):
             shutil.rmtree(folder)
         try:
-            staged.rename(folder)
+            patiently(staged.rename, folder)
         except OSError:
             if not is_sealed(folder):  # unless another process was faster
                 raise

@@ -36,7 +36,7 @@ def commit_together(writers: Sequence[Writer]) -> None:
     temporary files do: if the process is killed in between, the next run removes them. Raises `AudioWriteError`.
     """
     kept: dict[Path, Path] = {}  # a path → the old file that lay there
-    begun: list[Path] = []
+    begun: list[Writer] = []
     locks = ExitStack()
     try:
         for writer in writers:
@@ -44,17 +44,26 @@ def commit_together(writers: Sequence[Writer]) -> None:
                 kept[writer.path] = _keep(writer)
                 locks.enter_context(_locked(kept[writer.path]))
         for writer in writers:
-            begun.append(writer.path)
+            begun.append(writer)
             writer.commit()
     except BaseException:
-        for path in begun:
-            _put_back(path, kept)
+        for writer in begun:
+            if not _is_waiting(writer):
+                _put_back(writer.path, kept)
         raise
     finally:
         for old in kept.values():
             with suppress(OSError):
                 old.unlink(missing_ok=True)
         locks.close()
+
+
+def _is_waiting(writer: Writer) -> bool:
+    """Whether a file still has its hidden name, so that nothing has happened to the one that it was to replace.
+
+    That one may be what is in the way: Windows replaces nothing that a player has open, not even by itself.
+    """
+    return writer.temporary is not None and writer.temporary.exists()
 
 
 def _put_back(path: Path, kept: dict[Path, Path]) -> None:

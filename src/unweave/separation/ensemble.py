@@ -56,7 +56,7 @@ def _step(text: str) -> Step:
     if found:
         text, hands_on = found["models"], found["stem"].strip()
     if not text:
-        raise OptionError("expected models like 'a > b', with a name on either side")
+        raise OptionError('expected models like "a > b", with a name on either side')
     preset = find_preset(text)
     if preset is not None:
         return Step(tuple(Member(model) for model in preset.found_models()), preset.rule, hands_on)

@@ -11,16 +11,19 @@ from unweave.errors import AudioWriteError
 
 NAME_MAX = 255  # bytes in a file's name (characters on Windows), where the system does not say
 
-FileIdentity = tuple[int, int]
+FileIdentity = tuple[int, int | str]
 
 
 def identity(path: Path) -> FileIdentity | None:
-    """Device and number of the file behind ``path``; None where there is none, or where nobody may look."""
+    """Device and number of the file behind ``path``; None where there is none, or where nobody may look.
+
+    Some drives of Windows (Google's, and those of WinFsp) call every file number 0: there its name stands for it.
+    """
     try:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino or os.path.normcase(os.path.realpath(path))
 
 
 def check_target(path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath, PureWindowsPath
 from string import Formatter
+from typing import Any
 
 from unweave.errors import OptionError
 
@@ -34,9 +35,8 @@ def relative_path(template: str, values: Mapping[str, str], flavour: Flavour = H
     fields, and for a result that leaves the output folder or is no file name.
     """
     _check_fields(template)
-    names = {field: safe_name(value, flavour) for field, value in values.items()}
     try:
-        text = template.format(**names)
+        text = _Names(flavour).vformat(template, (), values)
     except (KeyError, IndexError, ValueError) as error:
         raise _misused(template) from error
     path = flavour(text)
@@ -50,6 +50,17 @@ def relative_path(template: str, values: Mapping[str, str], flavour: Flavour = H
             if is_unfit_for_windows(part):
                 raise OptionError(f"{said}, but on Windows no file can be called {part!r}")
     return path
+
+
+class _Names(Formatter):
+    """Fills in names as a system can hold them, also where they are cut: {filename:.40} may end with a blank then."""
+
+    def __init__(self, flavour: Flavour) -> None:
+        self._flavour = flavour
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """See `Formatter.format_field`."""
+        return safe_name(super().format_field(value, format_spec), self._flavour)
 
 
 def safe_name(name: str, flavour: Flavour = HERE) -> str:

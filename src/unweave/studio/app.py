@@ -13,13 +13,13 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
 from unweave import __version__
 from unweave.errors import AudioWriteError, UnweaveError
 from unweave.studio.choices import add_choices
 from unweave.studio.jobs import add_jobs
+from unweave.studio.page_files import PageFiles
 from unweave.studio.queue import JobQueue
 from unweave.studio.refusals import NO_ROOM, REFUSALS, Refused, reason, refusal_of
 from unweave.studio.results import add_results
@@ -77,7 +77,7 @@ def make_app(settings: Settings, open_model: OpenSeparator | None = None) -> Fas
     add_choices(app, store)
     add_jobs(app, store, queue, settings)
     add_results(app, store)
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.mount("/", PageFiles(directory=PAGE, html=True))
     return app
 
 

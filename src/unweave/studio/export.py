@@ -15,6 +15,7 @@ from unweave.errors import OptionError
 from unweave.separation.mix import Mix
 from unweave.separation.output import OutputOptions, relative_stem_paths
 from unweave.separation.remix import write_mix, write_stems
+from unweave.separation.templates import is_unfit_for_windows
 from unweave.studio.refusals import Refused
 from unweave.studio.samples import CHANNELS, blocks
 from unweave.studio.store import SOURCE, Job
@@ -123,4 +124,5 @@ def safe_name(name: str) -> str:
     base = unicodedata.normalize("NFC", Path(name.replace("\\", "/")).stem)
     kept = "".join(each if each in "_- .()&'" or unicodedata.category(each)[0] in "LMN" else "_" for each in base)
     short = kept[:100].encode()[:MOST_BYTES_OF_A_NAME].decode(errors="ignore")
-    return short.strip(" .") or "song"
+    name = short.strip(" .") or "song"
+    return f"_{name}" if is_unfit_for_windows(name) else name

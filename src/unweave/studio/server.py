@@ -36,7 +36,8 @@ def serve(
         settings.folder.mkdir(parents=True, exist_ok=True)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows SO_REUSEADDR lets two programs listen on one port, and a port that was left is free without it.
+        listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
         listener.bind((settings.host, settings.port))
         listener.listen(128)  # from here on whoever connects is heard
         # Two servers over one folder would take each other's jobs; a killed one leaves no lock.

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from unweave.files import replace_file
+from unweave.files import patiently, replace_file
 from unweave.studio.disk import Disk
 from unweave.studio.refusals import Refused
 
@@ -31,7 +31,6 @@ EXPORT = "export-"  # how the folder of an export begins
 IDENTIFIER = re.compile(r"[0-9a-f]{16}")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
-SECONDS_UNTIL_CLOSED = 2.0  # how long a file may be open elsewhere (it matters on Windows) before that is an error
 
 
 class NoSuchJobError(Refused):
@@ -216,7 +215,7 @@ class JobStore:
     def forget_stems(self, identifier: str) -> None:
         """Remove what a job has come to so far, and keep its song. Raises OSError for what stays open elsewhere."""
         for path in self.folder(identifier).glob("stem-*"):
-            _unlink(path)
+            patiently(path.unlink, missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what is no job and becomes none: uploads and exports that were cut off, what could not be deleted."""
@@ -276,16 +275,3 @@ def _clear(folder: Path) -> None:
     except OSError:
         trash = folder
     shutil.rmtree(trash, ignore_errors=True)
-
-
-def _unlink(path: Path) -> None:
-    """Remove a file, with a little patience for those who are reading it."""
-    limit = time.monotonic() + SECONDS_UNTIL_CLOSED
-    while True:
-        try:
-            path.unlink(missing_ok=True)
-            return
-        except PermissionError:
-            if time.monotonic() > limit:
-                raise
-            time.sleep(0.02)

@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from unweave.cli.main import app
+from unweave.models import files as folders
 from unweave.studio.web import export
 
 SENTENCE = {"folder": "holds something else than an exported site", "libraries": "run `make web` in a copy"}
@@ -68,6 +70,27 @@ def test_an_older_site_is_replaced(site, tmp_path):
     assert "MB" in done.stdout
     assert contents(folder) == contents(site)
     assert (folder / "words.js").read_bytes() == (site / "words.js").read_bytes()
+
+
+def test_an_older_site_that_cannot_be_replaced_stays(site, tmp_path, monkeypatch):
+    """As on Windows, where no folder is renamed while somebody has a file in it open."""
+    folder = tmp_path / "site"
+    assert run(folder).exit_code == 0
+    rename = Path.rename
+
+    def refusing(path, to):
+        if path.name.startswith(".unweave-site-") and to == folder and (path / "words.js").read_bytes() != b"old":
+            raise PermissionError(13, "Access is denied", str(path))
+        return rename(path, to)
+
+    (folder / "words.js").write_bytes(b"old")
+    monkeypatch.setattr(folders, "_exchanged", lambda one, other: False)
+    monkeypatch.setattr(Path, "rename", refusing)
+    refused = run(folder)
+    assert refused.exit_code == 1
+    assert refused.stderr.endswith("Access is denied\n")
+    assert (folder / "words.js").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_errors_of_the_browser_become_sentences(page, error, code):
 
 
 def test_files_have_the_names_that_the_studio_gives_them(page):
-    """With the accents of Macs and the marks of other scripts, and not longer than file systems allow."""
+    """With the accents of Macs and the marks of other scripts, not longer than file systems allow, and no devices."""
     letters = {
         "E\u0301tude n° 1.wav": "Étude n_ 1",
         "เพลงที่รัก.mp3": "เพลงที่รัก",
@@ -232,6 +232,9 @@ def test_files_have_the_names_that_the_studio_gives_them(page):
         "...": "song",
         ".wav": "wav",
         "a" * 98 + " .b.c": "a" * 98,
+        "Aux.mp3": "_Aux",
+        "lpt1 .x.mp3": "_lpt1 .x",
+        "console.mp3": "console",
     }
     found = page.evaluate("(names) => import('/mix.js').then(({ safeName }) => names.map(safeName))", list(letters))
     assert found == [safe_name(name) for name in letters] == list(letters.values())

@@ -103,6 +103,10 @@ class Tensors(Mapping[str, Array]):
         entries = {f"{prefix}{name}": entry for prefix, part in parts.items() for name, entry in part._entries.items()}
         return cls(entries, path)
 
+    def close(self) -> None:
+        """Let go of the file: there are no arrays afterwards. Windows removes no file that is mapped."""
+        self._entries.clear()
+
     def renamed(self, names: Mapping[str, str]) -> Tensors:
         """The arrays ``names`` lists, under new names: {old: new}."""
         return Tensors({new: self._entries[old] for old, new in names.items()}, self._path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from unweave import __version__
 from unweave.audio import templates
 from unweave.errors import OptionError, UnweaveError
+from unweave.models.files import replace_folder
 from unweave.studio.web.models import model_card_path, models_card, network_path
 
 STUDIO_PAGE = Path(__file__).parents[1] / "page"
@@ -63,11 +64,7 @@ def export_site(folder: Path) -> int:
     try:
         staged.chmod(0o755)
         size = _write_site(staged)
-        older = staged.with_suffix(".older")
-        if folder.is_dir():
-            folder.rename(older)
-        staged.rename(folder)
-        shutil.rmtree(older, ignore_errors=True)
+        replace_folder(staged, folder)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise

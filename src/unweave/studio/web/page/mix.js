@@ -85,10 +85,14 @@ export async function* archived(files) {
 export const zip = (job, mix, read, folder, format, encode) =>
   archived(job.stems.map((stem) => [`${folder}/${stem}.${format}`, encode(job, mixed(job, alone(mix, stem), read))]));
 
+// What Windows takes for a device, with any extension.
+const DEVICES = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?$/i;
+
 // A song's name without its extension, fit for any file system (unweave/studio/export.py, which says why).
 export function safeName(name) {
   const base = name.replace(/[^]*[\\/]/, "").replace(/(?<=.)\.[^.]*$/, "").normalize("NFC");
   const kept = [...base.replace(/[^\p{L}\p{M}\p{N}_\- .()&']/gu, "_")].slice(0, 100).join("");
   const bytes = new TextEncoder().encode(kept).slice(0, MOST_BYTES_OF_A_NAME);
-  return new TextDecoder().decode(bytes, { stream: true }).replace(/^[ .]+|[ .]+$/g, "") || "song";
+  const short = new TextDecoder().decode(bytes, { stream: true }).replace(/^[ .]+|[ .]+$/g, "") || "song";
+  return DEVICES.test(short) ? `_${short}` : short;
 }

@@ -1,0 +1,47 @@
+"""Where systems differ: what Windows says of extensions, and how it shares ports."""
+
+import socket
+
+import pytest
+
+from tests.helpers.asgi import call
+from unweave.studio import server
+from unweave.studio.app import PAGE, make_app
+from unweave.studio.page_files import TYPES
+from unweave.studio.settings import Settings
+
+
+def test_modules_are_modules_whatever_the_system_calls_them(tmp_path, cache, monkeypatch):
+    """Editors and script hosts write "text/plain" into the registry of Windows, and browsers refuse such modules."""
+    monkeypatch.setattr("starlette.responses.guess_type", lambda *arguments, **options: ("text/plain", None))
+    app = make_app(Settings(folder=tmp_path / "studio"))
+    for path, kind in (("/app.js", "text/javascript"), ("/style.css", "text/css"), ("/icon.svg", "image/svg+xml"),
+                       ("/", "text/html")):  # fmt: skip
+        answer = call(app, "GET", path)
+        assert answer.status == 200
+        assert answer.headers["content-type"].partition(";")[0] == kind
+    etag = call(app, "GET", "/app.js").headers["etag"].encode()
+    known = call(app, "GET", "/app.js", headers=[(b"if-none-match", etag)])
+    assert known.status == 304
+    assert "content-type" not in known.headers
+
+
+def test_every_file_of_the_page_has_a_type():
+    assert {path.suffix for path in PAGE.rglob("*") if path.is_file() and path.name[0] != "."} <= TYPES.keys()
+
+
+@pytest.mark.parametrize("is_windows", [True, False])
+def test_a_port_belongs_to_one_program(tmp_path, monkeypatch, is_windows):
+    """On Windows two programs that both ask for SO_REUSEADDR get the same port, and requests go to either."""
+    if is_windows:
+        monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    seen = []
+
+    def options(app, listener, *rest):
+        seen.extend(
+            bool(listener.getsockopt(socket.SOL_SOCKET, each)) for each in (socket.SO_REUSEADDR, socket.SO_KEEPALIVE)
+        )
+
+    monkeypatch.setattr(server, "_run", options)
+    server.serve(Settings(folder=tmp_path, port=0), lambda address: None)
+    assert seen == [not is_windows, is_windows]
