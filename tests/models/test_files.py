@@ -3,11 +3,12 @@
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.windows import open_elsewhere
+from tests.helpers.windows import open_elsewhere, windows_rules
 from unweave.models import files
 from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, replace_folder, sealed_folder
 
@@ -135,6 +136,18 @@ def test_folders_that_a_scanner_looks_into_for_a_moment(tmp_path, monkeypatch, n
     assert sealed_folder(tmp_path / "graph", lambda staged: (staged / "x").write_text("made")) == tmp_path / "graph"
     assert (tmp_path / "graph" / "x").read_text() == "made"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph", "model", "staging"]
+
+
+def test_a_fault_is_told_while_what_it_is_about_is_open(tmp_path):
+    """Windows removes nothing that is open, as what an exception holds may be."""
+
+    def fill(staged):
+        stack.enter_context((staged / "network.onnx").open("wb"))
+        raise ValueError("the network is wrong")
+
+    with ExitStack() as stack, windows_rules(), pytest.raises(ValueError, match="the network is wrong"):
+        sealed_folder(tmp_path / "graph", fill)
+    assert not (tmp_path / "graph").exists()
 
 
 def test_a_folder_that_cannot_be_replaced_stays(tmp_path):
