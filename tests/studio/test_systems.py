@@ -3,8 +3,11 @@
 import socket
 
 import pytest
+from click.testing import CliRunner
 
 from tests.helpers.asgi import call
+from tests.studio.conftest import until
+from unweave.cli.main import app
 from unweave.studio import server
 from unweave.studio.app import PAGE, make_app
 from unweave.studio.page_files import TYPES
@@ -45,3 +48,32 @@ def test_a_port_belongs_to_one_program(tmp_path, monkeypatch, is_windows):
     monkeypatch.setattr(server, "_run", options)
     server.serve(Settings(folder=tmp_path, port=0), lambda address: None)
     assert seen == [not is_windows, is_windows]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("0.0.0.0", "http://127.0.0.1:{port}/?token=x"), ("::", "http://[::1]:{port}/?token=x"),
+     ("127.0.0.1", "http://127.0.0.1:{port}/?token=x")],
+)  # fmt: skip
+def test_a_browser_on_this_machine_reaches_a_studio_for_all(tmp_path, monkeypatch, host, address):
+    """Windows connects to no 0.0.0.0, which is what the server listens on."""
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    class Starting:
+        def __init__(self, config, stopping, on_start, verbose):
+            self.on_start = on_start
+
+        def run(self, sockets):
+            self.port = sockets[0].getsockname()[1]
+            self.on_start()
+            opened.append(self.port)
+
+    monkeypatch.setattr(server, "_Server", Starting)
+    command = ["studio", "--host", host, "--port", "0", "--token", "x", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    port = next(each for each in opened if isinstance(each, int))
+    until(lambda: len(opened) == 2)  # it is opened in a thread of its own
+    assert address.format(port=port) in opened
+    assert f"//{f'[{host}]' if ':' in host else host}:{port}/" in result.stderr

@@ -55,6 +55,14 @@ def serve(
             listener.close()
 
 
+def here(address: str) -> str:
+    """The address of a server on this machine for a browser on this machine.
+
+    What stands for all addresses is none itself: Windows cannot connect to it.
+    """
+    return address.replace("//0.0.0.0:", "//127.0.0.1:", 1).replace("//[::]:", "//[::1]:", 1)
+
+
 def _run(
     app: FastAPI, listener: socket.socket, settings: Settings, announce: Callable[[str], None], verbose: bool
 ) -> None:
