@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,8 +37,8 @@ def serve(
         settings.folder.mkdir(parents=True, exist_ok=True)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.socket(family)
-        # On Windows SO_REUSEADDR lets two programs listen on one port, and a port that was left is free without it.
-        listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
+        if sys.platform != "win32":  # where two programs that both say so would listen on one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(128)  # from here on whoever connects is heard
         # Two servers over one folder would take each other's jobs; a killed one leaves no lock.
