@@ -1,9 +1,11 @@
 """Which files a folder search finds: all audio, once, and none of unweave's own."""
 
+import ntpath
 import os
 import shutil
 import threading
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.audio.test_files import write
 from tests.helpers.signals import noise
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError
+from unweave.separation import search
 from unweave.separation.batch import BatchOptions, separate_files
 from unweave.separation.journal import FILE, Entry, Journal, append_entry
 from unweave.separation.search import find_tasks
@@ -58,6 +61,14 @@ def test_a_journal_from_elsewhere_hides_no_song_but_those_below_it(song):
     append_entry(album / FILE, Entry({}, "settings", stems))
     write(later, noise(5000))
     assert names(song.parent) == ["album/two.wav", "song.wav", "zoo/song.wav"]
+
+
+def test_a_journal_on_windows_hides_no_song_outside_its_folder(monkeypatch):
+    names = ["one/vocals.wav", r"..\zoo\song.wav", r"x\..\..\zoo\song.wav", r"\zoo\song.wav", r"D:\song.wav", "D:x.wav"]
+    entry = Entry({}, "settings", dict.fromkeys(names, (1, 1)))
+    monkeypatch.setattr(search, "read_journal", lambda folder: [entry])
+    monkeypatch.setattr(search, "os", SimpleNamespace(path=ntpath))
+    assert search._Ours(PureWindowsPath(r"C:\music"))._paths == {r"C:\music\one\vocals.wav"}
 
 
 def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):

@@ -46,7 +46,9 @@ class _Ours:
     def add(self, folder: Path) -> None:
         """Take in the journal of ``folder``, if there is one."""
         root = os.path.realpath(folder)
-        self._paths.update(os.path.normpath(os.path.join(root, name)) for name in names_below(read_journal(folder)))
+        paths = (os.path.normpath(os.path.join(root, name)) for name in names_below(read_journal(folder)))
+        # On Windows backslashes lead out of the folder as well.
+        self._paths.update(path for path in paths if path.startswith(os.path.join(root, "")))
 
     def has(self, path: Path) -> bool:
         """Whether ``path`` is one of them."""
