@@ -41,11 +41,13 @@ def interrupts_deferred() -> Iterator[None]:
 def failures_shown(verbose: bool = False) -> Iterator[None]:
     """Show what goes wrong inside as one line on stderr, and exit with a status; ``verbose`` adds the traceback.
 
-    SIGTERM is treated like Ctrl-C, so that temporary files are removed, and so is the end of the terminal.
+    SIGTERM, for which programs send Ctrl-Break on Windows, is treated like Ctrl-C, so that temporary files are removed,
+    and so is the end of the terminal.
     """
     print_any_name()
     _show_warnings(verbose)
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM))
+    previous = {number: signal.signal(number, _interrupt) for number in dict.fromkeys(stop)}
     hang_up = getattr(signal, "SIGHUP", None)  # none on Windows
     if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_DFL:  # not under nohup, which has it ignored
         previous[hang_up] = signal.signal(hang_up, _hang_up)
