@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -68,10 +69,10 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
             raise
         fail("interrupted; no partial file was left")
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_FAILED)
     except (OSError, MemoryError) as error:  # of the machine, not of unweave: a closed folder, a full disk
+        if _has_no_reader(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_FAILED)
         if verbose:
             logging.getLogger("unweave").debug("traceback", exc_info=True)
         name = getattr(error, "filename", None)
@@ -86,6 +87,12 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
 def fail(message: str) -> None:
     """One line on stderr."""
     print(f"unweave: error: {visible(' '.join(message.split()))}", file=sys.stderr)
+
+
+def _has_no_reader(error: BaseException) -> bool:
+    """Whether what is printed goes to a program that has ended, which Windows calls an invalid argument."""
+    is_invalid = isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and is_invalid)
 
 
 def _interrupt(number: int, frame: object) -> None:
