@@ -1,5 +1,7 @@
 """Where systems differ: what Windows says of extensions, and how it shares ports."""
 
+import asyncio
+import logging
 import socket
 import sys
 
@@ -76,3 +78,22 @@ def test_a_browser_on_this_machine_reaches_a_studio_for_all(tmp_path, monkeypatc
     until(lambda: len(opened) == 2)  # it is opened in a thread of its own
     assert address.format(port=port) in opened
     assert f"//{f'[{host}]' if ':' in host else host}:{port}/" in result.stderr
+
+
+def test_a_browser_that_leaves_is_no_news(tmp_path, monkeypatch, caplog):
+    """On Windows asyncio logs a traceback wherever a connection was closed by the other end."""
+
+    class Leaving:
+        def __init__(self, config, stopping, on_start, verbose):
+            pass
+
+        def run(self, sockets):
+            loop = asyncio.new_event_loop()
+            for error in (ConnectionResetError(104, "An existing connection was forcibly closed"), ValueError("a bug")):
+                loop.call_exception_handler({"message": "Exception in callback", "exception": error})
+            loop.close()
+
+    monkeypatch.setattr(server, "_Server", Leaving)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [])
+    server.serve(Settings(folder=tmp_path, port=0), lambda address: None)
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError]

@@ -73,8 +73,15 @@ def _run(
         app, log_level="info" if verbose else "warning", timeout_graceful_shutdown=2, server_header=False
     )
     address = f"http://{name}:{listener.getsockname()[1]}/{token}"
+    if not verbose:
+        logging.getLogger("asyncio").addFilter(_is_news)
     with suppress(KeyboardInterrupt):
         _Server(config, app.state.stopping, lambda: announce(address), verbose).run([listener])
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a browser has closed a connection, for which asyncio logs a traceback on Windows."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], ConnectionResetError)
 
 
 class _Server(uvicorn.Server):
