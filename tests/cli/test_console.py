@@ -110,6 +110,18 @@ def test_a_reader_that_has_seen_enough_is_no_fault(capsys, monkeypatch, platform
     assert len(closed) == (not is_told)
 
 
+def test_a_library_that_windows_lacks_is_one_line(capsys):
+    """As on a new machine, for ONNX Runtime."""
+    said = "DLL load failed while importing onnxruntime_pybind11_state: The specified module could not be found."
+    with pytest.raises(SystemExit) as ended, failures_shown():
+        raise ImportError(said)
+    assert ended.value.code == EXIT_FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"unweave: error: {said} Windows lacks Microsoft's Visual C++ Redistributable")
+    with pytest.raises(ImportError), failures_shown():
+        raise ImportError("cannot import name 'x' from 'y'")
+
+
 def test_bugs_are_shown_as_they_are():
     with pytest.raises(ZeroDivisionError), failures_shown():
         raise ZeroDivisionError

@@ -18,6 +18,9 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+LACKS_LIBRARY = "DLL load failed"  # what Python says on Windows; ONNX Runtime and PyTorch bring not all that they need
+REDISTRIBUTABLE = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
+
 
 # Set by Ctrl-C, SIGTERM and a terminal that is closed; commands that work through many files look at it.
 interrupted = threading.Event()
@@ -64,11 +67,14 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted; no partial file was left")
         sys.exit(EXIT_INTERRUPTED)
-    except (SystemError, ImportError):
-        if not interrupted.is_set():  # what an interrupt in the middle of an import can turn into
+    except (SystemError, ImportError) as error:
+        if interrupted.is_set():  # what an interrupt in the middle of an import can turn into
+            fail("interrupted; no partial file was left")
+            sys.exit(EXIT_INTERRUPTED)
+        if not str(error).startswith(LACKS_LIBRARY):
             raise
-        fail("interrupted; no partial file was left")
-        sys.exit(EXIT_INTERRUPTED)
+        fail(f"{error} Windows lacks Microsoft's Visual C++ Redistributable, or it is too old: {REDISTRIBUTABLE}")
+        sys.exit(EXIT_FAILED)
     except (OSError, MemoryError) as error:  # of the machine, not of unweave: a closed folder, a full disk
         if _has_no_reader(error):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
