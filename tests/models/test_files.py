@@ -116,6 +116,24 @@ def test_of_two_processes_at_once_the_last_one_wins(tmp_path, monkeypatch, is_th
     assert not any((tmp_path / "staging").iterdir())
 
 
+@pytest.mark.usefixtures("no_exchange")
+def test_an_old_folder_comes_back_however_long_a_scanner_looks_into_it(tmp_path, monkeypatch):
+    rename, refusals = Path.rename, iter([False, True, True, False])
+
+    def refusing(path, to):
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        if next(refusals):
+            raise open_elsewhere(path)
+        return rename(path, to)
+
+    target, staged = made(tmp_path / "model", "old"), made(tmp_path / "staging" / "new", "new")
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(OSError, match="Input/output"):
+        replace_folder(staged, target)
+    assert (target / "file").read_text() == "old"
+
+
 @pytest.mark.parametrize("n_times", [1, 2, 3])
 @pytest.mark.usefixtures("no_exchange")
 def test_folders_that_a_scanner_looks_into_for_a_moment(tmp_path, monkeypatch, n_times):

@@ -68,7 +68,7 @@ def replace_folder(staged: Path, target: Path) -> None:
         except BaseException as error:
             if not (isinstance(error, OSError) and target.exists()):  # unless another process was faster
                 if old.exists():
-                    old.rename(target)
+                    patiently(old.rename, target)
                 raise
         shutil.rmtree(old, ignore_errors=True)
 

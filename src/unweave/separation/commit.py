@@ -12,6 +12,7 @@ from typing import Protocol
 
 from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
+from unweave.files import patiently
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def _put_back(path: Path, kept: dict[Path, Path]) -> None:
     """Make ``path`` what it was; an old file that cannot be put back stays under its hidden name."""
     try:
         if path in kept:
-            os.replace(kept[path], path)
+            patiently(os.replace, kept[path], path)
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
