@@ -71,6 +71,14 @@ def test_a_journal_on_windows_hides_no_song_outside_its_folder(monkeypatch):
     assert search._Ours(PureWindowsPath(r"C:\music"))._paths == {r"C:\music\one\vocals.wav"}
 
 
+def test_songs_that_were_deleted_are_left_out(song):
+    """On Linux, macOS and Windows a drive keeps them in hidden folders; who names one of these means it."""
+    for folder in (".Trash-1000/files", ".Trashes/501", "$RECYCLE.BIN/S-1-5", "System Volume Information", ".hidden"):
+        write(song.parent / folder / "old.wav", noise(5000))
+    assert names(song.parent) == ["song.wav"]
+    assert names(song.parent / ".Trash-1000") == ["files/old.wav"]
+
+
 def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):
     (tmp_path / "above").mkdir()
     song.parent.rename(tmp_path / "above" / "music")
