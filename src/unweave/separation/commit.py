@@ -64,7 +64,7 @@ def _is_waiting(writer: Writer) -> bool:
 
     That one may be what is in the way: Windows replaces nothing that a player has open, not even by itself.
     """
-    return writer.temporary is not None and writer.temporary.exists()
+    return writer.temporary is not None and os.path.exists(writer.temporary)
 
 
 def _put_back(path: Path, kept: dict[Path, Path]) -> None:
