@@ -110,14 +110,17 @@ def test_a_closed_folder_is_one_outcome_and_the_rest_are_found(song, tmp_path, m
 
 
 def test_a_file_that_cannot_be_looked_at_is_left_to_its_reader(song, tmp_path, monkeypatch):
-    looking = Path.is_file
+    for name, target in (("nowhere.wav", "none.wav"), ("loop.wav", "loop.wav"), ("below.wav", "song.wav/x.wav")):
+        (song.parent / name).symlink_to(target)
+    looking = Path.stat
 
-    def is_file(path):
+    def looked(path, **options):
         if path == song:
             raise OSError(5, "Input/output error")
-        return looking(path)
+        return looking(path, **options)
 
-    monkeypatch.setattr(Path, "is_file", is_file)
+    monkeypatch.setattr(Path, "is_file", lambda path: path != song and os.path.isfile(path))  # since Python 3.14
+    monkeypatch.setattr(Path, "stat", looked)
     assert [task.source for task in find_tasks([song.parent], tmp_path / "out")] == [song]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -92,9 +94,9 @@ def _is_hidden(path: Path) -> bool:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
-    except OSError:  # its reader says what is wrong
-        return True
+        return stat.S_ISREG(path.stat().st_mode)  # `Path.is_file` hides faults since Python 3.14
+    except OSError as error:  # a link that leads nowhere is no file; of other faults its reader says what is wrong
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def _is_folder(path: Path) -> bool:
