@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -84,6 +85,41 @@ def test_what_the_machine_refuses_is_one_line(capsys, error, said):
         raise error
     assert ended.value.code == EXIT_FAILED
     assert capsys.readouterr().err == f"unweave: error: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("platform", "error", "is_told"),
+    [
+        ("linux", BrokenPipeError(32, "Broken pipe"), False),
+        ("win32", OSError(22, "Invalid argument"), False),
+        ("win32", OSError(22, "Invalid argument", "a?.wav"), True),
+        ("linux", OSError(22, "Invalid argument"), True),
+    ],
+)
+def test_a_reader_that_has_seen_enough_is_no_fault(capsys, monkeypatch, platform, error, is_told):
+    """As ``more`` that was left; Windows calls its pipe an invalid argument."""
+    closed = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup2", lambda *handles: closed.append(os.close(handles[0])))
+        patch.setattr(sys.stdout, "fileno", lambda: 1)
+        patch.setattr(sys, "platform", platform)
+        with pytest.raises(SystemExit) as ended, failures_shown():
+            raise error
+    assert ended.value.code == EXIT_FAILED
+    assert (capsys.readouterr().err != "") == is_told
+    assert len(closed) == (not is_told)
+
+
+def test_a_library_that_windows_lacks_is_one_line(capsys):
+    """As on a new machine, for ONNX Runtime."""
+    said = "DLL load failed while importing onnxruntime_pybind11_state: The specified module could not be found."
+    with pytest.raises(SystemExit) as ended, failures_shown():
+        raise ImportError(said)
+    assert ended.value.code == EXIT_FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"unweave: error: {said} Windows lacks Microsoft's Visual C++ Redistributable")
+    with pytest.raises(ImportError), failures_shown():
+        raise ImportError("cannot import name 'x' from 'y'")
 
 
 def test_bugs_are_shown_as_they_are():

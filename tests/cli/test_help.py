@@ -92,6 +92,14 @@ def test_numbers_outside_their_limits_are_refused_in_words(arguments, message):
     assert message in result.output
 
 
+def test_a_folder_that_takes_the_rest_of_the_line_with_it_on_windows(monkeypatch):
+    r"""What Windows makes of ``"C:\My Music\" -o out``, which PowerShell 5 writes by itself for a completed folder."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    result = CliRunner().invoke(main.app, ["separate", 'C:\\My Music" -o out'])
+    assert result.exit_code == 2
+    assert 'C:\\My Music" -o out is no path; leave out the backslash before' in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("module", ["main", "spleeter"])
 @pytest.mark.parametrize("arguments", [["--help"], ["separate", "--help"]])
 def test_help_that_cannot_be_printed_is_one_line_of_error(module, arguments):

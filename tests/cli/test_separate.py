@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from tests.audio.test_files import read, write
 from tests.helpers import corpus, dawproject
 from tests.helpers.signals import noise, tones
+from unweave.cli import failures
 from unweave.cli.failures import failures_shown
 from unweave.cli.main import app
 
@@ -228,6 +230,16 @@ def test_interrupted(tmp_path, separator, name):
     assert process.returncode == 130
     assert_one_line(stderr)
     assert files_below(tmp_path / "out") == []
+
+
+def test_ctrl_break_of_windows_ends_a_run_in_good_order(monkeypatch, capsys):
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    monkeypatch.setattr(failures, "interrupted", threading.Event())
+    with pytest.raises(SystemExit) as ended, failures_shown():
+        signal.raise_signal(signal.SIGUSR1)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "unweave: error: interrupted; no partial file was left\n"
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no such signal")

@@ -44,7 +44,7 @@ def _refusing(function):
 
 @contextmanager
 def windows_rules():
-    """Inside, `os.unlink`, `os.rename`, `os.replace` and `os.rmdir` refuse what is open, or holds what is open."""
-    names = ("unlink", "remove", "rename", "replace", "rmdir")
+    """Inside, `os.unlink`, `os.rename` and `os.replace` refuse what is open, or holds what is open."""
+    names = ("unlink", "remove", "rename", "replace")
     with mock.patch.multiple(os, **{name: _refusing(getattr(os, name)) for name in names}):
         yield

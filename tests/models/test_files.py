@@ -3,11 +3,12 @@
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.windows import open_elsewhere
+from tests.helpers.windows import open_elsewhere, windows_rules
 from unweave.models import files
 from unweave.models.files import SEAL, UNUSED_DAYS, is_sealed, replace_folder, sealed_folder
 
@@ -115,6 +116,24 @@ def test_of_two_processes_at_once_the_last_one_wins(tmp_path, monkeypatch, is_th
     assert not any((tmp_path / "staging").iterdir())
 
 
+@pytest.mark.usefixtures("no_exchange")
+def test_an_old_folder_comes_back_however_long_a_scanner_looks_into_it(tmp_path, monkeypatch):
+    rename, refusals = Path.rename, iter([False, True, True, False])
+
+    def refusing(path, to):
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        if next(refusals):
+            raise open_elsewhere(path)
+        return rename(path, to)
+
+    target, staged = made(tmp_path / "model", "old"), made(tmp_path / "staging" / "new", "new")
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(OSError, match="Input/output"):
+        replace_folder(staged, target)
+    assert (target / "file").read_text() == "old"
+
+
 @pytest.mark.parametrize("n_times", [1, 2, 3])
 @pytest.mark.usefixtures("no_exchange")
 def test_folders_that_a_scanner_looks_into_for_a_moment(tmp_path, monkeypatch, n_times):
@@ -135,6 +154,18 @@ def test_folders_that_a_scanner_looks_into_for_a_moment(tmp_path, monkeypatch, n
     assert sealed_folder(tmp_path / "graph", lambda staged: (staged / "x").write_text("made")) == tmp_path / "graph"
     assert (tmp_path / "graph" / "x").read_text() == "made"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph", "model", "staging"]
+
+
+def test_a_fault_is_told_while_what_it_is_about_is_open(tmp_path):
+    """Windows removes nothing that is open, as what an exception holds may be."""
+
+    def fill(staged):
+        stack.enter_context((staged / "network.onnx").open("wb"))
+        raise ValueError("the network is wrong")
+
+    with ExitStack() as stack, windows_rules(), pytest.raises(ValueError, match="the network is wrong"):
+        sealed_folder(tmp_path / "graph", fill)
+    assert not (tmp_path / "graph").exists()
 
 
 def test_a_folder_that_cannot_be_replaced_stays(tmp_path):

@@ -67,6 +67,13 @@ def test_the_longest_names_that_fit(tmp_path):
             check_target(tmp_path / "folder to be" / name / "x.wav")
 
 
+def test_names_are_as_long_in_every_script_on_windows_and_macos(tmp_path, monkeypatch):
+    monkeypatch.setattr(names, "COUNTS_LETTERS", True)
+    check_target(tmp_path / "folder to be" / ("울" * 251 + ".wav"))
+    with pytest.raises(AudioWriteError, match="its name is too long"):
+        check_target(tmp_path / "folder to be" / ("울" * 252 + ".wav"))
+
+
 def test_a_system_that_does_not_say_how_long_names_may_be(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "pathconf")
     check_target(tmp_path / "folder to be" / ("x" * 255))

@@ -1,9 +1,11 @@
 """Which files a folder search finds: all audio, once, and none of unweave's own."""
 
+import ntpath
 import os
 import shutil
 import threading
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.audio.test_files import write
 from tests.helpers.signals import noise
 from unweave.audio.formats import READABLE_EXTENSIONS
 from unweave.errors import AudioReadError
+from unweave.separation import search
 from unweave.separation.batch import BatchOptions, separate_files
 from unweave.separation.journal import FILE, Entry, Journal, append_entry
 from unweave.separation.search import find_tasks
@@ -60,6 +63,22 @@ def test_a_journal_from_elsewhere_hides_no_song_but_those_below_it(song):
     assert names(song.parent) == ["album/two.wav", "song.wav", "zoo/song.wav"]
 
 
+def test_a_journal_on_windows_hides_no_song_outside_its_folder(monkeypatch):
+    names = ["one/vocals.wav", r"..\zoo\song.wav", r"x\..\..\zoo\song.wav", r"\zoo\song.wav", r"D:\song.wav", "D:x.wav"]
+    entry = Entry({}, "settings", dict.fromkeys(names, (1, 1)))
+    monkeypatch.setattr(search, "read_journal", lambda folder: [entry])
+    monkeypatch.setattr(search, "os", SimpleNamespace(path=ntpath))
+    assert search._Ours(PureWindowsPath(r"C:\music"))._paths == {r"C:\music\one\vocals.wav"}
+
+
+def test_songs_that_were_deleted_are_left_out(song):
+    """On Linux, macOS and Windows a drive keeps them in hidden folders; who names one of these means it."""
+    for folder in (".Trash-1000/files", ".Trashes/501", "$RECYCLE.BIN/S-1-5", "System Volume Information", ".hidden"):
+        write(song.parent / folder / "old.wav", noise(5000))
+    assert names(song.parent) == ["song.wav"]
+    assert names(song.parent / ".Trash-1000") == ["files/old.wav"]
+
+
 def test_a_folder_without_audio_says_where_it_was_not_looked(song, tmp_path):
     (tmp_path / "above").mkdir()
     song.parent.rename(tmp_path / "above" / "music")
@@ -91,14 +110,17 @@ def test_a_closed_folder_is_one_outcome_and_the_rest_are_found(song, tmp_path, m
 
 
 def test_a_file_that_cannot_be_looked_at_is_left_to_its_reader(song, tmp_path, monkeypatch):
-    looking = Path.is_file
+    for name, target in (("nowhere.wav", "none.wav"), ("loop.wav", "loop.wav"), ("below.wav", "song.wav/x.wav")):
+        (song.parent / name).symlink_to(target)
+    looking = Path.stat
 
-    def is_file(path):
+    def looked(path, **options):
         if path == song:
             raise OSError(5, "Input/output error")
-        return looking(path)
+        return looking(path, **options)
 
-    monkeypatch.setattr(Path, "is_file", is_file)
+    monkeypatch.setattr(Path, "is_file", lambda path: path != song and os.path.isfile(path))  # since Python 3.14
+    monkeypatch.setattr(Path, "stat", looked)
     assert [task.source for task in find_tasks([song.parent], tmp_path / "out")] == [song]
 
 

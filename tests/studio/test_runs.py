@@ -222,6 +222,7 @@ def test_a_server_that_ends_leaves_its_job_for_the_next(tmp_path, store, running
         (OSError(5, "Input/output error"), "disk_error", "“Input/output error”"),
         (MemoryError(), "no_memory", "not enough memory"),
         (RuntimeError("BFCArena: Failed to allocate memory"), "no_memory", "not enough memory"),
+        (ImportError("DLL load failed."), "failed", "The separation failed. The program says: “DLL load failed”."),
         (ZeroDivisionError(), "broken", "log"),
     ],
 )

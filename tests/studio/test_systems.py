@@ -1,10 +1,16 @@
 """Where systems differ: what Windows says of extensions, and how it shares ports."""
 
+import asyncio
+import logging
 import socket
+import sys
 
 import pytest
+from click.testing import CliRunner
 
 from tests.helpers.asgi import call
+from tests.studio.conftest import until
+from unweave.cli.main import app
 from unweave.studio import server
 from unweave.studio.app import PAGE, make_app
 from unweave.studio.page_files import TYPES
@@ -34,14 +40,60 @@ def test_every_file_of_the_page_has_a_type():
 def test_a_port_belongs_to_one_program(tmp_path, monkeypatch, is_windows):
     """On Windows two programs that both ask for SO_REUSEADDR get the same port, and requests go to either."""
     if is_windows:
-        monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+        monkeypatch.setattr(sys, "platform", "win32")
     seen = []
 
-    def options(app, listener, *rest):
-        seen.extend(
-            bool(listener.getsockopt(socket.SOL_SOCKET, each)) for each in (socket.SO_REUSEADDR, socket.SO_KEEPALIVE)
-        )
+    def look(app, listener, *rest):
+        seen.append(bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)))
 
-    monkeypatch.setattr(server, "_run", options)
+    monkeypatch.setattr(server, "_run", look)
     server.serve(Settings(folder=tmp_path, port=0), lambda address: None)
-    assert seen == [not is_windows, is_windows]
+    assert seen == [not is_windows]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("0.0.0.0", "http://127.0.0.1:{port}/?token=x"), ("::", "http://[::1]:{port}/?token=x"),
+     ("127.0.0.1", "http://127.0.0.1:{port}/?token=x")],
+)  # fmt: skip
+def test_a_browser_on_this_machine_reaches_a_studio_for_all(tmp_path, monkeypatch, host, address):
+    """Windows connects to no 0.0.0.0, which is what the server listens on."""
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    class Starting:
+        def __init__(self, config, stopping, on_start, verbose):
+            self.on_start = on_start
+
+        def run(self, sockets):
+            self.port = sockets[0].getsockname()[1]
+            self.on_start()
+            opened.append(self.port)
+
+    monkeypatch.setattr(server, "_Server", Starting)
+    command = ["studio", "--host", host, "--port", "0", "--token", "x", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    port = next(each for each in opened if isinstance(each, int))
+    until(lambda: len(opened) == 2)  # it is opened in a thread of its own
+    assert address.format(port=port) in opened
+    assert f"//{f'[{host}]' if ':' in host else host}:{port}/" in result.stderr
+
+
+def test_a_browser_that_leaves_is_no_news(tmp_path, monkeypatch, caplog):
+    """On Windows asyncio logs a traceback wherever a connection was closed by the other end."""
+
+    class Leaving:
+        def __init__(self, config, stopping, on_start, verbose):
+            pass
+
+        def run(self, sockets):
+            loop = asyncio.new_event_loop()
+            for error in (ConnectionResetError(104, "An existing connection was forcibly closed"), ValueError("a bug")):
+                loop.call_exception_handler({"message": "Exception in callback", "exception": error})
+            loop.close()
+
+    monkeypatch.setattr(server, "_Server", Leaving)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [])
+    server.serve(Settings(folder=tmp_path, port=0), lambda address: None)
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError]

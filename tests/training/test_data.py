@@ -96,6 +96,25 @@ def test_shards_hold_what_was_in_the_files(tmp_path, tracks, monkeypatch):
             assert not beyond[:, 10:].any()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits of files are POSIX's")
+def test_more_shards_than_files_may_be_open(tmp_path, tracks, monkeypatch):
+    """The training songs of MUSDB18 have some 500 shards, and macOS lets a program open 256 files."""
+    import resource
+
+    monkeypatch.setattr(shards_module, "SHARD_SAMPLES", 500)
+    shards = prepare_shards(tracks[:1], tmp_path / "cache", RATE)
+    n_open = len(os.listdir("/dev/fd"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert len(list(shards.folders[0].glob("*.i16"))) > 256
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 120, hard))
+    try:
+        for clip in shards.clips:
+            whole = shards.read(clip, 0, clip.n_samples)
+            np.testing.assert_array_equal(shards.read(clip, 1000, 700), whole[:, 1000:1700])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_shards_are_made_once(tmp_path, tracks):
     seen = []
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,17 @@ Decorator = Callable[[Any], Any]  # of a function that is about to be a command
 
 
 class _Path(click.Path):
-    """A path that is not empty: Python takes an empty one for the current folder, but a script forgot a variable."""
+    """A path that is not empty: Python takes an empty one for the current folder, but a script forgot a variable.
+
+    On Windows none has a quotation mark in it: "C:\\My Music\\" is read up to the next one.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType.convert`."""
         if value == "":
             self.fail("expected a path, got nothing; the current folder is .", param, ctx)
+        if sys.platform == "win32" and isinstance(value, str) and '"' in value:
+            self.fail(f"{value} is no path; leave out the backslash before the quotation mark", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -16,6 +17,9 @@ from unweave.errors import Cancelled, OptionError, UnweaveError
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+LACKS_LIBRARY = "DLL load failed"  # what Python says on Windows; ONNX Runtime and PyTorch bring not all that they need
+REDISTRIBUTABLE = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
 
 
 # Set by Ctrl-C, SIGTERM and a terminal that is closed; commands that work through many files look at it.
@@ -41,11 +45,13 @@ def interrupts_deferred() -> Iterator[None]:
 def failures_shown(verbose: bool = False) -> Iterator[None]:
     """Show what goes wrong inside as one line on stderr, and exit with a status; ``verbose`` adds the traceback.
 
-    SIGTERM is treated like Ctrl-C, so that temporary files are removed, and so is the end of the terminal.
+    SIGTERM, for which programs send Ctrl-Break on Windows, is treated like Ctrl-C, so that temporary files are removed,
+    and so is the end of the terminal.
     """
     print_any_name()
     _show_warnings(verbose)
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM))
+    previous = {number: signal.signal(number, _interrupt) for number in dict.fromkeys(stop)}
     hang_up = getattr(signal, "SIGHUP", None)  # none on Windows
     if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_DFL:  # not under nohup, which has it ignored
         previous[hang_up] = signal.signal(hang_up, _hang_up)
@@ -61,15 +67,18 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted; no partial file was left")
         sys.exit(EXIT_INTERRUPTED)
-    except (SystemError, ImportError):
-        if not interrupted.is_set():  # what an interrupt in the middle of an import can turn into
+    except (SystemError, ImportError) as error:
+        if interrupted.is_set():  # what an interrupt in the middle of an import can turn into
+            fail("interrupted; no partial file was left")
+            sys.exit(EXIT_INTERRUPTED)
+        if not str(error).startswith(LACKS_LIBRARY):
             raise
-        fail("interrupted; no partial file was left")
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"{error} Windows lacks Microsoft's Visual C++ Redistributable, or it is too old: {REDISTRIBUTABLE}")
         sys.exit(EXIT_FAILED)
     except (OSError, MemoryError) as error:  # of the machine, not of unweave: a closed folder, a full disk
+        if _has_no_reader(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_FAILED)
         if verbose:
             logging.getLogger("unweave").debug("traceback", exc_info=True)
         name = getattr(error, "filename", None)
@@ -84,6 +93,12 @@ def failures_shown(verbose: bool = False) -> Iterator[None]:
 def fail(message: str) -> None:
     """One line on stderr."""
     print(f"unweave: error: {visible(' '.join(message.split()))}", file=sys.stderr)
+
+
+def _has_no_reader(error: BaseException) -> bool:
+    """Whether what is printed goes to a program that has ended, which Windows calls an invalid argument."""
+    is_invalid = isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and is_invalid)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -74,7 +74,7 @@ def studio(
 
         if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
             raise OptionError('the studio needs more packages: pip install "unweave[studio]"')
-        from unweave.studio.server import serve
+        from unweave.studio.server import here, serve
         from unweave.studio.settings import LOCAL_HOSTS, Settings, default_folder
 
         if token is None and host not in LOCAL_HOSTS:
@@ -98,6 +98,6 @@ def studio(
                 import webbrowser
 
                 # One in a terminal, and many a one that was not running, keeps its caller waiting: for our answer, too.
-                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+                threading.Thread(target=webbrowser.open, args=(here(address),), daemon=True).start()
 
         serve(settings, announce, verbose=verbose)

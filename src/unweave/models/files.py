@@ -41,7 +41,8 @@ def staging_folder(parent: Path) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=FILLING) as temporary:
+    # What Windows does not remove, because whoever failed has it open still, goes a day later.
+    with tempfile.TemporaryDirectory(dir=parent, prefix=FILLING, ignore_cleanup_errors=True) as temporary:
         staged = Path(temporary) / "folder"
         staged.mkdir()
         yield staged
@@ -67,7 +68,7 @@ def replace_folder(staged: Path, target: Path) -> None:
         except BaseException as error:
             if not (isinstance(error, OSError) and target.exists()):  # unless another process was faster
                 if old.exists():
-                    old.rename(target)
+                    patiently(old.rename, target)
                 raise
         shutil.rmtree(old, ignore_errors=True)
 

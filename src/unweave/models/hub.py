@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from unweave.errors import CheckpointError, DownloadError
+from unweave.files import patiently
 from unweave.models.addresses import without_keys
 from unweave.models.cache import weights_folder
 from unweave.models.catalogue.official import find_weights, model_with
@@ -154,7 +155,7 @@ def _fetch(weights: Weights, folder: Path, offline: bool, origin: str | None, pr
             continue
         folder.mkdir(exist_ok=True)
         for file in weights.files:
-            os.replace(staged / file.name, folder / file.name)
+            patiently(os.replace, staged / file.name, folder / file.name)
         shutil.rmtree(work, ignore_errors=True)
         return
     shutil.rmtree(staged, ignore_errors=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unweave.errors import DownloadError
+from unweave.files import patiently
 from unweave.models.addresses import without_keys
 from unweave.models.catalogue import Download, Entry, EntryFile
 from unweave.models.catalogue.entry import SHA256_DIGITS
@@ -81,4 +82,4 @@ def _download(file: EntryFile, source: Source, folder: Path, progress: DownloadP
         whole.unlink()
         told = f"a SHA-256 that begins with {file.sha256}" if file.sha256 else f"{file.size} bytes"
         raise DownloadError(f"the downloaded file is not the published one (expected {told}) and was deleted")
-    whole.replace(folder / file.name)
+    patiently(whole.replace, folder / file.name)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
+from unweave.files import patiently
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +64,14 @@ def _is_waiting(writer: Writer) -> bool:
 
     That one may be what is in the way: Windows replaces nothing that a player has open, not even by itself.
     """
-    return writer.temporary is not None and writer.temporary.exists()
+    return writer.temporary is not None and os.path.exists(writer.temporary)
 
 
 def _put_back(path: Path, kept: dict[Path, Path]) -> None:
     """Make ``path`` what it was; an old file that cannot be put back stays under its hidden name."""
     try:
         if path in kept:
-            os.replace(kept[path], path)
+            patiently(os.replace, kept[path], path)
         else:
             path.unlink(missing_ok=True)
     except OSError as error:

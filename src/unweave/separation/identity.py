@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 from unweave.audio.sources import reason
 from unweave.errors import AudioWriteError
 
-NAME_MAX = 255  # bytes in a file's name (characters on Windows), where the system does not say
+NAME_MAX = 255  # bytes or letters in a file's name, where the system does not say
+COUNTS_LETTERS = sys.platform in ("win32", "darwin")  # where a name in Korean may be as long as one in English
 
 FileIdentity = tuple[int, int | str]
 
@@ -36,7 +38,7 @@ def check_target(path: Path) -> None:
         raise AudioWriteError(f"cannot write {path}: {reason(error)}") from error
     longest = _longest_name(nearest_folder(path))
     for part in path.parts:
-        length = len(part) if os.name == "nt" else len(os.fsencode(part))
+        length = len(part) if COUNTS_LETTERS else len(os.fsencode(part))
         if length > longest and part != path.anchor:
             raise AudioWriteError(f"cannot write {path}: its name is too long")
 

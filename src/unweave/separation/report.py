@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def check_can_write(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise AudioWriteError(f"cannot write {path}: it is a folder")
-        path.exists()  # raises for a name that is too long
+        with suppress(FileNotFoundError):
+            path.stat()  # raises for a name that is too long
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,14 +15,16 @@ from unweave.separation.identity import identity
 from unweave.separation.journal import FILE, names_below, read_journal
 from unweave.separation.outcome import Task
 
+OF_WINDOWS = ("$recycle.bin", "system volume information")  # hidden folders of drives that Windows has seen
+
 
 def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool = False) -> list[Task]:
     """Files as they are; folders as the audio files in them, with ``recursive`` in all folders below as well.
 
     Below a folder the tree is kept: ``album/disc 1/song.mp3`` goes to ``output/disc 1/…``. Links to folders are
-    followed, each folder once. The output folder and all stems that a journal speaks of are left out. A folder that
-    cannot be opened, or has no audio file, becomes a task with an error; if nothing else was asked for, that
-    `AudioReadError` is raised.
+    followed, each folder once. Left out are hidden folders, in which drives keep what was deleted, the output folder,
+    and all stems that a journal speaks of. A folder that cannot be opened, or has no audio file, becomes a task with an
+    error; if nothing else was asked for, that `AudioReadError` is raised.
     """
     tasks = []
     ours = _Ours(output_folder)
@@ -46,7 +50,9 @@ class _Ours:
     def add(self, folder: Path) -> None:
         """Take in the journal of ``folder``, if there is one."""
         root = os.path.realpath(folder)
-        self._paths.update(os.path.normpath(os.path.join(root, name)) for name in names_below(read_journal(folder)))
+        paths = (os.path.normpath(os.path.join(root, name)) for name in names_below(read_journal(folder)))
+        # On Windows backslashes lead out of the folder as well.
+        self._paths.update(path for path in paths if path.startswith(os.path.join(root, "")))
 
     def has(self, path: Path) -> bool:
         """Whether ``path`` is one of them."""
@@ -74,7 +80,7 @@ def _search(folder: Path, output_folder: Path, ours: _Ours, recursive: bool) -> 
             continue
         if any(entry.name == FILE for entry in entries):
             ours.add(here)
-        folders = [entry for entry in entries if _is_folder(entry)] if recursive else []
+        folders = [entry for entry in entries if not _is_hidden(entry) and _is_folder(entry)] if recursive else []
         waiting += reversed([entry for entry in folders if not entry.is_symlink()])
         links += reversed([entry for entry in folders if entry.is_symlink()])
         for entry in entries:
@@ -82,11 +88,15 @@ def _search(folder: Path, output_folder: Path, ours: _Ours, recursive: bool) -> 
                 yield Task(entry, output_folder / here.relative_to(folder))
 
 
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in OF_WINDOWS
+
+
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
-    except OSError:  # its reader says what is wrong
-        return True
+        return stat.S_ISREG(path.stat().st_mode)  # `Path.is_file` hides faults since Python 3.14
+    except OSError as error:  # a link that leads nowhere is no file; of other faults its reader says what is wrong
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def _is_folder(path: Path) -> bool:

@@ -83,4 +83,6 @@ def refusal_of(error: Exception) -> Refused:
     for kind, code in ((AudioReadError, "damaged"), (DownloadError, "no_download"), (ModelError, "bad_model")):
         if isinstance(error, kind):
             return Refused(code, **reason(error))
-    return Refused("failed", **reason(error)) if isinstance(error, UnweaveError) else Refused("broken")
+    # A library that cannot be loaded is of the machine: Windows may lack a DLL.
+    is_told = isinstance(error, UnweaveError | ImportError)
+    return Refused("failed", **reason(error)) if is_told else Refused("broken")

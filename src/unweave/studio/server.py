@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,8 +37,8 @@ def serve(
         settings.folder.mkdir(parents=True, exist_ok=True)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.socket(family)
-        # On Windows SO_REUSEADDR lets two programs listen on one port, and a port that was left is free without it.
-        listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
+        if sys.platform != "win32":  # where two programs that both say so would listen on one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(128)  # from here on whoever connects is heard
         # Two servers over one folder would take each other's jobs; a killed one leaves no lock.
@@ -55,6 +56,14 @@ def serve(
             listener.close()
 
 
+def here(address: str) -> str:
+    """The address of a server on this machine for a browser on this machine.
+
+    What stands for all addresses is none itself: Windows cannot connect to it.
+    """
+    return address.replace("//0.0.0.0:", "//127.0.0.1:", 1).replace("//[::]:", "//[::1]:", 1)
+
+
 def _run(
     app: FastAPI, listener: socket.socket, settings: Settings, announce: Callable[[str], None], verbose: bool
 ) -> None:
@@ -64,8 +73,15 @@ def _run(
         app, log_level="info" if verbose else "warning", timeout_graceful_shutdown=2, server_header=False
     )
     address = f"http://{name}:{listener.getsockname()[1]}/{token}"
+    if not verbose:
+        logging.getLogger("asyncio").addFilter(_is_news)
     with suppress(KeyboardInterrupt):
         _Server(config, app.state.stopping, lambda: announce(address), verbose).run([listener])
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a browser has closed a connection, for which asyncio logs a traceback on Windows."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], ConnectionResetError)
 
 
 class _Server(uvicorn.Server):

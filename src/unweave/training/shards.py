@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from unweave.training.tracks import StemFile, TrainingTrack
 from unweave.types import Waveform
 
 SHARD_SAMPLES = 1 << 23  # 32 MiB of stereo
+MOST_MAPPED = 100  # shards; macOS lets a program open 256 files, and MUSDB18's training songs have some 500 shards
 CHANNELS = 2
 INDEX = "index.json"
 FORMAT = 3  # shards of another format are made anew
@@ -80,8 +81,15 @@ class Shards:
             self._paths += sorted(folder.glob("*.i16"))
 
     @cached_property
-    def _shards(self) -> list[npt.NDArray[np.int16]]:
-        return [np.memmap(path, np.int16, mode="r").reshape(-1, CHANNELS) for path in self._paths]
+    def _shard(self) -> Callable[[int], npt.NDArray[np.int16]]:
+        """The shard of a number: those that were read last stay mapped, each of which is an open file."""
+        paths = self._paths
+
+        @lru_cache(maxsize=MOST_MAPPED)
+        def mapped(number: int) -> npt.NDArray[np.int16]:
+            return np.memmap(paths[number], np.int16, mode="r").reshape(-1, CHANNELS)
+
+        return mapped
 
     def read(self, clip: Clip, start: int, n_samples: int) -> Waveform:
         """(2, n_samples) of ``clip`` from its sample ``start``, silence beyond its end."""
@@ -90,7 +98,7 @@ class Shards:
         n_done = 0
         while position < stop:
             shard, offset = divmod(position, SHARD_SAMPLES)
-            part = self._shards[shard][offset : offset + stop - position]
+            part = self._shard(shard)[offset : offset + stop - position]
             np.multiply(part.T, np.float32(clip.scale), out=out[:, n_done : n_done + len(part)])
             n_done += len(part)
             position += len(part)

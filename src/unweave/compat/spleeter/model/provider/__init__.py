@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
+from unweave.files import patiently
 from unweave.models.checkpoint_folder import has_checkpoint
 from unweave.models.hub import SPLEETERS_FOLDER
 
@@ -77,6 +78,6 @@ def staging(folder: Path) -> Iterator[Path]:
             folder.mkdir(exist_ok=True)
             files = sorted(staged.iterdir(), key=lambda path: path.name == ModelProvider.MODEL_PROBE_PATH)
             for path in files:
-                os.replace(path, folder / path.name)
+                patiently(os.replace, path, folder / path.name)
     except OSError as error:
         raise SpleeterError(f"cannot save a model in {folder}: {error.strerror or error}") from error
