@@ -321,6 +321,8 @@ def _away_from_the_songs() -> Iterator[None]:
     lie a numpy.py.
     """
     here = os.getcwd()
+    if paths := os.environ.get("PYTHONPATH"):  # which the workers read, too
+        os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep) if path)
     os.chdir(FOLDER_WITHOUT_MODULES)
     try:
         yield
