@@ -216,7 +216,8 @@ class RayPool:
 
     def _start(self) -> None:
         # A Ray of our own was started elsewhere (`_away_from_the_songs`).
-        actor = self._remote.remote(self._work, None if self._address else os.getcwd())
+        folder = {} if self._address else {"folder": os.getcwd()}
+        actor = self._remote.remote(self._work, **folder)
         self._starting[actor.identity.remote()] = actor
 
     def _greet(self, reference: Any) -> None:
