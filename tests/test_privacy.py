@@ -125,11 +125,15 @@ def test_a_ray_of_our_own_listens_to_no_network(monkeypatch):
 
     def init(**options):
         seen.append((options["address"], ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(pool.RAY_ON_NETWORK)))
+        assert os.environ["PYTHONPATH"] == os.pathsep.join([here, os.path.join(here, "src")])
+        assert os.getcwd() != here
 
-    seen = []
+    seen, here = [], os.getcwd()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([".", "src"]))
     monkeypatch.delenv(pool.RAY_ON_NETWORK, raising=False)
     monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
     monkeypatch.setattr(pool.ray, "init", init)
     for address in (None, "auto"):
         pool._connect(address)
+        assert os.getcwd() == here
     assert seen == [("local", False, "0"), ("auto", True, None)]

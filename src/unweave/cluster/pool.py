@@ -216,7 +216,8 @@ class RayPool:
 
     def _start(self) -> None:
         # A Ray of our own was started elsewhere (`_away_from_the_songs`).
-        actor = self._remote.remote(self._work, None if self._address else os.getcwd())
+        folder = {} if self._address else {"folder": os.getcwd()}
+        actor = self._remote.remote(self._work, **folder)
         self._starting[actor.identity.remote()] = actor
 
     def _greet(self, reference: Any) -> None:
@@ -321,6 +322,8 @@ def _away_from_the_songs() -> Iterator[None]:
     lie a numpy.py.
     """
     here = os.getcwd()
+    if paths := os.environ.get("PYTHONPATH"):  # which the workers read, too
+        os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep) if path)
     os.chdir(FOLDER_WITHOUT_MODULES)
     try:
         yield

@@ -146,7 +146,7 @@ def test_a_song_is_separated_without_a_network(page, server, music, native_stems
     page.reload()
     until(page, "Boolean(window.unweave)")
     assert page.inner_text("#song") == "a song.wav"  # kept in the browser, until it is deleted
-    page.click("#history li button:last-child")
+    delete(page, "a song.wav")
     until(page, "document.querySelectorAll('#history li').length === 0")
 
 
@@ -371,6 +371,15 @@ def test_other_pages_of_the_same_host_are_none_of_the_sites_business(installed):
     assert "cross-origin-embedder-policy" not in response.headers
     response = page.goto(f"{address}?from=a-friend")
     assert response.headers["cross-origin-embedder-policy"] == "require-corp"
+
+
+def test_the_worker_that_has_the_song_keeps_to_the_rules_of_the_page(installed):
+    """Those of the page do not bind it: it has those that come with its own file."""
+    _, page, _ = installed
+    rules = page.get_attribute("meta[http-equiv=Content-Security-Policy]", "content")
+    assert "connect-src 'self'" in rules
+    sent = "fetch('worker.js').then(({ headers }) => headers.get('content-security-policy'))"
+    assert page.evaluate(sent) == rules
 
 
 def test_a_page_without_https_says_what_it_needs(browser, server):

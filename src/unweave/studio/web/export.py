@@ -39,7 +39,8 @@ POLICY = {
     "base-uri": "'none'",
     "form-action": "'none'",
 }
-HEAD = f"""<meta http-equiv="Content-Security-Policy" content="{"; ".join(map(" ".join, POLICY.items()))}">
+RULES = "; ".join(map(" ".join, POLICY.items()))
+HEAD = f"""<meta http-equiv="Content-Security-Policy" content="{RULES}">
 <meta name="description" content="Takes a song apart in your browser: nothing is installed, nothing is uploaded.">
 <link rel="manifest" href="manifest.webmanifest">
 """
@@ -138,12 +139,12 @@ def _licences(folder: Path) -> str:
 
 
 def _list_files(folder: Path) -> int:
-    """Write what the service worker keeps: all files, under a version that changes with any of them."""
+    """Write what the service worker keeps: all files, under a version that changes with any of them, and the rules."""
     paths = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.as_posix())
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     names = ["./", *(path.relative_to(folder).as_posix() for path in paths)]
-    listing = {"version": digest.hexdigest()[:16], "files": names}
+    listing = {"version": digest.hexdigest()[:16], "rules": RULES, "files": names}
     (folder / FILES).write_text(f"{LISTING}{json.dumps(listing, indent=1)};\n", encoding="utf-8")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,12 +1,17 @@
 // Keeps the whole site, so that it works without a network, and isolates it from other sites, so that ONNX Runtime may use
-// threads whatever headers the host sends. files.js is written by the export, and changes with every file of the site. A newer
-// version waits until the older one's last tab is closed: what a page loads later, such as the network, must go with the rest.
+// threads whatever headers the host sends. The page's rules go with every file: a worker only keeps to those that come with its
+// own. files.js is written by the export, and changes with every file of the site. A newer version waits until the older one's
+// last tab is closed: what a page loads later, such as the network, must go with the rest.
 
 importScripts("files.js");
 
 const CACHE = `unweave-${self.SITE.version}`;
 const OURS = new Set(self.SITE.files.map((name) => new URL(name, self.registration.scope).href));
-const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+const HEADERS = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Content-Security-Policy": self.SITE.rules,
+};
 
 self.addEventListener("install", (event) => {
   const requests = self.SITE.files.map((name) => new Request(name, { cache: "no-cache" }));
@@ -27,6 +32,6 @@ async function answer(request) {
   const cache = await caches.open(CACHE);
   const found = (await cache.match(request, { ignoreSearch: true })) ?? (await fetch(request));
   const headers = new Headers(found.headers);
-  for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);
+  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   return new Response(found.body, { status: found.status, statusText: found.statusText, headers });
 }
