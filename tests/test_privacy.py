@@ -135,5 +135,5 @@ def test_a_ray_of_our_own_listens_to_no_network(monkeypatch):
     monkeypatch.setattr(pool.ray, "init", init)
     for address in (None, "auto"):
         pool._connect(address)
-        assert os.getcwd() == here
+        assert (os.getcwd(), os.environ["PYTHONPATH"]) == (here, os.pathsep.join([".", "src"]))
     assert seen == [("local", False, "0"), ("auto", True, None)]

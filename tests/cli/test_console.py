@@ -11,6 +11,7 @@ import pytest
 from unweave.cli.console import print_any_name, shown_path, visible
 from unweave.cli.failures import EXIT_FAILED, failures_shown
 from unweave.cli.progress import LiveReporter, make_reporter
+from unweave.cli.spleeter import _show_written
 from unweave.errors import AudioReadError
 from unweave.separation.outcome import Outcome
 from unweave.separation.progress import Progress
@@ -168,3 +169,5 @@ def test_what_would_steer_a_terminal_is_shown_instead(capsys, monkeypatch):
     assert shown_path(Path(HOSTILE)) == HOSTILE  # another program must find the file
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert shown_path(Path(HOSTILE)) == expected
+    _show_written([Path(HOSTILE)])
+    assert capsys.readouterr().out == f"INFO:spleeter:File {expected} written succesfully\n"

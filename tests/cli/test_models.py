@@ -27,6 +27,13 @@ def test_list_and_info(run):
     assert "softmax" in info
 
 
+def test_the_key_to_a_mirror_is_not_shown(run, monkeypatch):
+    monkeypatch.setenv("GITHUB_HOST", "https://band:secret@mirror")
+    info = run("models", "info", "spleeter:5stems").stdout
+    assert "https://mirror/deezer/spleeter/releases/download/v1.4.0/5stems.tar.gz" in info
+    assert "secret" not in info
+
+
 def listed(run, *options):
     return json.loads(run("models", "list", "--format", "json", *options).stdout)
 

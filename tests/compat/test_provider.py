@@ -54,6 +54,14 @@ def test_a_provider_of_another_place_asks_there_first(from_server, server, archi
         GithubModelProvider.from_environ().download("toy", str(tmp_path / "other"))
 
 
+def test_a_key_in_an_address_is_in_no_message(from_server, server, tmp_path):  # noqa: F811
+    server.path.write_bytes(b"")
+    provider = GithubModelProvider("http://band:secret@127.0.0.1:9", "me/fork", "v2")
+    with pytest.raises(SpleeterError, match=r"http://127\.0\.0\.1:9/me/fork") as caught:
+        provider.download("toy", str(tmp_path / "toy"))
+    assert "secret" not in str(caught.value)
+
+
 def test_where_scripts_look_for_the_official_archives(monkeypatch):
     """They download them by themselves, with the names of the original's provider."""
     for name in ("HOST", "REPOSITORY", "RELEASE"):

@@ -437,6 +437,27 @@ def test_a_separator_whose_weights_cannot_be_had_can_be_made(cache, monkeypatch,
             work()
 
 
+def test_a_model_is_loaded_once_however_many_threads_ask_for_it(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("UNWEAVE_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    separator = Separator("spleeter:4stems")
+    loaded, is_loaded_twice, other = [], threading.Event(), threading.Thread(target=separator.load)
+
+    def load(*arguments, **options):
+        loaded.append(object())
+        if len(loaded) == 1:
+            other.start()
+            is_loaded_twice.wait(0.1)
+        else:
+            is_loaded_twice.set()
+        return loaded[-1]
+
+    monkeypatch.setattr("unweave.compat.spleeter.separator.OurSeparator", load)
+    separator.load()
+    other.join()
+    assert loaded == [separator._separator]
+
+
 def test_codecs_are_text_wherever_text_is_made_of_them():
     """Scripts find the stems by such names; without care Python 3.11 and later make ``Codec.MP3`` of it."""
     assert f"vocals.{Codec.MP3}" == "vocals." + Codec.MP3 == "vocals.mp3"

@@ -1,11 +1,13 @@
 """What the list says of the official models, in full: nothing else says it."""
 
 import dataclasses
+import re
 
 import pytest
 
-from unweave.errors import UnknownModelError
+from unweave.errors import DownloadError, UnknownModelError
 from unweave.models.catalogue.official import find_spec, find_weights, model_with, specs, weights_names
+from unweave.models.hub import ensure_weights
 from unweave.models.listing import list_models
 
 TWO, FOUR = ("vocals", "accompaniment"), ("vocals", "drums", "bass", "other")
@@ -75,13 +77,16 @@ def test_where_deezers_weights_come_from(monkeypatch, name):
     assert usual == source
 
 
-def test_weights_are_found_where_github_runs_something(monkeypatch):
+def test_weights_are_found_where_github_runs_something(monkeypatch, cache, tmp_path):
     """There GITHUB_REPOSITORY is the repository whose tests run."""
     monkeypatch.setenv("GITHUB_REPOSITORY", "me/app")
     monkeypatch.setenv("GITHUB_HOST", "")
     locations = [source.location for source in find_weights("4stems").sources]
     file = "releases/download/v1.4.0/4stems.tar.gz"
     assert locations == [f"https://github.com/me/app/{file}", f"https://github.com/deezer/spleeter/{file}"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DownloadError, match=f"by hand: download {re.escape(locations[1])} on any machine"):
+        ensure_weights("4stems", offline=True)
 
 
 def test_names_that_nobody_knows():

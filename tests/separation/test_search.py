@@ -72,10 +72,12 @@ def test_a_journal_on_windows_hides_no_song_outside_its_folder(monkeypatch):
 
 
 def test_songs_that_were_deleted_are_left_out(song):
-    """On Linux, macOS and Windows a drive keeps them in hidden folders; who names one of these means it."""
-    for folder in (".Trash-1000/files", ".Trashes/501", "$RECYCLE.BIN/S-1-5", "System Volume Information", ".hidden"):
+    """A drive keeps them in folders of these names; who names one of them means it. Albums may begin with dots, too."""
+    for folder in (".Trash-1000/files", ".Trashes/501", "$RECYCLE.BIN/S-1-5", "System Volume Information", "#recycle"):
         write(song.parent / folder / "old.wav", noise(5000))
-    assert names(song.parent) == ["song.wav"]
+    for folder in ("...And Justice for All", ".5 The Gray Chapter"):
+        write(song.parent / folder / "one.wav", noise(5000))
+    assert names(song.parent) == ["...And Justice for All/one.wav", ".5 The Gray Chapter/one.wav", "song.wav"]
     assert names(song.parent / ".Trash-1000") == ["files/old.wav"]
 
 

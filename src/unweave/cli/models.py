@@ -85,6 +85,7 @@ def _explain_list(n_more: int) -> None:
 def info(name: str) -> None:
     """Show all there is to know about a model."""
     with failures_shown():
+        from unweave.models.addresses import without_keys
         from unweave.models.catalogue import entries
         from unweave.models.catalogue.official import find_weights
         from unweave.models.hub import home_of
@@ -104,7 +105,7 @@ def info(name: str) -> None:
         for weights in map(find_weights, official_weights(model)):
             print(f"{'folder':20}{home_of(weights)}")
             for source in weights.sources:
-                print(f"{'source':20}{source.location}")
+                print(f"{'source':20}{without_keys(source.location)}")
         entry = entries().get(spec.name)
         if entry is not None:
             _show_entry(entry)

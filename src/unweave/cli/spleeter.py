@@ -1,4 +1,4 @@
-"""``unweave-spleeter``: the original's command lines, for old scripts (``alias spleeter=unweave-spleeter``)."""
+"""``unweave-spleeter``: the original's command lines, for old scripts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from unweave import __version__
 from unweave.cli.commands import PATH, Group, argument, command, flag, number, option
+from unweave.cli.console import shown_path
 from unweave.cli.failures import EXIT_FAILED, fail, failures_shown
 from unweave.cli.options import offset, verbose
 from unweave.separation.templates import DEFAULT_TEMPLATE
@@ -149,7 +150,7 @@ def _show_failure(source: Path, error: Exception) -> None:
 def _show_written(paths: Iterable[Path]) -> None:
     """As the original shows it, down to the spelling: by these lines other programs count what is done."""
     for path in paths:
-        print(f"INFO:spleeter:File {path} written succesfully", flush=True)
+        print(f"INFO:spleeter:File {shown_path(path)} written succesfully", flush=True)
 
 
 @command("evaluate")

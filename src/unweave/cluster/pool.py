@@ -31,6 +31,7 @@ import unweave
 from unweave.cluster.songs import Song
 from unweave.cluster.worker import Result, Work, Worker
 from unweave.engines.processors import available_processors
+from unweave.environment import environment
 from unweave.errors import Cancelled, OptionError, UnweaveError
 
 log = logging.getLogger(__name__)
@@ -322,11 +323,12 @@ def _away_from_the_songs() -> Iterator[None]:
     lie a numpy.py.
     """
     here = os.getcwd()
-    if paths := os.environ.get("PYTHONPATH"):  # which the workers read, too
-        os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep) if path)
+    # Which the workers read, too. An empty part stands for the current folder.
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     os.chdir(FOLDER_WITHOUT_MODULES)
     try:
-        yield
+        with environment({"PYTHONPATH": os.pathsep.join(paths)}):
+            yield
     finally:
         os.chdir(here)
 
@@ -340,16 +342,12 @@ def _only_on_this_machine() -> Iterator[None]:
     """
     from ray._private import ray_constants
 
-    before = os.environ.get(RAY_ON_NETWORK), ray_constants.ENABLE_RAY_CLUSTER
-    os.environ[RAY_ON_NETWORK], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
-        yield
+        with environment({RAY_ON_NETWORK: "0"}):
+            yield
     finally:
-        variable, ray_constants.ENABLE_RAY_CLUSTER = before
-        if variable is None:
-            del os.environ[RAY_ON_NETWORK]
-        else:
-            os.environ[RAY_ON_NETWORK] = variable
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _is_unable(error: RayError) -> bool:

@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+from unweave.environment import environment
 from unweave.errors import Cancelled, OptionError, UnweaveError
 from unweave.evaluation.origin import Origin, origin_of
 from unweave.evaluation.scores import METRICS, Scores, read_scores, score
@@ -23,9 +25,15 @@ from unweave.separation.separator import Separator
 
 __all__ = ["METRICS", "Failure", "OnFailure", "OnScores", "Scores", "evaluate", "read_scores"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 MOST_ON_WINDOWS = 61  # processes that Python can wait for at once there
+# For the processes that score, unless the user has set them. Several with several threads each would only wait for each
+# other. Nor are they to import from the folder that the user is in, where a stranger's files may lie.
+FOR_SCORING = {"OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
 
 
 @dataclass(frozen=True)
@@ -131,10 +139,6 @@ class _Scorers:
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        # Several processes with several threads each would only wait for each other.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        # Nor are they to import from the folder that the user is in, where a stranger's files may lie.
-        os.environ.setdefault("PYTHONSAFEPATH", "1")
         self._pool = self._new_pool(jobs)
 
     def __enter__(self) -> _Scorers:
@@ -145,10 +149,10 @@ class _Scorers:
 
     def submit(self, track: str, arguments: tuple[Any, ...]) -> _Job:
         try:
-            future = self._pool.submit(score, track, *arguments)
+            future = self._begin(self._pool, score, track, *arguments)
         except BrokenProcessPool:  # by an earlier track
             self._pool = self._new_pool(self._jobs)
-            future = self._pool.submit(score, track, *arguments)
+            future = self._begin(self._pool, score, track, *arguments)
         return _Job(track, arguments, future)
 
     def result(self, job: _Job) -> Scores:
@@ -156,12 +160,23 @@ class _Scorers:
             return job.future.result()
         except BrokenProcessPool:
             with self._new_pool(1) as alone:
-                return alone.submit(score, job.track, *job.arguments).result()
+                return self._begin(alone, score, job.track, *job.arguments).result()
 
     @staticmethod
     def _new_pool(jobs: int) -> ProcessPoolExecutor:
         n_processes = min(jobs, MOST_ON_WINDOWS) if sys.platform == "win32" else jobs
-        return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn"))
+        with _for_scoring():  # a process of Python's own, which tracks what pools share, starts here
+            return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn"))
+
+    @staticmethod
+    def _begin(pool: ProcessPoolExecutor, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> Future[T]:
+        with _for_scoring():  # a pool starts its processes when it is given something to do
+            return pool.submit(work, *arguments, **options)
+
+
+def _for_scoring() -> AbstractContextManager[None]:
+    """Inside, processes are started for scoring; the user's own later ones are not to have these variables."""
+    return environment({name: value for name, value in FOR_SCORING.items() if name not in os.environ})
 
 
 def _failure(track: str, error: Exception) -> Failure:

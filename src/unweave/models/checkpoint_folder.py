@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+LONGEST_LISTING = 1 << 16  # characters that are looked at; what names the newest checkpoint comes first
+
 
 def checkpoint_name(folder: Path) -> str:
     """The prefix of the newest checkpoint in ``folder``, as TensorFlow's ``checkpoint`` file names it."""
     listing = folder / "checkpoint"
     if os.path.isfile(listing):
-        for line in listing.read_text(errors="replace").splitlines():
+        with listing.open(errors="replace") as file:
+            text = file.read(LONGEST_LISTING)
+        for line in text.splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model_checkpoint_path":
                 name = Path(value.strip().strip('"')).name

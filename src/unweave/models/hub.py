@@ -174,9 +174,10 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _explain(weights: Weights, failures: list[str], origin: str | None) -> str:
     told = f"the weights {weights.name} could not be fetched ({'; '.join(failures)})."
-    archive = next((source.location for source in weights.sources if source.kind in ("archive", "file")), None)
-    if origin is not None or archive is None:
+    archives = [source.location for source in weights.sources if source.kind in ("archive", "file")]
+    if origin is not None or not archives:
         return told
+    archive = archives[-1]  # the usual place: where GitHub runs something, the chosen one has no weights
     return (
         f"{told} To bring them by hand: download {archive} on any machine, then run "
         f"'unweave models fetch {model_with(weights.name)} --from {archive.rpartition('/')[2]}'. "

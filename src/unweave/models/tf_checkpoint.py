@@ -25,6 +25,7 @@ TABLE_MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES = 48
 BLOCK_TRAILER_BYTES = 5  # compression type (1) + masked CRC32C (4)
 CRC_MASK_DELTA = 0xA282EAD8
+LARGEST_INDEX = 1 << 24  # bytes: a hundred thousand variables
 LONGEST_NAME = 1000  # bytes; each may begin as the one before it does, so that a few bytes make another long one
 LARGEST_SHIFT = 63  # of a number of 64 bits, seven at a time
 
@@ -55,9 +56,12 @@ class TensorBundle(Mapping[str, npt.NDArray[np.generic]]):
         self._prefix = prefix
         index_path = prefix.with_name(prefix.name + ".index")
         try:
-            raw = index_path.read_bytes()
+            with index_path.open("rb") as file:
+                raw = file.read(LARGEST_INDEX + 1)
         except OSError as error:
             raise CheckpointError(f"cannot read checkpoint index {index_path}: {error.strerror}") from error
+        if len(raw) > LARGEST_INDEX:
+            raise CheckpointError(f"{index_path} is larger than the index of any model")
         try:
             self._entries, self._n_shards = _parse_index(raw)
         except CheckpointError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,16 +16,18 @@ from unweave.separation.identity import identity
 from unweave.separation.journal import FILE, names_below, read_journal
 from unweave.separation.outcome import Task
 
-OF_WINDOWS = ("$recycle.bin", "system volume information")  # hidden folders of drives that Windows has seen
+# Where Linux, macOS, Windows and network drives keep what was deleted, and Windows what nobody may open. Other names
+# with a dot in front may be those of albums: "...And Justice for All".
+DELETED = re.compile(r"\.trash(es|-\d+)?|\.recycle|[#@]recycle|\$recycle\.bin|system volume information", re.IGNORECASE)
 
 
 def find_tasks(sources: Iterable[Path], output_folder: Path, *, recursive: bool = False) -> list[Task]:
     """Files as they are; folders as the audio files in them, with ``recursive`` in all folders below as well.
 
     Below a folder the tree is kept: ``album/disc 1/song.mp3`` goes to ``output/disc 1/…``. Links to folders are
-    followed, each folder once. Left out are hidden folders, in which drives keep what was deleted, the output folder,
-    and all stems that a journal speaks of. A folder that cannot be opened, or has no audio file, becomes a task with an
-    error; if nothing else was asked for, that `AudioReadError` is raised.
+    followed, each folder once. Left out are folders in which drives keep what was deleted, the output folder, and all
+    stems that a journal speaks of. A folder that cannot be opened, or has no audio file, becomes a task with an error;
+    if nothing else was asked for, that `AudioReadError` is raised.
     """
     tasks = []
     ours = _Ours(output_folder)
@@ -80,16 +83,13 @@ def _search(folder: Path, output_folder: Path, ours: _Ours, recursive: bool) -> 
             continue
         if any(entry.name == FILE for entry in entries):
             ours.add(here)
-        folders = [entry for entry in entries if not _is_hidden(entry) and _is_folder(entry)] if recursive else []
+        below = (entry for entry in entries if not DELETED.fullmatch(entry.name)) if recursive else ()
+        folders = [entry for entry in below if _is_folder(entry)]
         waiting += reversed([entry for entry in folders if not entry.is_symlink()])
         links += reversed([entry for entry in folders if entry.is_symlink()])
         for entry in entries:
             if is_audio_name(entry.name) and _is_file(entry) and not ours.has(entry) and is_audio_file(entry):
                 yield Task(entry, output_folder / here.relative_to(folder))
-
-
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.lower() in OF_WINDOWS
 
 
 def _is_file(path: Path) -> bool:

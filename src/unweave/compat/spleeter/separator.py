@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDoneError  # the built-in one from Python 3.11 on
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from unweave.compat.spleeter.audio.arguments import (
 from unweave.compat.spleeter.utils.configuration import parameters_of
 from unweave.dsp.stft import analyse, synthesise
 from unweave.errors import DownloadError, OptionError
+from unweave.forks import after_fork
 from unweave.models.catalogue.official import specs
 from unweave.models.hub import ensure_weights
 from unweave.models.spec import MaskModelSpec, ModelSpec
@@ -71,6 +72,9 @@ class Separator:
     ) -> None:
         self._name = model_name(os.fspath(params_descriptor))
         self._wiener: Wiener | None = "track" if MWF else None
+        self._loaded: OurSeparator | None = None
+        self._turn = threading.Lock()
+        after_fork(self._renew)
         spec = _official(self._name)
         self._stems = self._separator.stems if spec is None else spec.stems
         spec = spec or self._separator.spec
@@ -84,10 +88,17 @@ class Separator:
         self._process = os.getpid()
         weakref.finalize(self, _tell_of_failures, self._tasks)
 
-    @cached_property
+    @property
     def _separator(self) -> OurSeparator:
         """Official models are loaded when they are needed, as by the original: scripts make one of each and use few."""
-        return OurSeparator(self._name, quality="exact", wiener=self._wiener)
+        with self._turn:  # several threads may ask at once
+            if self._loaded is None:
+                self._loaded = OurSeparator(self._name, quality="exact", wiener=self._wiener)
+            return self._loaded
+
+    def _renew(self) -> None:
+        """A lock that another thread held at a fork stays locked in the child."""
+        self._turn = threading.Lock()
 
     def load(self) -> None:
         """Load the model now. Not one of the original's methods: its command needs it. Raises `SpleeterError`."""

@@ -216,9 +216,13 @@ function removal(job) {
   };
   ask(false);
   button.onblur = () => ask(false);
+  // Neither a key that is held down nor a double click is a second thought.
+  button.onkeydown = (event) => {
+    if (event.key === "Enter" && event.repeat) event.preventDefault();
+  };
   button.onclick = async ({ detail }) => {
     if (!isSure) return ask(true);
-    if (detail > 1) return; // a double click is no second thought
+    if (detail > 1) return;
     removing.add(job.id);
     await api.remove(job.id).then(() => removed(job.id), complain);
     removing.delete(job.id);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 logger = logging.getLogger("spleeter")
 
@@ -28,8 +27,19 @@ def enable_tensorflow_logging() -> None:
     configure_logger(True)
 
 
+class _Shown(logging.Handler):
+    """Prints, as the original's: to what standard output is then, for it may have been redirected since."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        try:
+            print(self.format(record), flush=True)
+        except Exception:
+            self.handleError(record)
+
+
 def _show() -> None:
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Shown()
     handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

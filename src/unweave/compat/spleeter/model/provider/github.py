@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.model.provider import ModelProvider, staging
+from unweave.models.addresses import without_keys
 from unweave.models.catalogue.official import PLACES, find_weights
 from unweave.models.checkpoint_folder import has_checkpoint
 from unweave.models.fetch import fetch_from
@@ -71,7 +72,7 @@ class GithubModelProvider(ModelProvider):
                 failures.append(f"{source.location}: {error}")
             else:
                 return
-        raise SpleeterError(f"cannot download {name} ({'; '.join(failures)})")
+        raise SpleeterError(without_keys(f"cannot download {name} ({'; '.join(failures)})"))
 
 
 def compute_file_checksum(path: str) -> str:
