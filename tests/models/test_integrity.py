@@ -113,7 +113,9 @@ def test_the_checksums_of_the_catalogue_are_those_of_its_files(tmp_path):
             assert is_whole(hub.home_of(weights) / file.name, file)
 
 
-def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(fetched, tmp_path, monkeypatch, caplog):
+def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(
+    fetched, cache, tmp_path, monkeypatch, caplog
+):
     """Fine-tuned weights have an index of the same size as the official one; they are the user's data."""
     monkeypatch.setenv("MODEL_PATH", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
@@ -129,11 +131,14 @@ def test_a_model_of_the_users_own_in_place_of_official_weights_is_not_replaced(f
     assert hub.ensure_weights("toy") == own
     assert (own / "model.index").read_bytes() == index
     assert caplog.text == ""
-    # Where Spleeter keeps them by itself, nobody has said so.
+    # Where Spleeter keeps them by itself, nobody has said so; it counts under Spleeter's names alone.
     (tmp_path / "pretrained_models").mkdir()
     own = own.rename(tmp_path / "pretrained_models" / "toy")
     monkeypatch.delenv("MODEL_PATH")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hub, "_honours_own_models", False)
+    assert hub.home_of(hub.find_weights("toy")) == cache / "weights" / "toy"
+    hub.honour_own_models()
     assert hub.ensure_weights("toy") == own
     assert f"using the model in {own}" in caplog.text
     monkeypatch.setattr(hub, "find_weights", lambda name: official)

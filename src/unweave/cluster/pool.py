@@ -342,7 +342,8 @@ def _only_on_this_machine() -> Iterator[None]:
     """
     from ray._private import ray_constants
 
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)  # a private name, which may go
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         with environment({RAY_ON_NETWORK: "0"}):
             yield

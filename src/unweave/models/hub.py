@@ -3,7 +3,8 @@
 Two processes that need the same weights at the same time wait for each other with a lock file. A download goes to a
 folder of its own next to the target, and its files are moved to the target once each has its official SHA-256.
 
-What Spleeter downloaded to ``pretrained_models`` in the working folder is used where it lies, and never written to.
+What Spleeter downloaded to ``pretrained_models`` in the working folder is used where it lies, and never written to. A
+model of one's own there is taken for the official one under Spleeter's names only (`honour_own_models`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ from unweave.models.spec import DownloadProgress, Source, Weights
 log = logging.getLogger(__name__)
 
 SPLEETERS_FOLDER = "pretrained_models"  # in the working folder: Spleeter's, where there is no ``MODEL_PATH``
+_honours_own_models = False
+
+
+def honour_own_models() -> None:
+    """From now on a model of one's own in ``pretrained_models`` stands for the official one, as in Spleeter.
+
+    For a program that uses Spleeter's names. Elsewhere that folder may have come with a stranger's songs.
+    """
+    global _honours_own_models
+    _honours_own_models = True
 
 
 def is_offline() -> bool:
@@ -103,7 +114,8 @@ def _left_by_spleeter(weights: Weights) -> Path | None:
     if os.environ.get("MODEL_PATH") or not os.path.isdir(folder):
         return None
     folder = folder.absolute()  # wherever the program goes from here
-    return folder if _is_official(folder, weights) or _is_own(folder, weights) else None
+    is_usable = _is_official(folder, weights) or (_honours_own_models and _is_own(folder, weights))
+    return folder if is_usable else None
 
 
 @lru_cache

@@ -5,6 +5,9 @@ are the samples, to −100 dB. What differs on purpose, and why, is listed in ``
 """
 
 from unweave.errors import UnweaveError
+from unweave.models.hub import honour_own_models
+
+honour_own_models()
 
 # Every error of ours is one of Spleeter's to who catches that.
 SpleeterError = UnweaveError
