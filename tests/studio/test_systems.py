@@ -71,6 +71,8 @@ def test_a_browser_on_this_machine_reaches_a_studio_for_all(tmp_path, monkeypatc
             opened.append(self.port)
 
     monkeypatch.setattr(server, "_Server", Starting)
+    # It closes all handlers of the program, and TensorBoard's closes what was standard error when it was made.
+    monkeypatch.setattr(server.uvicorn, "Config", lambda *arguments, **options: None)
     command = ["studio", "--host", host, "--port", "0", "--token", "x", "--folder", str(tmp_path)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
