@@ -11,6 +11,7 @@ from av.stream import Disposition
 log = logging.getLogger(__name__)
 
 MOST_PIXELS = 40_000_000  # of a cover: 6300 × 6300, which takes a third of a gigabyte in memory at most
+PIXEL_LIMIT = {"max_pixels": str(MOST_PIXELS)}  # as an option of FFmpeg's
 PICTURE_CODECS = frozenset({"mjpeg", "png"})
 # Containers whose writers take a picture, and an encoder of theirs.
 PICTURE_CONTAINERS = {"mp3": "libmp3lame", "flac": "flac", "mp4": "aac"}
@@ -53,13 +54,12 @@ class CoverStream:
 
 def is_picture(cover: bytes) -> bool:
     """Whether ``cover`` is a JPEG or PNG file that can be decoded, of `MOST_PIXELS` at most."""
-    limit = {"max_pixels": str(MOST_PIXELS)}
     try:
-        with av.open(io.BytesIO(cover), mode="r", options=limit) as source:
+        with av.open(io.BytesIO(cover), mode="r", options=PIXEL_LIMIT) as source:
             (stream,) = source.streams.video
             if stream.codec_context.name not in PICTURE_CODECS:
                 return False
-            stream.codec_context.options = limit
+            stream.codec_context.options = PIXEL_LIMIT
             frame = next(source.decode(video=0), None)
             return frame is not None and frame.width > 0 and frame.height > 0
     except (av.FFmpegError, ValueError, OSError, AttributeError):

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.codec.context import Flags2
 
-from unweave.audio.covers import MOST_PIXELS, find_cover_stream, read_cover
+from unweave.audio.covers import PIXEL_LIMIT, find_cover_stream, read_cover
 from unweave.audio.decoder import Piece
 from unweave.audio.links import WHOLE, Link
 from unweave.audio.recognise import unreadable
@@ -30,7 +30,7 @@ LENIENT_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__versio
 
 # FFmpeg would listen to the network for a description of streams (SDP) in a file object. And it decodes a cover as soon
 # as a file is opened: a megabyte of PNG can become gigabytes.
-LIMITS = {"protocol_whitelist": "file,crypto,data", "max_pixels": str(MOST_PIXELS)}
+LIMITS = {"protocol_whitelist": "file,crypto,data", **PIXEL_LIMIT}
 
 HEADLESS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mpeg", "mpegts", "loas"})
 # Whose header states how long a track is, always or where it is PCM; FFmpeg may have estimated that of the others.

@@ -61,8 +61,13 @@ def _weights() -> dict[str, Weights]:
     return {fields["name"]: _weights_of(fields) for fields in read_file(OFFICIAL)["weights"]}
 
 
+def chosen_places() -> dict[str, str]:
+    """`PLACES` as the environment has them."""
+    return {name: os.environ.get(name) or usual for name, usual in PLACES.items()}
+
+
 def _weights_of(fields: Mapping[str, Any]) -> Weights:
-    chosen = {name: os.environ.get(name) or usual for name, usual in PLACES.items()}
+    chosen = chosen_places()
     sources = [
         Source(**{**each, "location": each["location"].format_map(places)})
         for each in fields["sources"]

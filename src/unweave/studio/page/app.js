@@ -197,8 +197,7 @@ function showHistory(jobs) {
       window.scrollTo({ top: 0, behavior: "smooth" });
       $("song").focus({ preventScroll: true }); // where the space bar plays it
     };
-    const remove = removal(job);
-    return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), remove);
+    return make("li", {}, button, make("span", { className: "note", textContent: `${modelName(job.model)} · ${say(job.state)}` }), removal(job));
   }));
   if (focused) refocus($("history"), focused);
 }

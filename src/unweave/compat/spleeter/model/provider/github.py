@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from unweave.compat.spleeter import SpleeterError
 from unweave.compat.spleeter.model.provider import ModelProvider, staging
 from unweave.models.addresses import without_keys
-from unweave.models.catalogue.official import PLACES, find_weights
+from unweave.models.catalogue.official import PLACES, chosen_places, find_weights
 from unweave.models.checkpoint_folder import has_checkpoint
 from unweave.models.fetch import fetch_from
 from unweave.models.files import file_sha256
@@ -30,7 +29,7 @@ class GithubModelProvider(ModelProvider):
     @classmethod
     def from_environ(cls) -> GithubModelProvider:
         """The provider that the environment variables ask for."""
-        return cls(*(os.environ.get(name) or usual for name, usual in PLACES.items()))
+        return cls(*chosen_places().values())
 
     def checksum(self, name: str) -> str:
         """The SHA-256 of the archive of ``name``. Raises `SpleeterError` for a model that is not official."""
